@@ -1,0 +1,1 @@
+//! Service auth-bff of the zero-trust scenario.

@@ -1,0 +1,1 @@
+//! Service inventory-api of the zero-trust scenario.

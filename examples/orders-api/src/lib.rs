@@ -1,0 +1,1 @@
+//! Service orders-api of the zero-trust scenario.

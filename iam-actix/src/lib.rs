@@ -1,0 +1,1 @@
+//! Identity and access for Actix Web beside the Ory stack: exact default deny, attributes, extractors.

@@ -1,0 +1,1 @@
+//! One fuzz target body for each parser of outside bytes.
