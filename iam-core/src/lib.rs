@@ -1,1 +1,23 @@
-//! Verification and policy for services beside the Ory stack: no framework, no runtime, no network of its own.
+//! Verification and policy for services that stand beside or behind the Ory stack.
+//!
+//! This crate decides; it does not serve. It has no framework, no runtime and no HTTP client: the network is asked
+//! through [`http::HttpClient`], the time through [`clock::Clock`], and everything that can be decided without them is a
+//! pure function that a test can call. `iam-actix` puts it in front of Actix Web handlers.
+//!
+//! ```text
+//! request ─▶ request      what arrived (borrowed)
+//!            tenant       for whom
+//!            credential   what was presented            unverified
+//!            authenticate ─▶ jwt, jwks, replay
+//!            principal    who                           verified
+//!            requirement  what the route asks
+//!            authorize    ─▶ role, permission
+//!            decision     yes, or no and why
+//!            audit        who must know
+//! ```
+
+pub mod clock;
+pub mod secret;
+pub mod http;
+pub mod decision;
+pub mod audit;

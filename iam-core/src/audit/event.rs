@@ -1,0 +1,215 @@
+//! What does an audit event say?
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::{clock::Timestamp, decision::Reason};
+
+/// The closed set of event names.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the set is closed: a sink may match every name"
+)]
+pub enum EventName {
+    /// A request was allowed, whatever was checked.
+    AuthSuccess,
+    /// No credential.
+    AuthFailureMissingCredential,
+    /// An unreadable or ambiguous credential.
+    AuthFailureMalformed,
+    /// A signature that does not verify.
+    AuthFailureInvalidSignature,
+    /// An expired credential.
+    AuthFailureExpired,
+    /// A credential that is not valid yet.
+    AuthFailureNotYetValid,
+    /// A credential for another audience.
+    AuthFailureAudienceMismatch,
+    /// A credential of another issuer.
+    AuthFailureIssuerMismatch,
+    /// A credential signed with a key that the issuer does not publish.
+    AuthFailureUnknownKey,
+    /// A credential that was used before.
+    AuthFailureReplay,
+    /// A request across sites.
+    AuthFailureCsrf,
+    /// No answer from what authentication needs.
+    AuthFailureUpstream,
+    /// A credential of another tenant.
+    AuthTenantMismatch,
+    /// A role is missing.
+    AuthzRoleDeny,
+    /// A scope is missing.
+    AuthzScopeDeny,
+    /// A permission is missing.
+    AuthzPermissionDeny,
+    /// No usable answer from the permission service.
+    AuthzUpstreamUnavailable,
+    /// A key set held keys that cannot be used, private ones among them.
+    JwksKeyRejected,
+    /// A configuration that does not start.
+    ConfigBootFailure,
+    /// A probe of an upstream failed.
+    HealthProbeFailure,
+}
+
+impl EventName {
+    /// Returns the name as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthSuccess => "auth.success",
+            Self::AuthFailureMissingCredential => "auth.failure.missing_credential",
+            Self::AuthFailureMalformed => "auth.failure.malformed",
+            Self::AuthFailureInvalidSignature => "auth.failure.invalid_signature",
+            Self::AuthFailureExpired => "auth.failure.expired",
+            Self::AuthFailureNotYetValid => "auth.failure.not_yet_valid",
+            Self::AuthFailureAudienceMismatch => "auth.failure.audience_mismatch",
+            Self::AuthFailureIssuerMismatch => "auth.failure.issuer_mismatch",
+            Self::AuthFailureUnknownKey => "auth.failure.unknown_key",
+            Self::AuthFailureReplay => "auth.failure.replay",
+            Self::AuthFailureCsrf => "auth.failure.csrf",
+            Self::AuthFailureUpstream => "auth.failure.upstream",
+            Self::AuthTenantMismatch => "auth.tenant_mismatch",
+            Self::AuthzRoleDeny => "authz.role.deny",
+            Self::AuthzScopeDeny => "authz.scope.deny",
+            Self::AuthzPermissionDeny => "authz.permission.deny",
+            Self::AuthzUpstreamUnavailable => "authz.upstream_unavailable",
+            Self::JwksKeyRejected => "iam.jwks.key_rejected",
+            Self::ConfigBootFailure => "config.boot_failure",
+            Self::HealthProbeFailure => "health.probe_failure",
+        }
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EventName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// How a decision ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "allow and deny are all there is")]
+pub enum Outcome {
+    /// The request went on.
+    Allow,
+    /// The request was refused.
+    Deny,
+}
+
+/// One decision, for the record.
+///
+/// Holds verified facts only: the actor is the principal of a credential that passed every check, never a claim of one
+/// that did not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEvent {
+    /// What happened.
+    pub event: EventName,
+    /// When, in milliseconds since the Unix epoch.
+    #[serde(serialize_with = "as_millis")]
+    pub time: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_code")]
+    pub reason: Option<Reason>,
+    /// More precisely why: a fixed code, never a value from the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'static str>,
+    /// For which tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Who: the verified principal's subject with its kind, as `user:…` or `client:…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The request's method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The pattern of the route that was chosen, never the raw path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The request's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What the route asked for, as written in the code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<String>,
+}
+
+impl AuditEvent {
+    /// Makes the event of an allowed request.
+    pub fn allow(time: Timestamp) -> Self {
+        Self::new(EventName::AuthSuccess, time, Outcome::Allow, None)
+    }
+
+    /// Makes the event of a refused request.
+    pub fn deny(reason: Reason, time: Timestamp) -> Self {
+        Self::new(reason.event(), time, Outcome::Deny, Some(reason))
+    }
+
+    /// Makes an event that belongs to no request.
+    pub fn notice(event: EventName, time: Timestamp) -> Self {
+        Self::new(event, time, Outcome::Deny, None)
+    }
+
+    fn new(event: EventName, time: Timestamp, outcome: Outcome, reason: Option<Reason>) -> Self {
+        Self {
+            event,
+            time,
+            outcome,
+            reason,
+            detail: None,
+            tenant: None,
+            actor: None,
+            method: None,
+            route: None,
+            request_id: None,
+            requirements: Vec::new(),
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `serialize_with` passes references"
+)]
+fn as_millis<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_millis())
+}
+
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `serialize_with` passes references"
+)]
+fn as_code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::code).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_json_with_the_names_of_the_documentation() {
+        let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
+        event.request_id = Some("r-1".to_owned());
+
+        let line = serde_json::to_string(&event).unwrap();
+
+        assert_eq!(
+            line,
+            r#"{"event":"auth.failure.replay","time":1000,"outcome":"deny","reason":"replay","request_id":"r-1"}"#
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Yes, or no and why?
+//!
+//! Every refusal has one [`Reason`]; every reason has one code and one audit event. Which status a client sees for it is
+//! the framework adapter's to say, in one exhaustive match of its own.
+
+use std::fmt;
+
+use crate::audit::EventName;
+
+/// The answer to "may this request go on?". There is no third one: what cannot be decided is a denial.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "allow and deny are all there is; both must be matched"
+)]
+pub enum Decision {
+    /// The request may go on.
+    Allow,
+    /// The request may not go on.
+    Deny(Reason),
+}
+
+/// Why a request is refused.
+///
+/// Grouped by who is at fault: the caller (401, 400, 403), an upstream (503), or the configuration (500).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each reason must be given a status and an event, everywhere"
+)]
+pub enum Reason {
+    /// No credential of the route's transport was presented.
+    MissingCredential,
+    /// More than one credential, or an ambiguous one, was presented.
+    AmbiguousCredential,
+    /// The credential cannot be read.
+    Malformed,
+    /// The signature does not verify, or its algorithm is not allowed.
+    InvalidSignature,
+    /// The credential has expired, or lives longer than allowed.
+    Expired,
+    /// The credential is not valid yet.
+    NotYetValid,
+    /// The credential was made for another audience.
+    AudienceMismatch,
+    /// The credential was made by another issuer.
+    IssuerMismatch,
+    /// The signing key is not in the issuer's key set.
+    UnknownKey,
+    /// The credential was used before, on a route that accepts it once.
+    Replay,
+    /// The credential belongs to another tenant.
+    TenantMismatch,
+    /// A request across sites without proof that the application made it.
+    Csrf,
+    /// The principal has none of the roles that the route asks for.
+    RoleDeny,
+    /// The principal lacks a scope that the route asks for.
+    ScopeDeny,
+    /// The principal lacks a permission that the route asks for.
+    PermissionDeny,
+    /// A path parameter cannot name an object: it is empty, or holds reserved or undecodable characters.
+    InvalidObject,
+    /// The issuer's keys are not to be had.
+    KeysUnavailable,
+    /// The permission service gives no answer.
+    PermissionUnavailable,
+    /// The replay store gives no answer, or is full.
+    ReplayUnavailable,
+    /// The policies on the way to the route contradict each other.
+    PolicyConflict,
+    /// A requirement of the route cannot be asked: unknown namespace or relation, unresolvable placeholder.
+    InvalidRequirement,
+    /// The route names a tenant that is not configured, or a transport that the tenant does not use.
+    UnknownTenant,
+}
+
+impl Reason {
+    /// All reasons, in the order of the documentation's table.
+    pub const ALL: [Self; 22] = [
+        Self::MissingCredential,
+        Self::AmbiguousCredential,
+        Self::Malformed,
+        Self::InvalidSignature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::AudienceMismatch,
+        Self::IssuerMismatch,
+        Self::UnknownKey,
+        Self::Replay,
+        Self::TenantMismatch,
+        Self::Csrf,
+        Self::RoleDeny,
+        Self::ScopeDeny,
+        Self::PermissionDeny,
+        Self::InvalidObject,
+        Self::KeysUnavailable,
+        Self::PermissionUnavailable,
+        Self::ReplayUnavailable,
+        Self::PolicyConflict,
+        Self::InvalidRequirement,
+        Self::UnknownTenant,
+    ];
+
+    /// Returns the stable code of the reason, as written in audit events.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MissingCredential => "missing_credential",
+            Self::AmbiguousCredential => "ambiguous_credential",
+            Self::Malformed => "malformed",
+            Self::InvalidSignature => "invalid_signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::IssuerMismatch => "issuer_mismatch",
+            Self::UnknownKey => "unknown_key",
+            Self::Replay => "replay",
+            Self::TenantMismatch => "tenant_mismatch",
+            Self::Csrf => "csrf",
+            Self::RoleDeny => "role_deny",
+            Self::ScopeDeny => "scope_deny",
+            Self::PermissionDeny => "permission_deny",
+            Self::InvalidObject => "invalid_object",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::PermissionUnavailable => "permission_unavailable",
+            Self::ReplayUnavailable => "replay_unavailable",
+            Self::PolicyConflict => "policy_conflict",
+            Self::InvalidRequirement => "invalid_requirement",
+            Self::UnknownTenant => "unknown_tenant",
+        }
+    }
+
+    /// Returns the audit event of the reason.
+    pub const fn event(self) -> EventName {
+        match self {
+            Self::MissingCredential => EventName::AuthFailureMissingCredential,
+            Self::AmbiguousCredential | Self::Malformed => EventName::AuthFailureMalformed,
+            Self::InvalidSignature => EventName::AuthFailureInvalidSignature,
+            Self::Expired => EventName::AuthFailureExpired,
+            Self::NotYetValid => EventName::AuthFailureNotYetValid,
+            Self::AudienceMismatch => EventName::AuthFailureAudienceMismatch,
+            Self::IssuerMismatch => EventName::AuthFailureIssuerMismatch,
+            Self::UnknownKey => EventName::AuthFailureUnknownKey,
+            Self::Replay => EventName::AuthFailureReplay,
+            Self::TenantMismatch => EventName::AuthTenantMismatch,
+            Self::Csrf => EventName::AuthFailureCsrf,
+            Self::RoleDeny => EventName::AuthzRoleDeny,
+            Self::ScopeDeny => EventName::AuthzScopeDeny,
+            Self::PermissionDeny | Self::InvalidObject => EventName::AuthzPermissionDeny,
+            Self::KeysUnavailable | Self::ReplayUnavailable | Self::UnknownTenant => {
+                EventName::AuthFailureUpstream
+            }
+            Self::PermissionUnavailable | Self::PolicyConflict | Self::InvalidRequirement => {
+                EventName::AuthzUpstreamUnavailable
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+}
