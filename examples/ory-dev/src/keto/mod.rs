@@ -1,0 +1,1 @@
+//! Is it allowed? Relation tuples and checks, as Keto answers.

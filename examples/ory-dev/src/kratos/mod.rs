@@ -1,0 +1,1 @@
+//! Who is it? Identities, self-service flows and sessions, as Kratos answers.

@@ -1,0 +1,1 @@
+//! Who may come through? Access rules, sessions and signed tokens, as Oathkeeper answers.

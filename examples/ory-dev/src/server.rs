@@ -1,0 +1,366 @@
+//! How does each product listen, and how does it let its ports go again?
+//!
+//! A [`Server`] runs on a thread with its own actix `System`, so that it works under every runtime, and can be
+//! stopped and started while the rest of the process goes on.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+use futures_util::future;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port cannot be bound for another reason.
+    #[error("{server}: cannot listen on {address} ({listener}): {source}")]
+    Listen {
+        /// The product.
+        server: String,
+        /// Which of its listeners.
+        listener: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The address is reachable from other machines.
+    #[error(
+        "{server}: {address} ({listener}) is not a loopback address: this stand-in serves only its own machine"
+    )]
+    NotLoopback {
+        /// The product.
+        server: String,
+        /// Which of its listeners.
+        listener: String,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Another program has the port.
+    #[error(
+        "{server}: port {port} ({listener}) is in use: stop the program that listens on {address} \
+         (`ss -ltnp` names it), or configure another port",
+        port = address.port()
+    )]
+    PortInUse {
+        /// The product.
+        server: String,
+        /// Which of its listeners.
+        listener: String,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The server's thread cannot be started.
+    #[error("{server}: cannot start its thread: {source}")]
+    Thread {
+        /// The product.
+        server: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A running server with one or more listeners, each with its own routes.
+///
+/// Dropping it stops it too: requests that are being answered are cut off then, and [`Server::stop`] lets them finish
+/// for up to a second.
+///
+/// # Examples
+///
+/// ```
+/// use actix_web::{HttpResponse, web};
+/// use ory_dev::server::Server;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), ory_dev::server::StartError> {
+/// let listeners = [("public", "127.0.0.1:0".parse().unwrap()), ("admin", "127.0.0.1:0".parse().unwrap())];
+/// let server = Server::start("kratos", &listeners, 1, |listener, app| {
+///     let name = listener.to_owned();
+///     app.default_service(web::to(move || {
+///         let name = name.clone();
+///         async move { HttpResponse::Ok().body(name) }
+///     }));
+/// })?;
+/// assert!(server.addr("public").is_some());
+///
+/// server.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    addrs: Vec<(String, SocketAddr)>,
+    handles: Vec<ServerHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds every address and starts `workers` workers for each. `configure` is called by each worker, with the name
+    /// of the listener whose routes it should add; what workers share must be created before and captured.
+    ///
+    /// # Errors
+    ///
+    /// When an address is not a loopback address or cannot be bound. Nothing is left running then.
+    pub fn start<F>(
+        name: &str,
+        listeners: &[(&str, SocketAddr)],
+        workers: usize,
+        configure: F,
+    ) -> Result<Self, StartError>
+    where
+        F: Fn(&str, &mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let bound = listeners
+            .iter()
+            .map(|(listener, address)| bind(name, listener, *address))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addrs = bound
+            .iter()
+            .map(|(listener, address, _)| (listener.clone(), *address))
+            .collect();
+        let (started, handles) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(bound, workers, &configure, &started))
+            .map_err(|source| StartError::Thread {
+                server: name.to_owned(),
+                source,
+            })?;
+
+        let handles = match handles.recv() {
+            Ok(Ok(handles)) => handles,
+            Ok(Err(source)) => {
+                return Err(StartError::Thread {
+                    server: name.to_owned(),
+                    source,
+                });
+            }
+            Err(mpsc::RecvError) => {
+                let source = io::Error::other("it ended before its servers ran");
+                return Err(StartError::Thread {
+                    server: name.to_owned(),
+                    source,
+                });
+            }
+        };
+        Ok(Self {
+            addrs,
+            handles,
+            thread: Some(thread),
+        })
+    }
+
+    /// Stops the server and returns once its ports are free and its connections closed.
+    pub async fn stop(mut self) {
+        future::join_all(self.handles.drain(..).map(|handle| handle.stop(true))).await;
+        self.join();
+    }
+
+    /// Returns the address of a listener: with the port that the operating system chose where 0 was asked for.
+    pub fn addr(&self, listener: &str) -> Option<SocketAddr> {
+        self.addrs
+            .iter()
+            .find(|(name, _)| name == listener)
+            .map(|(_, address)| *address)
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a server thread of the embedded stack panicked");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // `stop` sends its command at once; the returned future only waits for the end, and `join` does that here.
+        for handle in self.handles.drain(..) {
+            drop(handle.stop(false));
+        }
+        self.join();
+    }
+}
+
+type Bound = (String, SocketAddr, TcpListener);
+
+fn bind(server: &str, listener: &str, address: SocketAddr) -> Result<Bound, StartError> {
+    let (server, name) = (server.to_owned(), listener.to_owned());
+    if !address.ip().is_loopback() {
+        return Err(StartError::NotLoopback {
+            server,
+            listener: name,
+            address,
+        });
+    }
+    let bound = TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match bound {
+        Ok((local, listener)) => Ok((name, local, listener)),
+        Err(err) if err.kind() == io::ErrorKind::AddrInUse => Err(StartError::PortInUse {
+            server,
+            listener: name,
+            address,
+        }),
+        Err(source) => Err(StartError::Listen {
+            server,
+            listener: name,
+            address,
+            source,
+        }),
+    }
+}
+
+fn run<F>(
+    bound: Vec<Bound>,
+    workers: usize,
+    configure: &F,
+    started: &mpsc::Sender<io::Result<Vec<ServerHandle>>>,
+) where
+    F: Fn(&str, &mut ServiceConfig) + Clone + Send + 'static,
+{
+    actix_rt::System::new().block_on(async move {
+        let mut servers = Vec::with_capacity(bound.len());
+        for (name, _, listener) in bound {
+            let configure = configure.clone();
+            let server = HttpServer::new(move || App::new().configure(|app| configure(&name, app)))
+                .workers(workers)
+                .shutdown_timeout(GRACE.as_secs())
+                .disable_signals()
+                .listen(listener);
+            match server {
+                Ok(server) => servers.push(server.run()),
+                Err(err) => {
+                    // The receiver waits in `start`, so this cannot fail.
+                    let _ = started.send(Err(err));
+                    return;
+                }
+            }
+        }
+
+        let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
+        if started.send(Ok(handles)).is_ok() {
+            for result in future::join_all(servers).await {
+                if let Err(err) = result {
+                    tracing::error!(%err, "a server of the embedded stack ended");
+                }
+            }
+        }
+    });
+}
+
+/// How long requests that are being answered may take to finish once the server stops.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use actix_web::{HttpResponse, web};
+
+    use super::*;
+
+    fn local() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    fn echo_name(listener: &str, app: &mut ServiceConfig) {
+        let name = listener.to_owned();
+        app.default_service(web::to(move || {
+            let name = name.clone();
+            async move { HttpResponse::Ok().body(name) }
+        }));
+    }
+
+    fn ask(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut answer = [0; 1024];
+        let read = stream.read(&mut answer).unwrap_or(0);
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    #[actix_web::test]
+    async fn each_listener_has_its_own_routes() {
+        let server = Server::start("test", &[("one", local()), ("two", local())], 1, echo_name).unwrap();
+
+        for name in ["one", "two"] {
+            let answer = ask(&mut TcpStream::connect(server.addr(name).unwrap()).unwrap());
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with(name),
+                "{answer}"
+            );
+        }
+        assert_eq!(server.addr("three"), None);
+        server.stop().await;
+    }
+
+    #[actix_web::test]
+    async fn stop_frees_the_port_and_closes_idle_connections() {
+        let server = Server::start("test", &[("one", local())], 1, echo_name).unwrap();
+        let address = server.addr("one").unwrap();
+        let mut idle = TcpStream::connect(address).unwrap();
+        assert!(ask(&mut idle).starts_with("HTTP/1.1 200"));
+
+        server.stop().await;
+
+        assert!(TcpStream::connect(address).is_err());
+        let again = Server::start("test", &[("one", address)], 1, echo_name).unwrap();
+        assert!(ask(&mut TcpStream::connect(address).unwrap()).starts_with("HTTP/1.1 200"));
+        drop(again);
+        assert!(TcpStream::connect(address).is_err());
+        let mut rest = Vec::new();
+        assert!(idle.read_to_end(&mut rest).is_ok_and(|read| read == 0) || rest.is_empty());
+    }
+
+    #[test]
+    fn port_in_use_is_an_error_that_names_the_port_and_the_remedy() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+
+        let err = Server::start("kratos", &[("public", address)], 1, echo_name)
+            .unwrap_err()
+            .to_string();
+
+        assert!(
+            err.contains(&format!("kratos: port {} (public) is in use", address.port())),
+            "{err}"
+        );
+        assert!(err.contains("stop the program"), "{err}");
+    }
+
+    #[test]
+    fn failed_start_leaves_no_port_bound() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let first = free.local_addr().unwrap();
+        drop(free);
+
+        let started = Server::start(
+            "test",
+            &[("one", first), ("two", taken.local_addr().unwrap())],
+            1,
+            echo_name,
+        );
+
+        assert!(matches!(started, Err(StartError::PortInUse { .. })));
+        assert!(TcpListener::bind(first).is_ok());
+    }
+
+    #[test]
+    fn address_that_others_can_reach_is_refused() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+            let started = Server::start("test", &[("one", address.parse().unwrap())], 1, echo_name);
+            assert!(
+                matches!(started, Err(StartError::NotLoopback { .. })),
+                "{address}"
+            );
+        }
+    }
+}
