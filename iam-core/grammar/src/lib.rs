@@ -1,1 +1,44 @@
-//! The grammar of relation tuples, object templates, names and the Ory Permission Language.
+//! The grammar of relation tuples, object templates, permissions and names.
+//!
+//! It is a package of its own so that the attribute macros check at compile time exactly what the core checks at
+//! run time, without building any cryptography. Nothing in here talks to the network or knows a principal.
+//!
+//! - [`tuple`]: one relation tuple in Keto's notation, strict: `Toy:1#owners@User:bob#`.
+//! - [`template`]: text with placeholders that a request fills: `orders:{id}`.
+//! - [`permission`]: what a route asks, and the question that it becomes for one request.
+//! - [`name`]: roles, scopes, namespaces, relations and tenants.
+//! - [`error`]: why a text was refused, and where.
+//!
+//! ```
+//! use iam_grammar::{Permission, Subject};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let permission = Permission::tuple("CatProfile:{id}#owners@User:{user}")?;
+//! let values = |name: &str| match name {
+//!     "id" => Some("7".into()),
+//!     "user" => Some("bob".into()),
+//!     _ => None,
+//! };
+//!
+//! let question = permission.resolve(&values, &Subject::id("user:bob")?)?;
+//!
+//! assert_eq!(question.tuples()[0].to_string(), "CatProfile:7#owners@User:bob");
+//! assert_eq!(question.answer(&[true]), Some(true));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod tuple;
+pub mod template;
+pub mod permission;
+pub mod name;
+pub mod error;
+mod notation;
+
+pub use crate::{
+    error::{GrammarError, GrammarErrorKind, Part, ResolveError},
+    name::{NameError, check_namespace, check_relation, check_role, check_scope, check_tenant},
+    permission::{Permission, Question, RESERVED_PLACEHOLDERS},
+    template::Template,
+    tuple::{RelationTuple, Subject, SubjectSet},
+};

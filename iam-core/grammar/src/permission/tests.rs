@@ -1,0 +1,1 @@
+//! What a permission asks, and what its answers mean.

@@ -1,0 +1,1 @@
+//! What fills a template and what does not.

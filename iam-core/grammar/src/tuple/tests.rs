@@ -1,0 +1,1 @@
+//! Tuples as written, as printed, and as refused.
