@@ -1,0 +1,189 @@
+//! How is a token written in a header?
+//!
+//! RFC 9110 §11.4 and RFC 6750 §2.1: the scheme in any letter case, one space, one token, one header line.
+
+use crate::{decision::Reason, request::RequestHead};
+
+/// Reads the token of an `Authorization`-like header that carries a scheme: `Bearer` in any letter case, exactly one space, the token.
+///
+/// The token is *unverified*; that it is a token at all is for whoever verifies it to say.
+///
+/// # Errors
+///
+/// [`CredentialError::Missing`] without the header and for any other scheme, a bare token included (RFC 6750 §2.1);
+/// [`CredentialError::Malformed`] for a `Bearer` without exactly one token, and for bytes outside visible ASCII;
+/// [`CredentialError::Ambiguous`] for two header lines, or two values joined by a comma.
+pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
+    let value = value(head, header)?;
+    let (scheme, token) = match value.iter().position(|&byte| byte == b' ') {
+        Some(at) => {
+            let (scheme, rest) = value.split_at(at);
+            (scheme, rest.get(1..).unwrap_or_default())
+        }
+        None => (value, <&[u8]>::default()),
+    };
+
+    // RFC 9110 §11.1: the scheme is compared without regard to case.
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(CredentialError::Missing);
+    }
+    one_token(token)
+}
+
+/// Reads a token that stands alone in a header of its own.
+///
+/// # Errors
+///
+/// As [`bearer`], except that a scheme in front of the token makes it malformed.
+pub fn bare<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
+    one_token(value(head, header)?)
+}
+
+fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
+    let value = head
+        .single(header)
+        .map_err(|_| CredentialError::Ambiguous)?
+        .ok_or(CredentialError::Missing)?
+        .trim_ascii();
+
+    // RFC 9110 §5.5: a proxy may have joined two lines with a comma; neither of them is chosen here.
+    // No token of ours contains one.
+    if value.contains(&b',') {
+        return Err(CredentialError::Ambiguous);
+    }
+    if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(CredentialError::Malformed);
+    }
+    Ok(value)
+}
+
+fn one_token(token: &[u8]) -> Result<&[u8], CredentialError> {
+    if token.is_empty() || token.contains(&b' ') {
+        return Err(CredentialError::Malformed);
+    }
+    Ok(token)
+}
+
+/// Why no credential was read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each of them must become a refusal of its own"
+)]
+pub enum CredentialError {
+    /// More than one credential was presented, or may have been.
+    #[error("more than one credential")]
+    Ambiguous,
+    /// Something was presented that cannot be read.
+    #[error("unreadable credential")]
+    Malformed,
+    /// Nothing was presented.
+    #[error("no credential")]
+    Missing,
+}
+
+impl CredentialError {
+    /// Returns the reason for the refusal that follows.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Ambiguous => Reason::AmbiguousCredential,
+            Self::Malformed => Reason::Malformed,
+            Self::Missing => Reason::MissingCredential,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&[u8]]) -> Result<Vec<u8>, CredentialError> {
+        let headers: Vec<_> = lines.iter().map(|line| ("authorization", *line)).collect();
+        let head = RequestHead {
+            method: "GET",
+            headers: &headers,
+        };
+        bearer(&head, "authorization").map(<[u8]>::to_vec)
+    }
+
+    fn read_bare(value: &[u8]) -> Result<Vec<u8>, CredentialError> {
+        let head = RequestHead {
+            method: "GET",
+            headers: &[("x-token", value)],
+        };
+        bare(&head, "x-token").map(<[u8]>::to_vec)
+    }
+
+    /// R066
+    #[test]
+    fn another_scheme_or_none_is_no_credential() {
+        for line in [
+            "a.b.c",
+            "Basic dXNlcjpwYXNz",
+            "Token a.b.c",
+            "Bearer\ta.b.c",
+            "Bearera.b.c",
+            "",
+            " ",
+        ] {
+            let expected = if line.contains('\t') {
+                CredentialError::Malformed
+            } else {
+                CredentialError::Missing
+            };
+            assert_eq!(read(&[line.as_bytes()]), Err(expected), "{line:?}");
+        }
+        assert_eq!(read(&[]), Err(CredentialError::Missing));
+    }
+
+    /// R064, R066
+    #[test]
+    fn bearer_without_exactly_one_token_after_one_space_is_malformed() {
+        for line in ["Bearer", "Bearer ", "Bearer  a.b.c", "Bearer a b", "Bearer a.b.c d"] {
+            assert_eq!(read(&[line.as_bytes()]), Err(CredentialError::Malformed), "{line:?}");
+        }
+    }
+
+    /// R085
+    #[test]
+    fn two_lines_are_refused_in_any_order_and_when_equal() {
+        let (good, bad) = (b"Bearer a.b.c".as_slice(), b"Bearer x.y.z".as_slice());
+
+        for lines in [[good, bad], [bad, good], [good, good], [good, b"Basic x"], [good, b""]] {
+            assert_eq!(read(&lines), Err(CredentialError::Ambiguous));
+        }
+        for joined in ["Bearer a.b.c, Bearer x.y.z", "Bearer a.b.c,x", "Basic x,Bearer a.b.c"] {
+            assert_eq!(read(&[joined.as_bytes()]), Err(CredentialError::Ambiguous));
+        }
+    }
+
+    /// R086
+    #[test]
+    fn bytes_outside_visible_ascii_are_malformed() {
+        for line in [
+            b"Bearer \xc3\xa9\xff".as_slice(),
+            b"Bearer a\x00b",
+            b"Bearer a\x7fb",
+            b"Bearer a\r\nb",
+            b"\xffBearer a",
+        ] {
+            assert_eq!(read(&[line]), Err(CredentialError::Malformed), "{line:?}");
+        }
+    }
+
+    /// R065, D34
+    #[test]
+    fn the_scheme_is_read_in_any_letter_case() {
+        for line in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "BeArEr a.b.c", " Bearer a.b.c "] {
+            assert_eq!(read(&[line.as_bytes()]), Ok(b"a.b.c".to_vec()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_its_own_takes_the_token_alone() {
+        assert_eq!(read_bare(b"Bearer a.b.c"), Err(CredentialError::Malformed));
+        assert_eq!(read_bare(b""), Err(CredentialError::Malformed));
+        assert_eq!(read_bare(b"a,b"), Err(CredentialError::Ambiguous));
+        assert_eq!(read_bare(b"a.b.c"), Ok(b"a.b.c".to_vec()));
+    }
+}

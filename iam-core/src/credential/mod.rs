@@ -1,0 +1,9 @@
+//! What was presented?
+//!
+//! The only place that reads credentials out of headers. What comes out is *unverified*.
+
+mod authorization;
+mod csrf;
+
+pub use authorization::{CredentialError, bearer, bare};
+pub use csrf::{CsrfError, CsrfRule};

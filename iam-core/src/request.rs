@@ -1,0 +1,72 @@
+//! What arrived?
+//!
+//! The only view of a request that this crate has. It borrows, it is *unverified*, and it shows every header line by
+//! itself: whoever joined two lines before us would have decided something.
+
+/// The head of a request, as far as decisions need it. *Unverified.*
+///
+/// ```
+/// use iam_core::request::RequestHead;
+///
+/// let head = RequestHead { method: "GET", headers: &[("origin", b"https://app.example")] };
+/// assert_eq!(head.lines("origin").count(), 1);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "adapters build it on every request; a new field has to be filled by each of them"
+)]
+pub struct RequestHead<'a> {
+    /// The method, as it was sent.
+    pub method: &'a str,
+    /// One entry for each header line, names in lower case, values as bytes.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+impl<'a> RequestHead<'a> {
+    /// Returns the values of every line of the header `name` (lower case), in their order.
+    pub fn lines(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers
+            .iter()
+            .filter(move |(line, _)| *line == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// Returns the value of a header that may stand on one line only.
+    ///
+    /// # Errors
+    ///
+    /// [`RepeatedHeader`] when there are several lines, equal ones included: which of them counts is nothing that a
+    /// caller may leave open (RFC 9110 §5.3).
+    pub fn single(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedHeader> {
+        let mut lines = self.lines(name);
+        let first = lines.next();
+
+        if lines.next().is_some() {
+            return Err(RepeatedHeader);
+        }
+        Ok(first)
+    }
+}
+
+/// A header that may stand on one line stands on several.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("header repeated")]
+#[non_exhaustive]
+pub struct RepeatedHeader;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_on_two_lines_is_no_single_header() {
+        let head = RequestHead {
+            method: "GET",
+            headers: &[("origin", b"a"), ("origin", b"a")],
+        };
+
+        assert_eq!(head.single("origin"), Err(RepeatedHeader));
+        assert_eq!(head.single("authorization"), Ok(None));
+    }
+}
