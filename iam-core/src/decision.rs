@@ -20,6 +20,40 @@ pub enum Decision {
     Deny(Reason),
 }
 
+/// A denial with what is known about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "adapters make refusals of their own; there is nothing else to say about one"
+)]
+pub struct Refusal {
+    /// Why the request is refused.
+    pub reason: Reason,
+    /// More precisely why, for the audit event: a fixed code, never a value from the request.
+    pub detail: Option<&'static str>,
+}
+
+impl Refusal {
+    /// Makes a refusal that says no more than its reason.
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+
+    /// Makes a refusal that says more precisely why.
+    pub const fn with_detail(reason: Reason, detail: &'static str) -> Self {
+        Self {
+            reason,
+            detail: Some(detail),
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}
+
 /// Why a request is refused.
 ///
 /// Grouped by who is at fault: the caller (401, 400, 403), an upstream (503), or the configuration (500).

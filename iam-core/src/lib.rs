@@ -21,3 +21,7 @@ pub mod secret;
 pub mod http;
 pub mod decision;
 pub mod audit;
+pub mod request;
+pub mod tenant;
+pub mod credential;
+pub mod requirement;

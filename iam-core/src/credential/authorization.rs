@@ -139,8 +139,18 @@ mod tests {
     /// R064, R066
     #[test]
     fn bearer_without_exactly_one_token_after_one_space_is_malformed() {
-        for line in ["Bearer", "Bearer ", "Bearer  a.b.c", "Bearer a b", "Bearer a.b.c d"] {
-            assert_eq!(read(&[line.as_bytes()]), Err(CredentialError::Malformed), "{line:?}");
+        for line in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a.b.c",
+            "Bearer a b",
+            "Bearer a.b.c d",
+        ] {
+            assert_eq!(
+                read(&[line.as_bytes()]),
+                Err(CredentialError::Malformed),
+                "{line:?}"
+            );
         }
     }
 
@@ -149,10 +159,20 @@ mod tests {
     fn two_lines_are_refused_in_any_order_and_when_equal() {
         let (good, bad) = (b"Bearer a.b.c".as_slice(), b"Bearer x.y.z".as_slice());
 
-        for lines in [[good, bad], [bad, good], [good, good], [good, b"Basic x"], [good, b""]] {
+        for lines in [
+            [good, bad],
+            [bad, good],
+            [good, good],
+            [good, b"Basic x"],
+            [good, b""],
+        ] {
             assert_eq!(read(&lines), Err(CredentialError::Ambiguous));
         }
-        for joined in ["Bearer a.b.c, Bearer x.y.z", "Bearer a.b.c,x", "Basic x,Bearer a.b.c"] {
+        for joined in [
+            "Bearer a.b.c, Bearer x.y.z",
+            "Bearer a.b.c,x",
+            "Basic x,Bearer a.b.c",
+        ] {
             assert_eq!(read(&[joined.as_bytes()]), Err(CredentialError::Ambiguous));
         }
     }
@@ -174,7 +194,13 @@ mod tests {
     /// R065, D34
     #[test]
     fn the_scheme_is_read_in_any_letter_case() {
-        for line in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "BeArEr a.b.c", " Bearer a.b.c "] {
+        for line in [
+            "Bearer a.b.c",
+            "bearer a.b.c",
+            "BEARER a.b.c",
+            "BeArEr a.b.c",
+            " Bearer a.b.c ",
+        ] {
             assert_eq!(read(&[line.as_bytes()]), Ok(b"a.b.c".to_vec()), "{line:?}");
         }
     }

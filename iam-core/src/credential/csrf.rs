@@ -40,9 +40,8 @@ impl CsrfRule {
             Some(b"same-origin" | b"none") => Ok(()),
             // `same-site` is not enough: a sibling domain may belong to somebody else.
             Some(_) if allowed => Ok(()),
-            Some(_) => Err(CsrfError),
-            None if origin.is_none() || allowed => Ok(()),
-            None => Err(CsrfError),
+            None if allowed || origin.is_none() => Ok(()),
+            Some(_) | None => Err(CsrfError),
         }
     }
 
@@ -71,7 +70,10 @@ mod tests {
     use super::*;
 
     fn check(method: &str, headers: &[(&str, &str)]) -> bool {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
         CsrfRule::new(["https://app.example".to_owned()])
             .check(&RequestHead {
                 method,
@@ -86,7 +88,13 @@ mod tests {
             for site in ["cross-site", "same-site", "", "SAME-ORIGIN", "nonsense"] {
                 assert!(!check(method, &[("sec-fetch-site", site)]), "{method} {site}");
             }
-            for origin in ["https://evil.example", "null", "", "https://app.example.evil", "https://app.example/"] {
+            for origin in [
+                "https://evil.example",
+                "null",
+                "",
+                "https://app.example.evil",
+                "https://app.example/",
+            ] {
                 assert!(!check(method, &[("origin", origin)]), "{method} {origin}");
             }
         }
@@ -98,7 +106,14 @@ mod tests {
 
         assert!(!check("GET", &[upgrade, ("origin", "https://evil.example")]));
         assert!(check("GET", &[upgrade, ("origin", "https://app.example")]));
-        assert!(check("GET", &[upgrade, ("sec-fetch-site", "same-origin"), ("origin", "https://x.example")]));
+        assert!(check(
+            "GET",
+            &[
+                upgrade,
+                ("sec-fetch-site", "same-origin"),
+                ("origin", "https://x.example")
+            ]
+        ));
     }
 
     #[test]
@@ -112,10 +127,28 @@ mod tests {
 
     #[test]
     fn safe_methods_own_origins_allowed_origins_and_other_clients_pass() {
-        assert!(check("GET", &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")]));
-        assert!(check("POST", &[("sec-fetch-site", "same-origin"), ("origin", "https://orders.example")]));
+        assert!(check(
+            "GET",
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "https://evil.example")
+            ]
+        ));
+        assert!(check(
+            "POST",
+            &[
+                ("sec-fetch-site", "same-origin"),
+                ("origin", "https://orders.example")
+            ]
+        ));
         assert!(check("POST", &[("sec-fetch-site", "none")]));
-        assert!(check("POST", &[("sec-fetch-site", "cross-site"), ("origin", "https://app.example")]));
+        assert!(check(
+            "POST",
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "https://app.example")
+            ]
+        ));
         assert!(check("POST", &[("origin", "https://app.example")]));
         assert!(check("POST", &[]));
     }

@@ -5,5 +5,5 @@
 mod authorization;
 mod csrf;
 
-pub use authorization::{CredentialError, bearer, bare};
+pub use authorization::{CredentialError, bare, bearer};
 pub use csrf::{CsrfError, CsrfRule};

@@ -1,0 +1,212 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn policy() -> RoutePolicy {
+    RoutePolicy::new("file.rs:1", "route")
+}
+
+fn access(policies: &[&RoutePolicy]) -> Access {
+    EffectivePolicy::merge(policies).unwrap().access()
+}
+
+/// R112
+#[test]
+fn a_route_that_says_nothing_is_protected() {
+    assert_eq!(access(&[]), Access::Protected);
+    assert_eq!(access(&[&policy()]), Access::Protected);
+    assert_eq!(access(&[&policy().tenant("acme")]), Access::Protected);
+}
+
+/// D40
+#[test]
+fn public_does_not_switch_off_a_requirement() {
+    let public = policy().public();
+    let requirements = [
+        policy().require_role(["admin"]),
+        policy().require_scope(["write"]),
+        policy().require_permission(Permission::new("orders", "view", "orders:{id}")),
+        policy().single_use(),
+    ];
+
+    for requirement in &requirements {
+        assert_eq!(access(&[&public, requirement]), Access::Protected);
+        assert_eq!(access(&[requirement, &public]), Access::Protected);
+        assert_eq!(access(&[&policy().optional(), requirement]), Access::Protected);
+        assert_eq!(access(&[&requirement.clone().public()]), Access::Protected);
+        assert_eq!(access(&[&requirement.clone().optional()]), Access::Protected);
+    }
+}
+
+#[test]
+fn the_strictest_access_on_the_way_counts() {
+    let (public, optional, protected) = (policy().public(), policy().optional(), policy().protected());
+
+    assert_eq!(access(&[&public, &protected]), Access::Protected);
+    assert_eq!(access(&[&protected, &public]), Access::Protected);
+    assert_eq!(access(&[&optional, &protected]), Access::Protected);
+    assert_eq!(access(&[&public, &optional]), Access::Optional);
+    assert_eq!(access(&[&optional, &public]), Access::Optional);
+    assert_eq!(access(&[&policy().protected().public()]), Access::Protected);
+}
+
+#[test]
+fn a_public_scope_opens_what_says_nothing() {
+    assert_eq!(access(&[&policy().public()]), Access::Public);
+    assert_eq!(access(&[&policy().public(), &policy()]), Access::Public);
+    assert_eq!(access(&[&policy().optional(), &policy()]), Access::Optional);
+}
+
+/// D38, R112
+#[test]
+fn a_second_requirement_does_not_replace_the_first() {
+    let stacked = policy()
+        .require_role(["a", "b"])
+        .require_role(["c"])
+        .require_scope(["read"])
+        .require_scope(["write"])
+        .require_permission(Permission::new("orders", "view", "orders:{id}"))
+        .require_permission(Permission::new("orders", "edit", "orders:{id}"));
+
+    let merged = EffectivePolicy::merge(&[&stacked]).unwrap();
+
+    assert_eq!(
+        merged.requirements(),
+        [
+            "role:a|b",
+            "role:c",
+            "scope:read",
+            "scope:write",
+            "permission:orders:\"orders:{id}\"#view",
+            "permission:orders:\"orders:{id}\"#edit",
+        ]
+    );
+}
+
+/// D39
+#[test]
+fn a_requirement_of_the_route_does_not_replace_that_of_the_scope() {
+    let scope = policy().require_role(["superadmin"]);
+    let route = policy().require_role(["user"]).single_use();
+
+    let merged = EffectivePolicy::merge(&[&scope, &route]).unwrap();
+
+    assert_eq!(
+        merged.requirements(),
+        ["role:superadmin", "role:user", "single_use"]
+    );
+}
+
+#[test]
+fn two_tenants_or_transports_on_one_way_are_no_policy() {
+    let acme = policy().tenant("acme");
+    let other = policy().tenant("other");
+
+    assert_eq!(
+        EffectivePolicy::merge(&[&acme, &other]).unwrap_err(),
+        Conflict::Tenants
+    );
+    assert_eq!(
+        EffectivePolicy::merge(&[&acme.clone().tenant("other")]).unwrap_err(),
+        Conflict::Tenants
+    );
+    assert_eq!(
+        EffectivePolicy::merge(&[
+            &policy().transport(Transport::Oathkeeper),
+            &policy().transport(Transport::Cookie)
+        ])
+        .unwrap_err(),
+        Conflict::Transports
+    );
+    let same = EffectivePolicy::merge(&[&acme, &policy().public(), &policy().tenant("acme")]).unwrap();
+    assert_eq!(same.tenant(), Some("acme"));
+    assert_eq!(same.access(), Access::Public);
+}
+
+#[test]
+fn what_cannot_be_asked_refuses_everybody_even_when_public() {
+    let broken = [
+        policy().require_role(Vec::<String>::new()),
+        policy().require_role([""]),
+        policy().require_scope(Vec::<String>::new()),
+        policy().require_scope(["a b"]),
+        policy().require_permission(Permission::new("", "view", "x")),
+        policy().tenant("../b"),
+    ];
+
+    for broken in &broken {
+        let conflict = EffectivePolicy::merge(&[&policy().public(), broken]).unwrap_err();
+        assert!(matches!(
+            conflict.reason(),
+            Reason::InvalidRequirement | Reason::UnknownTenant
+        ));
+    }
+}
+
+fn any_policy() -> impl Strategy<Value = RoutePolicy> {
+    (
+        proptest::option::of(0..3_u8),
+        proptest::collection::vec("[a-c]", 0..3),
+        proptest::option::of("[a-b]"),
+        proptest::option::of("[a-b]"),
+        any::<bool>(),
+    )
+        .prop_map(|(access, roles, scope, tenant, single_use)| {
+            let mut made = match access {
+                Some(0) => policy().public(),
+                Some(1) => policy().optional(),
+                Some(_) => policy().protected(),
+                None => policy(),
+            };
+            for role in roles {
+                made = made.require_role([role]);
+            }
+            if let Some(scope) = scope {
+                made = made.require_scope([scope]);
+            }
+            if let Some(tenant) = tenant {
+                made = made.tenant(tenant);
+            }
+            if single_use { made.single_use() } else { made }
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_further_policy_never_weakens(policies in proptest::collection::vec(any_policy(), 1..5), further in any_policy()) {
+        let fewer: Vec<_> = policies.iter().collect();
+        let more: Vec<_> = policies.iter().chain([&further]).collect();
+        let said = policies.iter().any(|policy| policy.access.is_some() || policy.has_requirements());
+
+        match (EffectivePolicy::merge(&fewer), EffectivePolicy::merge(&more)) {
+            (Err(_), after) => prop_assert!(after.is_err()),
+            (Ok(_), Err(_)) => {}
+            (Ok(before), Ok(after)) => {
+                prop_assert!(before.requirements().iter().all(|one| after.requirements().contains(one)));
+                prop_assert!(before.tenant().is_none() || before.tenant() == after.tenant());
+                if said {
+                    prop_assert!(before.access() <= after.access());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_is_of_no_consequence(policies in proptest::collection::vec(any_policy(), 0..5)) {
+        let forward: Vec<_> = policies.iter().collect();
+        let backward: Vec<_> = policies.iter().rev().collect();
+
+        match (EffectivePolicy::merge(&forward), EffectivePolicy::merge(&backward)) {
+            (Ok(one), Ok(other)) => {
+                prop_assert_eq!(one.access(), other.access());
+                prop_assert_eq!(one.tenant(), other.tenant());
+                prop_assert_eq!(one.is_single_use(), other.is_single_use());
+                let (mut one, mut other) = (one.requirements(), other.requirements());
+                one.sort();
+                other.sort();
+                prop_assert_eq!(one, other);
+            }
+            (one, other) => prop_assert!(one.is_err() && other.is_err()),
+        }
+    }
+}

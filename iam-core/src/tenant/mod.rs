@@ -1,0 +1,5 @@
+//! For whom?
+
+mod transport;
+
+pub use transport::{Transport, UnknownTransport};
