@@ -32,6 +32,7 @@ pub mod tuple;
 pub mod template;
 pub mod permission;
 pub mod name;
+pub mod opl;
 pub mod error;
 mod notation;
 
