@@ -56,6 +56,9 @@ impl CallLimits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
+    /// Too many calls to this upstream are under way.
+    #[error("too many calls at once")]
+    Busy,
     /// The call was given up because the client stopped.
     #[error("the client stopped")]
     Cancel,

@@ -1,0 +1,172 @@
+//! What happens between a request and its answer?
+
+use std::{cell::RefCell, collections::HashMap, io, time::Duration};
+
+use actix_http::error::{ParseError, PayloadError};
+use actix_web::http::{
+    Method, StatusCode, Uri,
+    header::{self, HeaderName, HeaderValue},
+};
+use awc::{
+    ClientRequest, ClientResponse, Connector,
+    error::{ConnectError, SendRequestError},
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use iam_core::http::{CallLimits, TransportError};
+
+use super::tls;
+
+/// Sends one request and reads the whole answer. The deadline is the caller's: dropping this future ends the exchange.
+pub(super) async fn exchange(
+    clients: &Clients,
+    request: Request<Bytes>,
+    limits: CallLimits,
+) -> Result<Response<Bytes>, TransportError> {
+    let (parts, body) = request.into_parts();
+    let outgoing = convert(clients, &parts, limits)?;
+
+    let sending = if body.is_empty() && parts.method == http::Method::GET {
+        outgoing.send()
+    } else {
+        outgoing.send_body(body)
+    };
+    let mut answer = sending.await.map_err(|err| refused(&err))?;
+
+    // What is not asked for is not decoded: a small body cannot become a large one.
+    if is_encoded(&answer) {
+        return Err(TransportError::Protocol);
+    }
+    let body = answer
+        .body()
+        .limit(limits.max_body)
+        .await
+        .map_err(|err| unreadable(&err))?;
+    if is_cut_short(&answer, &parts.method, body.len()) {
+        return Err(TransportError::Protocol);
+    }
+    assemble(&answer, body)
+}
+
+/// The awc clients of one thread, one for each connect timeout that the configuration knows.
+#[derive(Default)]
+pub(super) struct Clients(RefCell<HashMap<(bool, Duration), awc::Client>>);
+
+impl Clients {
+    fn client(&self, https: bool, connect_timeout: Duration) -> Result<awc::Client, TransportError> {
+        let key = (https, connect_timeout);
+        if let Some(client) = self.0.borrow().get(&key) {
+            return Ok(client.clone());
+        }
+        let connector = Connector::new()
+            .timeout(connect_timeout)
+            .handshake_timeout(connect_timeout)
+            // The pool's limit counts all upstreams together; each one's own limit is its lane.
+            .limit(0);
+        let connector = if https {
+            connector.rustls_0_23(tls::client_config()?)
+        } else {
+            connector
+        };
+        let client = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            // awc's timeout ends with the head of the answer; the deadline around the exchange does not.
+            .disable_timeout()
+            .no_default_headers()
+            .finish();
+        self.0.borrow_mut().insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+fn convert(
+    clients: &Clients,
+    parts: &http::request::Parts,
+    limits: CallLimits,
+) -> Result<ClientRequest, TransportError> {
+    let https = parts.uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+    let method =
+        Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|_| TransportError::Protocol)?;
+    let uri = Uri::try_from(parts.uri.to_string()).map_err(|_| TransportError::Protocol)?;
+
+    let mut request = clients
+        .client(https, limits.connect_timeout)?
+        .request(method, uri)
+        .no_decompress();
+    for (name, value) in &parts.headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| TransportError::Protocol)?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| TransportError::Protocol)?;
+        request.headers_mut().append(name, value);
+    }
+    request
+        .headers_mut()
+        .insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(request)
+}
+
+fn is_encoded<S>(answer: &ClientResponse<S>) -> bool {
+    answer
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Tells whether the connection ended before the announced length was reached, which awc takes for the end of the body.
+///
+/// A chunked body that is cut short looks whole here. Its reader tells: what is left of a JSON text is none.
+fn is_cut_short<S>(answer: &ClientResponse<S>, method: &http::Method, length: usize) -> bool {
+    // RFC 9110 §8.6: these announce a length without sending it.
+    if method == http::Method::HEAD || answer.status() == StatusCode::NOT_MODIFIED {
+        return false;
+    }
+    answer
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|value| announced(value) != Some(length))
+}
+
+fn announced(value: &HeaderValue) -> Option<usize> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+fn assemble<S>(answer: &ClientResponse<S>, body: Bytes) -> Result<Response<Bytes>, TransportError> {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        http::StatusCode::from_u16(answer.status().as_u16()).map_err(|_| TransportError::Protocol)?;
+    for (name, value) in answer.headers() {
+        let name =
+            http::HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| TransportError::Protocol)?;
+        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|_| TransportError::Protocol)?;
+        response.headers_mut().append(name, value);
+    }
+    Ok(response)
+}
+
+/// D78: every failure without an answer has a kind, and none of them carries the request or the answer (D79, D80).
+fn refused(err: &SendRequestError) -> TransportError {
+    match err {
+        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+            TransportError::Timeout
+        }
+        SendRequestError::Connect(ConnectError::Io(err)) if is_tls(err) => TransportError::Tls,
+        SendRequestError::Connect(ConnectError::SslIsNotSupported) => TransportError::Tls,
+        // The connection was there and ended without an answer.
+        SendRequestError::Connect(ConnectError::Disconnected) => TransportError::Protocol,
+        SendRequestError::Connect(_) => TransportError::Connect,
+        SendRequestError::Response(ParseError::TooLarge) => TransportError::TooLarge,
+        _ => TransportError::Protocol,
+    }
+}
+
+fn is_tls(err: &io::Error) -> bool {
+    err.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+fn unreadable(err: &PayloadError) -> TransportError {
+    if matches!(err, PayloadError::Overflow) {
+        TransportError::TooLarge
+    } else {
+        TransportError::Protocol
+    }
+}

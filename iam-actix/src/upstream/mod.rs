@@ -1,0 +1,107 @@
+//! How does a service on many threads talk to its upstreams, with a client that lives on one?
+//!
+//! `awc` runs inside a `LocalSet` only, so it gets threads of its own: each has a current-thread runtime, a `LocalSet` and
+//! its pools of connections. Everybody else holds a [`Client`], which is `Send + Sync`, works under any runtime, and can go
+//! away at any time without harm to other calls. The threads stop, and are joined, when [`Threads`] is dropped.
+//!
+//! What an upstream may cost is bounded here: the deadline holds for the whole exchange, waiting for a free slot and the
+//! last byte of the body included; bodies are limited; nothing is decompressed; redirects are answers, not instructions;
+//! proxies of the environment are not used; each upstream has slots of its own, so that one that hangs starves no other.
+
+mod exchange;
+mod lane;
+mod thread;
+mod tls;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
+use tokio::{sync::oneshot, time};
+
+use self::thread::{Inbox, Task};
+pub(crate) use self::{lane::Lane, thread::Threads};
+
+/// The [`HttpClient`] of one upstream of one tenant.
+///
+/// Does not keep the threads alive: once they stopped, every call is answered with [`TransportError::Cancel`].
+#[derive(Clone)]
+pub(crate) struct Client {
+    inboxes: Arc<[Inbox]>,
+    lane: Lane,
+    next: Arc<AtomicUsize>,
+}
+
+impl Client {
+    fn new(inboxes: Arc<[Inbox]>, lane: Lane) -> Self {
+        Self {
+            inboxes,
+            lane,
+            next: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    fn dispatch(
+        &self,
+        request: Request<Bytes>,
+        limits: CallLimits,
+    ) -> Result<oneshot::Receiver<Result<Response<Bytes>, TransportError>>, TransportError> {
+        let place = self.lane.join()?;
+        let (mut answer, answered) = oneshot::channel();
+
+        let task: Task = Box::new(move |clients| {
+            Box::pin(async move {
+                let call = async {
+                    let _slot = place.slot().await?;
+                    exchange::exchange(&clients, request, limits).await
+                };
+                let outcome = tokio::select! {
+                    // The caller went away: nobody else waits for this exchange.
+                    () = answer.closed() => return,
+                    outcome = time::timeout(limits.timeout, call) => outcome,
+                };
+                // The receiver may be gone by now, which is fine.
+                let _ = answer.send(outcome.unwrap_or(Err(TransportError::Timeout)));
+            })
+        });
+        self.inbox()
+            .and_then(|inbox| inbox.send(task).ok())
+            .map(|()| answered)
+            .ok_or(TransportError::Cancel)
+    }
+
+    fn inbox(&self) -> Option<&Inbox> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.inboxes.get(turn.checked_rem(self.inboxes.len())?)
+    }
+}
+
+impl HttpClient for Client {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        limits: CallLimits,
+    ) -> BoxFuture<Result<Response<Bytes>, TransportError>> {
+        let dispatched = self.dispatch(request, limits);
+        Box::pin(async move {
+            // The sender is dropped unanswered when the threads stop.
+            dispatched?.await.unwrap_or(Err(TransportError::Cancel))
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
