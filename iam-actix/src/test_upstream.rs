@@ -53,7 +53,7 @@ pub(crate) struct TestUpstream {
 type Script = Box<dyn Fn(&Received) -> Answer + Send + Sync>;
 
 struct Shared {
-    script: Mutex<Arc<Script>>,
+    script: Script,
     requests: Mutex<Vec<Received>>,
     connections: AtomicUsize,
     stopped: AtomicBool,
@@ -65,7 +65,7 @@ impl TestUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            script: Mutex::new(Arc::new(Box::new(script))),
+            script: Box::new(script),
             requests: Mutex::default(),
             connections: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -97,10 +97,6 @@ impl TestUpstream {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
-    }
-
-    pub(crate) fn script(&self, script: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
-        *self.shared.script.lock().unwrap() = Arc::new(Box::new(script));
     }
 
     pub(crate) fn requests(&self) -> Vec<Received> {
@@ -135,9 +131,8 @@ impl Shared {
     fn converse(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = read(&mut reader) {
-            let script = Arc::clone(&self.script.lock().unwrap());
             self.requests.lock().unwrap().push(request.clone());
-            if write(&mut stream, script(&request)).is_none() {
+            if write(&mut stream, (self.script)(&request)).is_none() {
                 let _ = stream.shutdown(std::net::Shutdown::Both);
                 return;
             }

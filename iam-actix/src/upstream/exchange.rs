@@ -1,6 +1,6 @@
 //! What happens between a request and its answer?
 
-use std::{cell::RefCell, collections::HashMap, io, time::Duration};
+use std::{cell::RefCell, collections::HashMap, error::Error, io, time::Duration};
 
 use actix_http::error::{ParseError, PayloadError};
 use actix_web::http::{
@@ -145,22 +145,36 @@ fn assemble<S>(answer: &ClientResponse<S>, body: Bytes) -> Result<Response<Bytes
 
 /// D78: every failure without an answer has a kind, and none of them carries the request or the answer (D79, D80).
 fn refused(err: &SendRequestError) -> TransportError {
-    match err {
-        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
-            TransportError::Timeout
-        }
-        SendRequestError::Connect(ConnectError::Io(err)) if is_tls(err) => TransportError::Tls,
-        SendRequestError::Connect(ConnectError::SslIsNotSupported) => TransportError::Tls,
+    if let SendRequestError::Connect(err) = err {
+        return unconnected(err);
+    }
+    if matches!(err, SendRequestError::Timeout) {
+        TransportError::Timeout
+    } else if matches!(err, SendRequestError::Response(ParseError::TooLarge)) {
+        TransportError::TooLarge
+    } else {
+        TransportError::Protocol
+    }
+}
+
+fn unconnected(err: &ConnectError) -> TransportError {
+    if matches!(err, ConnectError::Timeout) {
+        TransportError::Timeout
+    } else if matches!(err, ConnectError::Disconnected) {
         // The connection was there and ended without an answer.
-        SendRequestError::Connect(ConnectError::Disconnected) => TransportError::Protocol,
-        SendRequestError::Connect(_) => TransportError::Connect,
-        SendRequestError::Response(ParseError::TooLarge) => TransportError::TooLarge,
-        _ => TransportError::Protocol,
+        TransportError::Protocol
+    } else if matches!(err, ConnectError::SslIsNotSupported)
+        || matches!(err, ConnectError::Io(err) if is_tls(err))
+    {
+        TransportError::Tls
+    } else {
+        TransportError::Connect
     }
 }
 
 fn is_tls(err: &io::Error) -> bool {
-    err.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    err.get_ref()
+        .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn unreadable(err: &PayloadError) -> TransportError {
