@@ -1,0 +1,287 @@
+//! What does one attribute say? Its arguments, checked by the grammar that the core uses at run time.
+
+use iam_grammar::{GrammarError, NameError, Permission, check_role, check_scope, permission::MAX_DEPTH};
+use proc_macro2::{Span, TokenStream};
+use syn::{
+    Error, Ident, LitStr, Result, Token,
+    ext::IdentExt,
+    parenthesized,
+    parse::{ParseStream, Parser},
+};
+
+use crate::words::Word;
+
+/// One of our attributes with its arguments.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    pub(crate) word: Word,
+    pub(crate) at: Span,
+    pub(crate) clause: Clause,
+}
+
+/// What an attribute adds to the policy of its route.
+#[derive(Debug)]
+pub(crate) enum Clause {
+    Optional,
+    Public,
+    RequirePermission(Asked),
+    RequireRole(Vec<LitStr>),
+    RequireScope(Vec<LitStr>),
+    SingleUse,
+}
+
+/// A permission as written.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Object {
+        namespace: LitStr,
+        relation: LitStr,
+        object: LitStr,
+    },
+    Tuple(LitStr),
+}
+
+impl Announcement {
+    pub(crate) fn read(word: Word, at: Span, arguments: TokenStream) -> Result<Self> {
+        let clause = match word {
+            Word::Optional => nothing(word, arguments).map(|()| Clause::Optional),
+            Word::Public => nothing(word, arguments).map(|()| Clause::Public),
+            Word::RequirePermission => permission(at, arguments).map(Clause::RequirePermission),
+            Word::RequireRole => names(word, at, arguments, check_role).map(Clause::RequireRole),
+            Word::RequireScope => names(word, at, arguments, check_scope).map(Clause::RequireScope),
+            Word::SingleUse => nothing(word, arguments).map(|()| Clause::SingleUse),
+        }?;
+
+        Ok(Self { word, at, clause })
+    }
+}
+
+fn nothing(word: Word, arguments: TokenStream) -> Result<()> {
+    if arguments.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new_spanned(
+        arguments,
+        format!(
+            "`#[{}]` takes no arguments: write `{}`",
+            word.name(),
+            word.example()
+        ),
+    ))
+}
+
+/// Reads a list of roles or of scopes.
+fn names(
+    word: Word,
+    at: Span,
+    arguments: TokenStream,
+    check: fn(&str) -> std::result::Result<(), NameError>,
+) -> Result<Vec<LitStr>> {
+    let (kind, kinds) = if word == Word::RequireScope {
+        ("scope", "scopes")
+    } else {
+        ("role", "roles")
+    };
+    if arguments.is_empty() {
+        let example = word.example();
+        return Err(Error::new(
+            at,
+            format!(
+                "`#[{}]` needs at least one {kind}: write `{example}`",
+                word.name()
+            ),
+        ));
+    }
+
+    let read = |input: ParseStream<'_>| {
+        list(input, |input| {
+            input.parse::<LitStr>().map_err(|err| {
+                Error::new(
+                    err.span(),
+                    format!(
+                        "`#[{}]` accepts {kinds} in quotes: write `{}`",
+                        word.name(),
+                        word.example()
+                    ),
+                )
+            })
+        })
+    };
+    let names = read.parse2(arguments)?;
+
+    for (index, name) in names.iter().enumerate() {
+        check(&name.value()).map_err(|err| {
+            let hint = match kind {
+                "scope" if name.value().contains(' ') => ": write each scope in quotes of its own",
+                "role" if name.value().contains(',') => ": write each role in quotes of its own",
+                _ => "",
+            };
+            Error::new(name.span(), format!("this {kind} {err}{hint}"))
+        })?;
+        if names
+            .iter()
+            .take(index)
+            .any(|earlier| earlier.value() == name.value())
+        {
+            return Err(Error::new(
+                name.span(),
+                format!("this {kind} is listed twice: remove one"),
+            ));
+        }
+    }
+    Ok(names)
+}
+
+const PERMISSION_FORMS: &str = "`#[require_permission]` accepts `namespace = \"…\", relation = \"…\", object = \"…\"`, \
+                                a tuple `\"namespace:object#relation@subject\"`, `any(…)` or `all(…)`";
+
+/// Reads the one permission that an attribute asks for.
+fn permission(at: Span, arguments: TokenStream) -> Result<Asked> {
+    if arguments.is_empty() {
+        return Err(Error::new(at, PERMISSION_FORMS));
+    }
+
+    let read = |input: ParseStream<'_>| {
+        let first = input.fork().call(Ident::parse_any);
+        if first.is_ok() && !input.peek2(syn::token::Paren) {
+            return named(at, input);
+        }
+
+        let (asked, _) = tree(input, 0)?;
+        if input.peek(Token![,]) {
+            input.parse::<Token![,]>()?;
+        }
+        if !input.is_empty() {
+            return Err(input.error(
+                "`#[require_permission]` takes one tuple: write `any(…)` if one of several is enough, or `all(…)` if not",
+            ));
+        }
+        Ok(asked)
+    };
+    read.parse2(arguments)
+}
+
+/// Reads `namespace = "…", relation = "…", object = "…"` in any order.
+fn named(at: Span, input: ParseStream<'_>) -> Result<Asked> {
+    let mut namespace = None;
+    let mut relation = None;
+    let mut object = None;
+    list(input, |input| {
+        let key = input
+            .call(Ident::parse_any)
+            .map_err(|err| Error::new(err.span(), PERMISSION_FORMS))?;
+        let slot = match key.to_string().as_str() {
+            "namespace" => &mut namespace,
+            "relation" => &mut relation,
+            "object" => &mut object,
+            other => {
+                let accepted = "`namespace`, `relation` and `object`";
+                return Err(Error::new(
+                    key.span(),
+                    format!("unknown argument `{other}`: accepted are {accepted}"),
+                ));
+            }
+        };
+        if slot.is_some() {
+            return Err(Error::new(
+                key.span(),
+                format!("`{key}` is given twice: remove one"),
+            ));
+        }
+
+        let written = format!("write `{key} = \"…\"`");
+        input
+            .parse::<Token![=]>()
+            .map_err(|err| Error::new(err.span(), &written))?;
+        *slot = Some(
+            input
+                .parse::<LitStr>()
+                .map_err(|err| Error::new(err.span(), written))?,
+        );
+        Ok(())
+    })?;
+
+    let missing = |name: &str| Error::new(at, format!("`#[require_permission]` lacks `{name} = \"…\"`"));
+    let namespace = namespace.ok_or_else(|| missing("namespace"))?;
+    let relation = relation.ok_or_else(|| missing("relation"))?;
+    let object = object.ok_or_else(|| missing("object"))?;
+    check_object(&namespace, &relation, &object)?;
+    Ok(Asked::Object {
+        namespace,
+        relation,
+        object,
+    })
+}
+
+/// Checks each part alone, so that the error stands at the right one.
+fn check_object(namespace: &LitStr, relation: &LitStr, object: &LitStr) -> Result<()> {
+    let refused = |literal: &LitStr, kind: &str, err: &dyn std::fmt::Display| {
+        Error::new(literal.span(), format!("this {kind} {err}"))
+    };
+
+    iam_grammar::check_namespace(&namespace.value()).map_err(|err| refused(namespace, "namespace", &err))?;
+    iam_grammar::check_relation(&relation.value()).map_err(|err| refused(relation, "relation", &err))?;
+    iam_grammar::Template::parse(&object.value())
+        .map_err(|err| refused(object, "is no object template:", &err))
+        .map(drop)
+}
+
+/// Reads a tuple, `any(…)` or `all(…)`, together with what the grammar makes of it.
+fn tree(input: ParseStream<'_>, depth: usize) -> Result<(Asked, Permission)> {
+    if input.peek(LitStr) {
+        let literal = input.parse::<LitStr>()?;
+        let permission = Permission::tuple(&literal.value())
+            .map_err(|err| Error::new(literal.span(), format!("this is no relation tuple: {err}")))?;
+        return Ok((Asked::Tuple(literal), permission));
+    }
+
+    let combinator = input
+        .call(Ident::parse_any)
+        .map_err(|err| Error::new(err.span(), PERMISSION_FORMS))?;
+    let any = match combinator.to_string().as_str() {
+        "any" => true,
+        "all" => false,
+        other => {
+            return Err(Error::new(
+                combinator.span(),
+                format!("unknown combination `{other}`: accepted are `any(…)` and `all(…)`"),
+            ));
+        }
+    };
+    if MAX_DEPTH < depth {
+        return Err(Error::new(
+            combinator.span(),
+            "`any` and `all` are nested too deeply",
+        ));
+    }
+
+    let content;
+    parenthesized!(content in input);
+    let members = list(&content, |input| tree(input, depth.saturating_add(1)))?;
+    let (asked, permissions): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+
+    let refused = |err: GrammarError| Error::new(combinator.span(), err.kind());
+    let permissions = permissions.into_iter().map(Ok);
+    if any {
+        Ok((Asked::Any(asked), Permission::any(permissions).map_err(refused)?))
+    } else {
+        Ok((Asked::All(asked), Permission::all(permissions).map_err(refused)?))
+    }
+}
+
+/// Reads a list with commas between its members and perhaps one at its end.
+fn list<T>(input: ParseStream<'_>, mut member: impl FnMut(ParseStream<'_>) -> Result<T>) -> Result<Vec<T>> {
+    let mut members = Vec::new();
+    while !input.is_empty() {
+        members.push(member(input)?);
+        if input.is_empty() {
+            break;
+        }
+        input
+            .parse::<Token![,]>()
+            .map_err(|err| Error::new(err.span(), "expected `,`"))?;
+    }
+    Ok(members)
+}

@@ -1,0 +1,87 @@
+//! What do the attributes stand on? The signature is read; the body stays tokens.
+
+use proc_macro2::{Span, TokenStream};
+use syn::{
+    Error, ItemMod, Result, Signature, Token, Visibility,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
+
+use crate::words::Word;
+
+/// The item that our attributes stand on.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Handler(Handler),
+    Module(ItemMod),
+}
+
+/// A function that may be a handler.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    signature: Signature,
+}
+
+impl Target {
+    /// Reads an item from which the attributes were taken off.
+    pub(crate) fn read(word: Word, item: &TokenStream) -> Result<Self> {
+        let read = |input: ParseStream<'_>| {
+            let ahead = input.fork();
+            ahead.parse::<Visibility>()?;
+            if ahead.peek(Token![mod]) || ahead.peek2(Token![mod]) {
+                return input.parse().map(Self::Module);
+            }
+
+            input.parse::<Visibility>()?;
+            let Ok(signature) = input.parse() else {
+                return Err(Error::new(Span::call_site(), misplaced(word)));
+            };
+            input.parse::<TokenStream>()?;
+            Ok(Self::Handler(Handler { signature }))
+        };
+        read.parse2(item.clone())
+    }
+
+    /// Returns the name under which the policy is reported.
+    pub(crate) fn name(&self) -> String {
+        let ident = match self {
+            Self::Handler(handler) => &handler.signature.ident,
+            Self::Module(module) => &module.ident,
+        };
+        ident.unraw().to_string()
+    }
+}
+
+impl Handler {
+    /// Refuses a function that Actix could not call as a handler.
+    pub(crate) fn check(&self, word: Word) -> Result<()> {
+        if self.signature.asyncness.is_some() {
+            return Ok(());
+        }
+        let (name, handler) = (word.name(), &self.signature.ident);
+        Err(Error::new(
+            self.signature.fn_token.span,
+            format!("`#[{name}]` belongs on a handler, which is an `async fn`: write `async fn {handler}`"),
+        ))
+    }
+
+    /// Returns the error about a function that has no route attribute below ours.
+    pub(crate) fn without_route(&self, word: Word) -> Error {
+        let (name, method, handler) = (word.name(), word.method(), &self.signature.ident);
+        Error::new(
+            Span::call_site(),
+            format!(
+                "`#[{name}]` has to stand above the route attribute, as in `{} #[get(\"/path\")] async fn {handler}`; \
+                 a handler without route attribute says it where it is registered: `web::get().to({handler}).{method}`",
+                word.example(),
+            ),
+        )
+    }
+}
+
+fn misplaced(word: Word) -> String {
+    format!(
+        "`#[{}]` belongs above the route attribute of an `async fn`, or above `#[scope(\"/prefix\")]` of a module",
+        word.name()
+    )
+}

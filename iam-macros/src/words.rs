@@ -1,0 +1,126 @@
+//! Which attributes are ours, and which make a route?
+
+use proc_macro2::{Ident, Span};
+use syn::{Attribute, Path};
+
+/// One of our attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    Optional,
+    Public,
+    RequirePermission,
+    RequireRole,
+    RequireScope,
+    SingleUse,
+}
+
+impl Word {
+    const ALL: [Self; 6] = [
+        Self::Optional,
+        Self::Public,
+        Self::RequirePermission,
+        Self::RequireRole,
+        Self::RequireScope,
+        Self::SingleUse,
+    ];
+
+    /// Recognises our attribute by its bare name, or behind the name of the crate that exports it.
+    ///
+    /// A renamed import is not recognised here: it expands by itself and becomes a wrapper of its own, which adds up.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let mut names = path.segments.iter().map(|segment| &segment.ident);
+        let first = names.next()?;
+
+        let word = match names.next() {
+            None if path.leading_colon.is_none() => first,
+            Some(word) if first == "iam_actix" || first == "iam_macros" => word,
+            _ => return None,
+        };
+        if names.next().is_some() {
+            return None;
+        }
+        Self::ALL.into_iter().find(|known| word == known.name())
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Public => "public",
+            Self::RequirePermission => "require_permission",
+            Self::RequireRole => "require_role",
+            Self::RequireScope => "require_scope",
+            Self::SingleUse => "single_use",
+        }
+    }
+
+    /// Returns the attribute as one writes it.
+    pub(crate) const fn example(self) -> &'static str {
+        match self {
+            Self::Optional => "#[optional]",
+            Self::Public => "#[public]",
+            Self::RequirePermission => {
+                "#[require_permission(namespace = \"orders\", relation = \"view\", object = \"orders:{id}\")]"
+            }
+            Self::RequireRole => "#[require_role(\"admin\")]",
+            Self::RequireScope => "#[require_scope(\"orders:read\")]",
+            Self::SingleUse => "#[single_use]",
+        }
+    }
+
+    /// Returns the method of the route extension that says the same.
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Optional => "optional()",
+            Self::Public => "public()",
+            Self::RequirePermission => "require_permission(…)",
+            Self::RequireRole => "require_role(…)",
+            Self::RequireScope => "require_scope(…)",
+            Self::SingleUse => "single_use()",
+        }
+    }
+
+    /// Tells whether the attribute asks something of the principal.
+    pub(crate) const fn is_requirement(self) -> bool {
+        match self {
+            Self::RequirePermission | Self::RequireRole | Self::RequireScope | Self::SingleUse => true,
+            Self::Optional | Self::Public => false,
+        }
+    }
+}
+
+/// The attributes of Actix Web that take the path of a route.
+const ROUTE_ATTRIBUTES: [&str; 11] = [
+    "connect", "delete", "get", "head", "options", "patch", "post", "put", "query", "route", "trace",
+];
+
+/// Tells whether the name is that of an attribute that takes the path of a route.
+pub(crate) fn is_route_name(name: &Ident) -> bool {
+    ROUTE_ATTRIBUTES.iter().any(|known| name == known)
+}
+
+/// Tells whether the attribute takes the path of a route, written bare or behind a path.
+pub(crate) fn is_route(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|last| is_route_name(&last.ident))
+}
+
+/// Tells whether the attribute is `#[routes]`, below which several route attributes stand.
+pub(crate) fn is_routes(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "routes")
+}
+
+/// Returns where an attribute's name stands.
+pub(crate) fn span_of(attribute: &Attribute) -> Span {
+    attribute
+        .path()
+        .segments
+        .last()
+        .map_or_else(Span::call_site, |last| last.ident.span())
+}
