@@ -5,6 +5,14 @@
     expect(dead_code, reason = "the builder that starts the threads follows")
 )]
 mod upstream;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the builder that starts the queue follows")
+)]
+mod audit;
+mod worker;
+
+pub use audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel};
 
 #[cfg(test)]
 mod test_upstream;

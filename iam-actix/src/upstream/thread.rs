@@ -4,8 +4,6 @@ use std::{
     fmt, io,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError, mpsc as blocking},
-    thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use futures_util::future::LocalBoxFuture;
@@ -16,6 +14,7 @@ use tokio::{
 };
 
 use super::{Client, Lane, exchange::Clients};
+use crate::worker::Worker;
 
 /// Something to do on an upstream thread.
 pub(super) type Task = Box<dyn FnOnce(Rc<Clients>) -> LocalBoxFuture<'static, ()> + Send>;
@@ -26,13 +25,12 @@ pub(super) type Inbox = mpsc::UnboundedSender<Task>;
 /// The threads that do the upstream I/O. Stops them, and waits until they are gone, when dropped.
 pub(crate) struct Threads {
     inboxes: Arc<[Inbox]>,
-    workers: Mutex<Vec<Worker>>,
+    workers: Mutex<Vec<Running>>,
 }
 
-struct Worker {
-    gone: blocking::Receiver<()>,
-    join: JoinHandle<()>,
+struct Running {
     stop: oneshot::Sender<()>,
+    worker: Worker,
 }
 
 impl Threads {
@@ -45,9 +43,9 @@ impl Threads {
         let mut inboxes = Vec::new();
         let mut workers = Vec::new();
         for number in 0..count.max(1) {
-            let (inbox, worker) = Worker::start(number)?;
+            let (inbox, running) = Running::start(number)?;
             inboxes.push(inbox);
-            workers.push(worker);
+            workers.push(running);
         }
         Ok(Self {
             inboxes: inboxes.into(),
@@ -77,10 +75,8 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         let workers = self.workers.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let stopping: Vec<_> = workers.drain(..).map(Worker::stop).collect();
-        for (gone, join) in stopping {
-            wait(&gone, join);
-        }
+        let stopping: Vec<_> = workers.drain(..).map(Running::stop).collect();
+        stopping.into_iter().for_each(Worker::join);
     }
 }
 
@@ -92,36 +88,31 @@ impl fmt::Debug for Threads {
     }
 }
 
-impl Worker {
+impl Running {
     fn start(number: usize) -> io::Result<(Inbox, Self)> {
         let (inbox, tasks) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = blocking::channel();
-        let (alive, gone) = blocking::channel();
 
-        let join = thread::Builder::new()
-            .name(format!("iam-upstream-{number}"))
-            .spawn(move || {
-                // Made here because a runtime may not be dropped inside another one, where we could be started.
-                match Builder::new_current_thread().enable_all().build() {
-                    Ok(runtime) => {
-                        let _ = ready.send(Ok(()));
-                        run(runtime, tasks, stopped);
-                    }
-                    Err(err) => drop(ready.send(Err(err))),
-                }
-                drop::<blocking::Sender<()>>(alive);
-            })?;
+        // The runtime is made on its thread: it may not be dropped inside another one, where we could be started.
+        let run = move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                let _ = ready.send(Ok(()));
+                run(runtime, tasks, stopped);
+            }
+            Err(err) => drop(ready.send(Err(err))),
+        };
+        let worker = Worker::spawn(format!("iam-upstream-{number}"), run)?;
         started
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("the upstream thread ended at once")))?;
-        Ok((inbox, Self { gone, join, stop }))
+        Ok((inbox, Self { stop, worker }))
     }
 
-    fn stop(self) -> (blocking::Receiver<()>, JoinHandle<()>) {
+    fn stop(self) -> Worker {
         // An error means that the thread has stopped already.
         let _ = self.stop.send(());
-        (self.gone, self.join)
+        self.worker
     }
 }
 
@@ -146,20 +137,3 @@ fn run(runtime: Runtime, mut tasks: mpsc::UnboundedReceiver<Task>, mut stop: one
     // A name lookup may hang in the system for longer than anybody wants to wait.
     runtime.shutdown_background();
 }
-
-fn wait(gone: &blocking::Receiver<()>, join: JoinHandle<()>) {
-    // The last owner may be dropped by a task on this very thread, which ends once that task is done.
-    if join.thread().id() == thread::current().id() {
-        return;
-    }
-    if gone.recv_timeout(STOP_BOUND) == Err(blocking::RecvTimeoutError::Timeout) {
-        tracing::warn!("an upstream thread did not stop in time and is left behind");
-        return;
-    }
-    if join.join().is_err() {
-        tracing::error!("an upstream thread panicked");
-    }
-}
-
-/// How long stopping waits for a thread that is stuck in foreign code.
-const STOP_BOUND: Duration = Duration::from_secs(2);

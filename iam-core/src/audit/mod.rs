@@ -15,4 +15,7 @@ pub use event::{AuditEvent, EventName, Outcome};
 pub trait AuditSink: fmt::Debug + Send + Sync {
     /// Takes one event.
     fn emit(&self, event: &AuditEvent);
+
+    /// Writes out what the sink holds back. Called whenever no further event is waiting, and at the end.
+    fn flush(&self) {}
 }

@@ -1,0 +1,173 @@
+//! How does an event reach those who must know, without anybody waiting for them?
+//!
+//! Deciding and recording are apart: the gate puts an event into a bounded queue and goes on; a thread of its own takes
+//! events out, cleans them, and hands them to the sinks. A sink that blocks, fails or panics changes no decision and delays
+//! none (D83). When the queue is full an event is dropped and counted, and the log says how many.
+
+mod channel;
+mod json;
+mod redact;
+mod tracing_sink;
+
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread,
+    time::Duration,
+};
+
+use iam_core::audit::{AuditEvent, AuditSink};
+
+pub use self::{
+    channel::{AuditEvents, ChannelAuditSink, audit_channel},
+    json::JsonLinesAuditSink,
+    tracing_sink::TracingAuditSink,
+};
+use crate::worker::Worker;
+
+/// The queue to the sinks. Delivers what is queued, and stops its thread, when dropped.
+pub(crate) struct Auditor {
+    losses: Arc<Losses>,
+    queue: Option<SyncSender<AuditEvent>>,
+    worker: Mutex<Option<Worker>>,
+}
+
+/// Events that no sink has.
+#[derive(Debug, Default)]
+struct Losses {
+    dropped: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Auditor {
+    /// Starts the thread that serves `sinks` from a queue of `capacity` events.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub(crate) fn start(sinks: Vec<Arc<dyn AuditSink>>, capacity: usize) -> io::Result<Self> {
+        let (queue, events) = mpsc::sync_channel(capacity.max(1));
+        let losses = Arc::new(Losses::default());
+
+        let deliverer = Deliverer {
+            losses: Arc::clone(&losses),
+            sinks,
+            told: 0,
+        };
+        let worker = Worker::spawn("iam-audit".to_owned(), move || deliverer.run(&events))?;
+        Ok(Self {
+            losses,
+            queue: Some(queue),
+            worker: Mutex::new(Some(worker)),
+        })
+    }
+
+    /// Queues an event. Never blocks: an event that finds the queue full is dropped and counted.
+    pub(crate) fn emit(&self, event: AuditEvent) {
+        let queued = self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.try_send(event).is_ok());
+        if !queued {
+            self.losses.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many events were dropped because the queue was full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.losses.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        // The thread takes out what is queued, and ends when nothing is left and nobody can add to it.
+        self.queue = None;
+        let worker = self.worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = worker.take() {
+            worker.join();
+        }
+    }
+}
+
+impl fmt::Debug for Auditor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auditor")
+            .field("losses", &self.losses)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Deliverer {
+    losses: Arc<Losses>,
+    sinks: Vec<Arc<dyn AuditSink>>,
+    told: u64,
+}
+
+impl Deliverer {
+    fn run(mut self, events: &Receiver<AuditEvent>) {
+        while let Ok(event) = events.recv() {
+            self.deliver(event);
+            // Under load this thread looks into the queue every few milliseconds instead of being woken for each event,
+            // which would cost every request a system call.
+            while self.drain(events) {
+                thread::sleep(LINGER);
+            }
+        }
+        self.tell_losses();
+    }
+
+    /// Delivers what is queued, and tells whether anything was.
+    fn drain(&mut self, events: &Receiver<AuditEvent>) -> bool {
+        let mut count = 0_usize;
+        while let Ok(event) = events.try_recv() {
+            self.deliver(event);
+            count = count.saturating_add(1);
+        }
+        for sink in &self.sinks {
+            self.guarded(|| sink.flush());
+        }
+        self.tell_losses();
+        count > 0
+    }
+
+    fn deliver(&self, mut event: AuditEvent) {
+        // D82: before any sink, for every sink.
+        redact::clean(&mut event);
+        for sink in &self.sinks {
+            self.guarded(|| sink.emit(&event));
+        }
+    }
+
+    /// R137, R138: a sink that panics loses this event and nothing else.
+    fn guarded(&self, call: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(call)).is_err() {
+            self.losses.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_losses(&mut self) {
+        let dropped = self.losses.dropped.load(Ordering::Relaxed);
+        let failed = self.losses.failed.load(Ordering::Relaxed);
+        let lost = dropped.saturating_add(failed);
+        if lost > self.told {
+            self.told = lost;
+            tracing::error!(
+                dropped,
+                failed,
+                "audit events were lost: the queue was full, or a sink panicked (counted since the start)"
+            );
+        }
+    }
+}
+
+/// How long the thread waits before it looks again while events keep coming.
+const LINGER: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! What may not stand in an event, even if somebody put it there?
+//!
+//! An event has no field for a credential. This is the second line: a caller may send its token as a request id, or a name
+//! with a line break in it. Tokens are recognised by their shape (D81); characters that could forge or hide a line of the
+//! log are written as escapes (R134); long texts are cut.
+
+use std::borrow::Cow;
+
+use iam_core::audit::AuditEvent;
+
+/// Cleans every text of an event that somebody outside may have influenced.
+pub(super) fn clean(event: &mut AuditEvent) {
+    let texts = [
+        &mut event.tenant,
+        &mut event.actor,
+        &mut event.method,
+        &mut event.route,
+        &mut event.request_id,
+    ];
+    texts
+        .into_iter()
+        .flatten()
+        .chain(&mut event.requirements)
+        .for_each(clean_text);
+}
+
+fn clean_text(text: &mut String) {
+    let harmless = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if harmless && text.len() <= LONGEST && !may_hold_token(text) {
+        return;
+    }
+
+    let redacted = text
+        .split_inclusive(|letter| !is_token_letter(letter))
+        .map(redact_word)
+        .collect::<String>();
+    let mut cleaned = String::with_capacity(redacted.len());
+    for letter in redacted.chars() {
+        if is_deceptive(letter) {
+            cleaned.extend(letter.escape_unicode());
+        } else {
+            cleaned.push(letter);
+        }
+        if cleaned.len() > LONGEST {
+            cleaned.push('…');
+            break;
+        }
+    }
+    *text = cleaned;
+}
+
+fn may_hold_token(text: &str) -> bool {
+    text.contains(JWT_START) || text.contains(ORY_START)
+}
+
+fn redact_word(word: &str) -> Cow<'_, str> {
+    if !may_hold_token(word) {
+        return Cow::Borrowed(word);
+    }
+    // The letter that ends the word is not part of it.
+    let end: String = word
+        .chars()
+        .last()
+        .filter(|last| !is_token_letter(*last))
+        .into_iter()
+        .collect();
+    Cow::Owned(format!("{REDACTED}{end}"))
+}
+
+fn is_token_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '~' | '+' | '/' | '=')
+}
+
+/// Control characters, and those that turn, hide or break a line without being seen.
+fn is_deceptive(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// The longest text in bytes.
+const LONGEST: usize = 512;
+
+/// `{"` in base64url: every JWS, signed or not, starts with it.
+const JWT_START: &str = "eyJ";
+
+/// Session tokens, access, refresh and authorization codes, API keys: `ory_st_`, `ory_at_`, `ory_pat_` and so on.
+const ORY_START: &str = "ory_";
+
+const REDACTED: &str = "[redacted]";
+
+#[cfg(test)]
+mod tests {
+    use iam_core::{audit::EventName, clock::Timestamp};
+
+    use super::*;
+
+    fn cleaned(text: &str) -> String {
+        let mut text = text.to_owned();
+        clean_text(&mut text);
+        text
+    }
+
+    #[test]
+    fn what_is_harmless_stays_as_it_is() {
+        for text in [
+            "",
+            "user:0f8c…ü",
+            "/orders/{id}",
+            "ory-dev",
+            "view on orders:{id}",
+        ] {
+            assert_eq!(cleaned(text), text);
+        }
+    }
+
+    /// R131, D81: tokens of every kind, also unsigned ones, wherever they stand.
+    #[test]
+    fn whatever_looks_like_a_token_is_redacted() {
+        assert_eq!(cleaned("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"), "[redacted]");
+        assert_eq!(cleaned("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."), "[redacted]");
+        assert_eq!(
+            cleaned("Bearer ory_st_abc; id=ory_at_x.y"),
+            "Bearer [redacted]; [redacted]"
+        );
+        for kind in ["st", "at", "rt", "ac", "pat", "wak", "apikey"] {
+            assert_eq!(cleaned(&format!("x ory_{kind}_SECRET y")), "x [redacted] y");
+        }
+    }
+
+    /// R134: one event is one line, and reads as what it is.
+    #[test]
+    fn characters_that_forge_or_hide_lines_are_escaped() {
+        assert_eq!(cleaned("x\r\n{\"event\""), r#"x\u{d}\u{a}{"event""#);
+        assert_eq!(
+            cleaned("a\u{1b}[2J\u{202e}b\u{85}\u{0}"),
+            r"a\u{1b}[2J\u{202e}b\u{85}\u{0}"
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(cleaned(&"x".repeat(512)).len(), 512);
+        assert!(cleaned(&"x".repeat(100_000)).len() < 600);
+        assert!(cleaned(&"\u{7}ü".repeat(100_000)).len() < 600);
+    }
+
+    #[test]
+    fn every_text_of_an_event_is_cleaned() {
+        let mut event = AuditEvent::notice(EventName::AuthSuccess, Timestamp::from_secs(1));
+        let token = Some("eyJ.secret.x".to_owned());
+        event.tenant.clone_from(&token);
+        event.actor.clone_from(&token);
+        event.method.clone_from(&token);
+        event.route.clone_from(&token);
+        event.request_id.clone_from(&token);
+        event.requirements = vec!["eyJ.secret.x".to_owned()];
+
+        clean(&mut event);
+
+        assert!(!format!("{event:?}").contains("secret"));
+    }
+}

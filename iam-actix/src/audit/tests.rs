@@ -1,0 +1,135 @@
+use std::sync::{Barrier, atomic::AtomicBool};
+
+use iam_core::{clock::Timestamp, decision::Reason};
+
+use super::*;
+
+fn event(number: u64) -> AuditEvent {
+    AuditEvent::deny(Reason::Replay, Timestamp::from_millis(number))
+}
+
+/// Takes events once it is let.
+#[derive(Debug)]
+struct Gated {
+    gate: Barrier,
+    passed: AtomicBool,
+    seen: AtomicU64,
+}
+
+impl Gated {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            gate: Barrier::new(2),
+            passed: AtomicBool::new(false),
+            seen: AtomicU64::new(0),
+        })
+    }
+}
+
+impl AuditSink for Gated {
+    fn emit(&self, _: &AuditEvent) {
+        if !self.passed.swap(true, Ordering::SeqCst) {
+            self.gate.wait();
+        }
+        self.seen.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug)]
+struct Panicking;
+
+impl AuditSink for Panicking {
+    fn emit(&self, _: &AuditEvent) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test]
+async fn every_event_arrives_in_order() {
+    let (sink, mut events) = audit_channel();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000).unwrap();
+
+    for number in 0..1000 {
+        auditor.emit(event(number));
+    }
+
+    for number in 0..1000 {
+        assert_eq!(events.next().await.unwrap(), event(number));
+    }
+    assert_eq!(auditor.dropped(), 0);
+}
+
+#[test]
+fn what_is_queued_is_delivered_when_the_auditor_goes() {
+    let (sink, mut events) = audit_channel();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000).unwrap();
+    for number in 0..1000 {
+        auditor.emit(event(number));
+    }
+
+    drop(auditor);
+
+    assert_eq!(events.drain().len(), 1000);
+}
+
+/// D83: a slow sink delays nobody, and what finds no room is counted.
+#[test]
+fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
+    let sink = Gated::new();
+    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10).unwrap();
+    auditor.emit(event(0));
+    while !sink.passed.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+
+    for number in 0..25 {
+        auditor.emit(event(number));
+    }
+
+    assert_eq!(auditor.dropped(), 15);
+    sink.gate.wait();
+    drop(auditor);
+    assert_eq!(sink.seen.load(Ordering::SeqCst), 11);
+}
+
+/// R137, R138, D83: the other sinks, and the next event, are served as if nothing had happened.
+#[tokio::test]
+async fn a_sink_that_panics_loses_its_own_event_only() {
+    let (sink, mut events) = audit_channel();
+    let auditor = Auditor::start(vec![Arc::new(Panicking), Arc::new(sink)], 10).unwrap();
+
+    auditor.emit(event(1));
+    auditor.emit(event(2));
+
+    assert_eq!(events.next().await.unwrap(), event(1));
+    assert_eq!(events.next().await.unwrap(), event(2));
+    let losses = Arc::clone(&auditor.losses);
+    drop(auditor);
+    assert_eq!(losses.failed.load(Ordering::SeqCst), 2);
+}
+
+/// D82: sinks of the user's own get cleaned events too.
+#[tokio::test]
+async fn a_token_sent_as_a_request_id_reaches_no_sink() {
+    let (sink, mut events) = audit_channel();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10).unwrap();
+    let mut poisoned = event(1);
+    poisoned.request_id = Some("ory_st_secret".to_owned());
+
+    auditor.emit(poisoned);
+
+    let event = events.next().await.unwrap();
+    assert_eq!(event.request_id.as_deref(), Some("[redacted]"));
+}
+
+#[test]
+fn an_auditor_that_is_dropped_leaves_a_sink_behind_that_never_returns() {
+    let sink = Gated::new();
+    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10).unwrap();
+    auditor.emit(event(1));
+
+    drop(auditor);
+
+    assert_eq!(sink.seen.load(Ordering::SeqCst), 0);
+    sink.gate.wait();
+}

@@ -1,0 +1,49 @@
+//! How does a thread of ours end?
+
+use std::{
+    io,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// A thread that can be waited for, but not forever.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    gone: mpsc::Receiver<()>,
+    join: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives none.
+    pub(crate) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (alive, gone) = mpsc::channel::<()>();
+        let join = thread::Builder::new().name(name).spawn(move || {
+            // Dropped when the thread is done, also by a panic.
+            let _alive = alive;
+            run();
+        })?;
+        Ok(Self { gone, join })
+    }
+
+    /// Waits until the thread, which was told to stop, is gone. Leaves it behind when it is stuck in foreign code.
+    pub(crate) fn join(self) {
+        // The last owner may be dropped on the very thread that is to end. It ends when it is done with that.
+        if self.join.thread().id() == thread::current().id() {
+            return;
+        }
+        let name = self.join.thread().name().unwrap_or_default().to_owned();
+        if self.gone.recv_timeout(STOP_BOUND) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!(thread = name, "a thread did not stop in time and is left behind");
+        } else if self.join.join().is_err() {
+            tracing::error!(thread = name, "a thread panicked");
+        }
+    }
+}
+
+/// How long stopping waits for a thread.
+const STOP_BOUND: Duration = Duration::from_secs(2);
