@@ -1,0 +1,435 @@
+//! How is JSON from outside read?
+//!
+//! Strictly, and by this one parser for every source: token headers and claims, key sets, answers of upstreams.
+//! A member that occurs twice is refused at any depth (RFC 8259 §4 leaves the outcome open, RFC 7515 §4 and RFC 7519 §4
+//! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
+//! deep nesting. The grammar itself is `serde_json`'s.
+
+use std::{cell::Cell, fmt};
+
+use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value, value::RawValue};
+
+/// How much JSON is accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct JsonLimits {
+    /// The longest text in bytes.
+    pub max_bytes: usize,
+    /// The deepest nesting of arrays and objects: a flat object has depth 1.
+    pub max_depth: usize,
+}
+
+impl JsonLimits {
+    /// Creates limits. `serde_json` itself ends at a depth of 127, whatever is asked for here.
+    pub const fn new(max_bytes: usize, max_depth: usize) -> Self {
+        Self { max_bytes, max_depth }
+    }
+}
+
+/// Why a text was not accepted as JSON. Says nothing about its content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// An object has two members of the same name.
+    #[error("an object has two members of the same name")]
+    DuplicateMember,
+    /// Not JSON, or not encoded in UTF-8 without a byte order mark.
+    #[error("not a JSON text in UTF-8")]
+    Malformed,
+    /// Arrays and objects are nested too deep.
+    #[error("nested too deep")]
+    TooDeep,
+    /// The text is too long.
+    #[error("too long")]
+    TooLong,
+    /// JSON, but not of the expected shape.
+    #[error("not of the expected shape")]
+    WrongShape,
+}
+
+/// Reads one JSON text.
+///
+/// ```
+/// use iam_core::json::{self, JsonError, JsonLimits};
+///
+/// let limits = JsonLimits::new(1024, 4);
+/// assert_eq!(json::parse(br#"{"a":1}"#, limits)?["a"], 1);
+/// assert_eq!(json::parse(br#"{"a":1,"\u0061":2}"#, limits), Err(JsonError::DuplicateMember));
+/// # Ok::<(), JsonError>(())
+/// ```
+///
+/// # Errors
+///
+/// Any text that is not exactly one JSON value within the limits, every member name unique in its object.
+pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    let refusal = Cell::new(None);
+    read(
+        text,
+        limits,
+        &refusal,
+        Strict {
+            depth: limits.max_depth,
+            refusal: &refusal,
+        },
+    )
+}
+
+/// Reads one JSON text that must be an object, as [`parse`] does.
+///
+/// # Errors
+///
+/// As [`parse`], and [`JsonError::WrongShape`] for anything but an object.
+pub fn parse_object(text: &[u8], limits: JsonLimits) -> Result<Map<String, Value>, JsonError> {
+    match parse(text, limits)? {
+        Value::Object(members) => Ok(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(JsonError::WrongShape)
+        }
+    }
+}
+
+/// Reads one JSON text strictly, as [`parse`] does, and decodes it into `T`.
+///
+/// # Errors
+///
+/// As [`parse`], and [`JsonError::WrongShape`] when the value does not fit `T`. What did not fit is not told, for the text
+/// may hold secrets.
+pub fn decode<T: DeserializeOwned>(text: &[u8], limits: JsonLimits) -> Result<T, JsonError> {
+    let value = parse(text, limits)?;
+
+    serde_json::from_value(value).map_err(|_err| JsonError::WrongShape)
+}
+
+/// Reads an object whose member `list` is an array, and returns the texts of the array's elements unread, so that one bad
+/// element does not spoil the others. Everything around them is read strictly.
+pub(crate) fn elements<'a>(
+    text: &'a [u8],
+    list: &str,
+    limits: JsonLimits,
+) -> Result<Vec<&'a RawValue>, JsonError> {
+    let refusal = Cell::new(None);
+    let elements = Elements {
+        list,
+        depth: limits.max_depth,
+        refusal: &refusal,
+    };
+    read(text, limits, &refusal, elements)?.ok_or(JsonError::WrongShape)
+}
+
+fn read<'de, S: DeserializeSeed<'de>>(
+    text: &'de [u8],
+    limits: JsonLimits,
+    refusal: &Cell<Option<JsonError>>,
+    seed: S,
+) -> Result<S::Value, JsonError> {
+    if text.len() > limits.max_bytes {
+        return Err(JsonError::TooLong);
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = seed
+        .deserialize(&mut deserializer)
+        .map_err(|_err| refusal.get().unwrap_or(JsonError::Malformed))?;
+    deserializer.end().map_err(|_err| JsonError::Malformed)?;
+    Ok(value)
+}
+
+/// Builds a [`Value`] and refuses what `serde_json` would let pass. The refusal travels in the cell, because the
+/// deserializer's own error is text.
+#[derive(Clone, Copy)]
+struct Strict<'c> {
+    depth: usize,
+    refusal: &'c Cell<Option<JsonError>>,
+}
+
+impl Strict<'_> {
+    fn refuse<E: serde::de::Error>(self, refusal: JsonError) -> E {
+        self.refusal.set(Some(refusal));
+        E::custom(refusal)
+    }
+
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => Ok(Self { depth, ..self }),
+            None => Err(self.refuse(JsonError::TooDeep)),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| self.refuse(JsonError::Malformed))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(inner)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(inner)?;
+            if members.insert(name, value).is_some() {
+                return Err(self.refuse(JsonError::DuplicateMember));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+/// Collects the elements of one member that is an array.
+#[derive(Clone, Copy)]
+struct Elements<'c> {
+    list: &'c str,
+    depth: usize,
+    refusal: &'c Cell<Option<JsonError>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let strict = Strict {
+            depth: self.depth,
+            refusal: self.refusal,
+        }
+        .deeper()?;
+        let mut others = Map::new();
+        let mut list = None;
+        while let Some(name) = map.next_key::<String>()? {
+            let repeated = if name == self.list {
+                list.replace(map.next_value::<Vec<&RawValue>>()?).is_some()
+            } else {
+                others.insert(name, map.next_value_seed(strict)?).is_some()
+            };
+            if repeated {
+                return Err(strict.refuse(JsonError::DuplicateMember));
+            }
+        }
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: JsonLimits = JsonLimits::new(4096, 4);
+
+    fn refusal(text: &[u8]) -> JsonError {
+        parse(text, LIMITS).unwrap_err()
+    }
+
+    /// R024, R045: at any depth, and however the name is escaped.
+    #[test]
+    fn repeated_member_is_refused_at_any_depth() {
+        assert_eq!(refusal(br#"{"a":1,"a":1}"#), JsonError::DuplicateMember);
+        assert_eq!(
+            refusal(br#"[{"a":{"b":1,"c":2,"b":1}}]"#),
+            JsonError::DuplicateMember
+        );
+        assert_eq!(
+            refusal(br#"{"sub":"a","s\u0075b":"b"}"#),
+            JsonError::DuplicateMember
+        );
+    }
+
+    /// R011.
+    #[test]
+    fn text_that_is_not_plain_utf8_is_refused() {
+        let utf16: Vec<u8> = r#"{"a":"b"}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let texts: [&[u8]; 8] = [
+            b"\xEF\xBB\xBF{}",
+            &utf16,
+            b"\xFF\xFE{\0}\0",
+            b"{\"a\":\"\xC0\xAF\"}",
+            b"{\"a\":\"\xED\xA0\x80\"}",
+            b"{\"\xFF\":1}",
+            br#"{"a":"\uD800"}"#,
+            br#"{"a":"\uDC00\uD800"}"#,
+        ];
+        for text in texts {
+            assert_eq!(refusal(text), JsonError::Malformed, "{text:?}");
+        }
+    }
+
+    /// R058.
+    #[test]
+    fn text_beside_the_grammar_is_refused() {
+        let texts = [
+            "",
+            " ",
+            "{",
+            "}",
+            "{}{}",
+            "{} x",
+            "[1,]",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{a:1}",
+            "// x\n{}",
+            "{}/**/",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "0x1",
+            "1e",
+            "1e999",
+            "\"\t\"",
+            "\"\n\"",
+            "\"\\x41\"",
+            "nul",
+            "True",
+            "\"a",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{1:2}",
+            "\u{0}{}",
+            "{}\u{0}",
+            "\u{a0}{}",
+        ];
+        for text in texts {
+            assert_eq!(refusal(text.as_bytes()), JsonError::Malformed, "{text:?}");
+        }
+    }
+
+    /// R053: the edge of each limit.
+    #[test]
+    fn limits_hold_at_the_edge() {
+        assert!(parse(b"[[[[1]]]]", LIMITS).is_ok());
+        assert_eq!(refusal(b"[[[[[1]]]]]"), JsonError::TooDeep);
+        assert_eq!(refusal(br#"{"a":[{"b":{"c":[]}}]}"#), JsonError::TooDeep);
+
+        let text = format!("\"{}\"", "x".repeat(4094));
+        assert!(parse(text.as_bytes(), LIMITS).is_ok());
+        assert_eq!(refusal(format!("{text} ").as_bytes()), JsonError::TooLong);
+    }
+
+    /// R053: bounded by the limits, not by the stack.
+    #[test]
+    fn two_hundred_thousand_brackets_are_refused() {
+        let deep = JsonLimits::new(1 << 20, usize::MAX);
+
+        assert_eq!(
+            parse("[".repeat(200_000).as_bytes(), deep),
+            Err(JsonError::Malformed)
+        );
+        assert_eq!(
+            elements("[".repeat(200_000).as_bytes(), "keys", deep).unwrap_err(),
+            JsonError::Malformed
+        );
+    }
+
+    #[test]
+    fn plain_values_are_read_as_they_are() {
+        let text = r#" {"a":[null,true,-1,1.5,"\u00e4\ud83d\ude00"],"b":{"c":18446744073709551615}} "#;
+
+        assert_eq!(
+            parse(text.as_bytes(), LIMITS).unwrap(),
+            serde_json::from_str::<Value>(text).unwrap()
+        );
+    }
+
+    #[test]
+    fn wrong_shape_is_told_apart_from_bad_text() {
+        assert_eq!(parse_object(b"[1]", LIMITS), Err(JsonError::WrongShape));
+        assert_eq!(decode::<Vec<u8>>(b"{}", LIMITS), Err(JsonError::WrongShape));
+        assert_eq!(decode::<Vec<u8>>(b"[1,2]", LIMITS), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    fn elements_are_returned_unread_and_their_surroundings_read_strictly() {
+        let found = elements(br#"{"x":{},"keys":[1,{"a":1,"a":2},null]}"#, "keys", LIMITS).unwrap();
+        let found: Vec<_> = found.iter().map(|raw| raw.get()).collect();
+        assert_eq!(found, ["1", r#"{"a":1,"a":2}"#, "null"]);
+
+        assert_eq!(
+            elements(b"{}", "keys", LIMITS).unwrap_err(),
+            JsonError::WrongShape
+        );
+        for bad in [
+            r#"{"keys":[],"keys":[]}"#,
+            r#"{"keys":[],"x":1,"x":1}"#,
+            r#"{"keys":[],"x":{"y":1,"y":1}}"#,
+        ] {
+            assert_eq!(
+                elements(bad.as_bytes(), "keys", LIMITS).unwrap_err(),
+                JsonError::DuplicateMember,
+                "{bad}"
+            );
+        }
+        for bad in [
+            "[]",
+            "null",
+            r#"{"keys":{}}"#,
+            r#"{"keys":null}"#,
+            r#"{"keys":[]} x"#,
+            "{\"keys\":[\"\u{1}\"]}",
+        ] {
+            assert!(elements(bad.as_bytes(), "keys", LIMITS).is_err(), "{bad}");
+        }
+    }
+}

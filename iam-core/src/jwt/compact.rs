@@ -1,0 +1,138 @@
+//! What are the three segments of a token?
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::TokenFault;
+
+/// The longest token in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// A compact JWS (RFC 7515 §7.1) cut at its two dots. Nothing of it is decoded, nothing verified.
+#[derive(Clone, Copy)]
+pub(super) struct Compact<'t> {
+    pub(super) header: &'t [u8],
+    pub(super) payload: &'t [u8],
+    pub(super) signature: &'t [u8],
+    /// What the signature is over: the bytes as they arrived (RFC 7515 §5.2).
+    pub(super) signed: &'t [u8],
+}
+
+impl<'t> Compact<'t> {
+    /// Cuts a token. Five segments (a JWE), two, empty ones and the JSON serialization end here; foreign characters end when
+    /// a segment is decoded, before anything of it is read.
+    pub(super) fn split(token: &'t [u8]) -> Result<Self, TokenFault> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenFault::TokenTooLong);
+        }
+
+        let mut dots = token
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'.')
+            .map(|(at, _)| at);
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(TokenFault::CompactForm);
+        };
+        let (signed, signature) = token.split_at_checked(second).ok_or(TokenFault::CompactForm)?;
+        let (header, payload) = signed.split_at_checked(first).ok_or(TokenFault::CompactForm)?;
+        let ([_, signature @ ..], [_, payload @ ..]) = (signature, payload) else {
+            return Err(TokenFault::CompactForm);
+        };
+        if header.is_empty() || payload.is_empty() || signature.is_empty() {
+            return Err(TokenFault::CompactForm);
+        }
+
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signed,
+        })
+    }
+}
+
+/// Decodes base64url without padding, with canonical trailing bits (RFC 7515 §2, RFC 4648 §3.5).
+pub(crate) fn decode(segment: &[u8]) -> Result<Vec<u8>, TokenFault> {
+    URL_SAFE_NO_PAD
+        .decode(segment)
+        .map_err(|_err| TokenFault::Encoding)
+}
+
+/// Decodes like [`decode`] into a buffer; `None` when it does not fit or is not base64url.
+pub(super) fn decode_into<'b>(segment: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let length = URL_SAFE_NO_PAD.decode_slice(segment, buffer).ok()?;
+
+    buffer.get(..length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R007, R021, R029: exactly three segments, none of them empty.
+    #[test]
+    fn token_without_exactly_three_segments_is_refused() {
+        for token in [
+            "",
+            ".",
+            "..",
+            "a",
+            "a.b",
+            "a.b.",
+            ".b.c",
+            "a..c",
+            "a.b.c.",
+            ".a.b.c",
+            "a.b.c.d",
+            "a.b.c.d.e",
+            "{}",
+        ] {
+            assert_eq!(
+                Compact::split(token.as_bytes()).err(),
+                Some(TokenFault::CompactForm),
+                "{token}"
+            );
+        }
+    }
+
+    /// R142: at the edge.
+    #[test]
+    fn longest_token_is_cut_and_one_byte_more_refused() {
+        let longest = format!("a.b.{}", "c".repeat(MAX_TOKEN_BYTES - 4));
+
+        assert!(Compact::split(longest.as_bytes()).is_ok());
+        assert_eq!(
+            Compact::split(format!("{longest}c").as_bytes()).err(),
+            Some(TokenFault::TokenTooLong)
+        );
+    }
+
+    #[test]
+    fn segments_are_the_bytes_between_the_dots() {
+        let compact = Compact::split(b"ab.cd.ef").unwrap();
+
+        assert_eq!(
+            (compact.header, compact.payload, compact.signature),
+            (&b"ab"[..], &b"cd"[..], &b"ef"[..])
+        );
+        assert_eq!(compact.signed, b"ab.cd");
+    }
+
+    /// R023: URL alphabet, no padding, no white space, canonical trailing bits, no length of 1 modulo 4.
+    #[test]
+    fn loose_base64url_is_refused() {
+        for segment in [
+            "Zg==", "Zg=", "Zm8=", "+/8", "Zg\n", " Zg", "Z g", "Zh", "Zm9", "A", "AAAAA", "Zg%3D", "Z\u{e9}",
+        ] {
+            assert_eq!(
+                decode(segment.as_bytes()),
+                Err(TokenFault::Encoding),
+                "{segment:?}"
+            );
+            assert_eq!(decode_into(segment.as_bytes(), &mut [0; 64]), None, "{segment:?}");
+        }
+        assert_eq!(decode(b"Zg").unwrap(), b"f");
+        assert_eq!(decode(b"-_8").unwrap(), [0xfb, 0xff]);
+        assert_eq!(decode_into(b"Zm9vYg", &mut [0; 3]), None);
+    }
+}

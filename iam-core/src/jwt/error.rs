@@ -1,0 +1,232 @@
+//! Why is a token refused?
+
+use crate::decision::Reason;
+
+/// Why a token is not accepted, as far as status and audit event depend on it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each refusal must be given a status and an event, everywhere"
+)]
+pub enum VerifyError {
+    /// The token is for another audience, or for none.
+    #[error("the token is for another audience")]
+    AudienceMismatch,
+    /// The token has expired, or lives longer than the profile allows.
+    #[error("the token has expired or lives too long")]
+    Expired,
+    /// The signature does not verify, or its algorithm is not allowed for the tenant or for the key.
+    #[error("the signature does not verify")]
+    InvalidSignature,
+    /// The token was made by another issuer, or names none.
+    #[error("the token was made by another issuer")]
+    IssuerMismatch,
+    /// There are no keys to verify with: none were fetched yet, or the last ones are too old.
+    #[error("the keys of the issuer are not to be had")]
+    KeysUnavailable,
+    /// The token is not a JWT of this profile.
+    #[error("the token is malformed")]
+    Malformed,
+    /// The token is not valid yet, or was issued in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// The token belongs to another tenant, or to none where that must be told.
+    #[error("the token belongs to another tenant")]
+    TenantMismatch,
+    /// The key set does not hold the key that the token names.
+    #[error("the key of the token is unknown")]
+    UnknownKey,
+}
+
+impl VerifyError {
+    /// Returns the reason that a decision gives for this error.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::AudienceMismatch => Reason::AudienceMismatch,
+            Self::Expired => Reason::Expired,
+            Self::InvalidSignature => Reason::InvalidSignature,
+            Self::IssuerMismatch => Reason::IssuerMismatch,
+            Self::KeysUnavailable => Reason::KeysUnavailable,
+            Self::Malformed => Reason::Malformed,
+            Self::NotYetValid => Reason::NotYetValid,
+            Self::TenantMismatch => Reason::TenantMismatch,
+            Self::UnknownKey => Reason::UnknownKey,
+        }
+    }
+}
+
+/// What exactly is wrong with a token: for the audit event and the tests, never for the caller.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum TokenFault {
+    /// `alg` is missing or not a string.
+    AlgorithmMissing,
+    /// `alg` is not on the tenant's list.
+    AlgorithmNotAllowed,
+    /// The key that `kid` names is not for `alg`.
+    AlgorithmNotOfKey,
+    /// No `aud`, or an empty one.
+    AudienceMissing,
+    /// None of `aud` is ours.
+    AudienceOther,
+    /// `aud` is neither a string nor an array of strings.
+    AudienceType,
+    /// The claims are not a JSON object in UTF-8 with unique members.
+    ClaimsUnreadable,
+    /// `client_id` is not a short non-empty string without control characters.
+    ClientIdType,
+    /// Not three non-empty segments of the base64url alphabet.
+    CompactForm,
+    /// A segment is not base64url as RFC 7515 §2 wants it.
+    Encoding,
+    /// `exp` is missing.
+    ExpiryMissing,
+    /// `exp` has passed.
+    ExpiryPassed,
+    /// `exp` is not a number of seconds.
+    ExpiryType,
+    /// A header member that this verifier refuses to process.
+    HeaderMember,
+    /// The header is not a JSON object in UTF-8 with unique members.
+    HeaderUnreadable,
+    /// `iat` lies in the future.
+    IssuedInFuture,
+    /// `iat` is not a number of seconds.
+    IssuedType,
+    /// No `iss`.
+    IssuerMissing,
+    /// `iss` is not the configured issuer.
+    IssuerOther,
+    /// `iss` is not a string.
+    IssuerType,
+    /// `kid` is missing and more than one key would do, or none.
+    KeyIdMissing,
+    /// `kid` is not a short string without control characters.
+    KeyIdType,
+    /// The key set does not hold `kid`.
+    KeyUnknown,
+    /// There is no usable key set.
+    KeysUnavailable,
+    /// The token lives longer than the profile allows.
+    LifetimeTooLong,
+    /// The metadata claim is not an object.
+    MetadataType,
+    /// `nbf` lies in the future.
+    NotBeforeInFuture,
+    /// `nbf` is not a number of seconds.
+    NotBeforeType,
+    /// `scope` is not a string.
+    ScopeType,
+    /// The signature does not verify.
+    Signature,
+    /// `sub` is missing.
+    SubjectMissing,
+    /// `sub` is not a short non-empty string without control characters.
+    SubjectType,
+    /// The tenant claim is missing.
+    TenantMissing,
+    /// The tenant claim names another tenant.
+    TenantOther,
+    /// The tenant claim is not a string.
+    TenantType,
+    /// The token is too long.
+    TokenTooLong,
+    /// `jti` is missing.
+    TokenIdMissing,
+    /// `jti` is not a short non-empty string without control characters.
+    TokenIdType,
+    /// `typ` is not `JWT`.
+    TypeOther,
+}
+
+impl TokenFault {
+    /// Returns the stable code of the fault.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AlgorithmMissing => "alg_missing",
+            Self::AlgorithmNotAllowed => "alg_not_allowed",
+            Self::AlgorithmNotOfKey => "alg_not_of_key",
+            Self::AudienceMissing => "aud_missing",
+            Self::AudienceOther => "aud_other",
+            Self::AudienceType => "aud_type",
+            Self::ClaimsUnreadable => "claims_unreadable",
+            Self::ClientIdType => "client_id_type",
+            Self::CompactForm => "compact_form",
+            Self::Encoding => "encoding",
+            Self::ExpiryMissing => "exp_missing",
+            Self::ExpiryPassed => "exp_passed",
+            Self::ExpiryType => "exp_type",
+            Self::HeaderMember => "header_member",
+            Self::HeaderUnreadable => "header_unreadable",
+            Self::IssuedInFuture => "iat_in_future",
+            Self::IssuedType => "iat_type",
+            Self::IssuerMissing => "iss_missing",
+            Self::IssuerOther => "iss_other",
+            Self::IssuerType => "iss_type",
+            Self::KeyIdMissing => "kid_missing",
+            Self::KeyIdType => "kid_type",
+            Self::KeyUnknown => "kid_unknown",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::LifetimeTooLong => "lifetime_too_long",
+            Self::MetadataType => "metadata_type",
+            Self::NotBeforeInFuture => "nbf_in_future",
+            Self::NotBeforeType => "nbf_type",
+            Self::ScopeType => "scope_type",
+            Self::Signature => "signature",
+            Self::SubjectMissing => "sub_missing",
+            Self::SubjectType => "sub_type",
+            Self::TenantMissing => "tenant_missing",
+            Self::TenantOther => "tenant_other",
+            Self::TenantType => "tenant_type",
+            Self::TokenTooLong => "token_too_long",
+            Self::TokenIdMissing => "jti_missing",
+            Self::TokenIdType => "jti_type",
+            Self::TypeOther => "typ_other",
+        }
+    }
+
+    /// Returns the error that the fault amounts to.
+    pub const fn error(self) -> VerifyError {
+        match self {
+            Self::AudienceMissing | Self::AudienceOther => VerifyError::AudienceMismatch,
+            Self::ExpiryPassed | Self::LifetimeTooLong => VerifyError::Expired,
+            Self::AlgorithmNotAllowed | Self::AlgorithmNotOfKey | Self::Signature => {
+                VerifyError::InvalidSignature
+            }
+            Self::IssuerMissing | Self::IssuerOther => VerifyError::IssuerMismatch,
+            Self::KeysUnavailable => VerifyError::KeysUnavailable,
+            Self::IssuedInFuture | Self::NotBeforeInFuture => VerifyError::NotYetValid,
+            Self::TenantMissing | Self::TenantOther => VerifyError::TenantMismatch,
+            Self::KeyIdMissing | Self::KeyUnknown => VerifyError::UnknownKey,
+            Self::AlgorithmMissing
+            | Self::AudienceType
+            | Self::ClaimsUnreadable
+            | Self::ClientIdType
+            | Self::CompactForm
+            | Self::Encoding
+            | Self::ExpiryMissing
+            | Self::ExpiryType
+            | Self::HeaderMember
+            | Self::HeaderUnreadable
+            | Self::IssuedType
+            | Self::IssuerType
+            | Self::KeyIdType
+            | Self::MetadataType
+            | Self::NotBeforeType
+            | Self::ScopeType
+            | Self::SubjectMissing
+            | Self::SubjectType
+            | Self::TenantType
+            | Self::TokenTooLong
+            | Self::TokenIdMissing
+            | Self::TokenIdType
+            | Self::TypeOther => VerifyError::Malformed,
+        }
+    }
+}
+
+impl From<TokenFault> for VerifyError {
+    fn from(fault: TokenFault) -> Self {
+        fault.error()
+    }
+}

@@ -1,0 +1,130 @@
+//! Is this token genuine, and what does it say?
+//!
+//! [`Verifier::verify`] takes the bytes of a compact JWS and returns [`VerifiedClaims`] or the reason why not, without any
+//! network: the keys are those that a [`KeyStore`] holds. In this order: size and form, header, allow-list, key, signature;
+//! only then is anything read of what the token says, types before values, then issuer, audience, times, tenant.
+//!
+//! # Security
+//!
+//! - The algorithm must be on the tenant's list and be the key's own; nothing in a token widens either (RFC 8725 §3.1).
+//! - A token without `kid` is accepted only while exactly one key of the current set can have signed it.
+//! - Headers that carry keys or point at them, `crit`, `b64`, `zip` and `cty` end verification before a key is looked up.
+//! - A cached token is checked against time, key set and its key on every use.
+
+mod algorithm;
+mod cache;
+mod claims;
+mod compact;
+mod error;
+mod header;
+mod profile;
+
+use std::sync::Arc;
+
+pub use self::{
+    algorithm::{Algorithm, UnknownAlgorithmError},
+    claims::{MAX_NAME_BYTES, VerifiedClaims},
+    compact::MAX_TOKEN_BYTES,
+    error::{TokenFault, VerifyError},
+    profile::{
+        DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME, MAX_CLOCK_SKEW, Profile,
+        ProfileBuilder, ProfileError, TenantRule,
+    },
+};
+use self::{cache::TokenCache, compact::Compact, header::Header};
+pub(crate) use self::{compact::decode, header::MAX_KID_BYTES};
+use crate::{
+    clock::Timestamp,
+    jwks::{KeyStore, KeyUse, Snapshot},
+};
+
+/// Verifies the tokens of one tenant from one issuer.
+///
+/// Built once and shared by all workers. Two tenants never share one, nor its cache, nor its keys.
+#[derive(Debug)]
+pub struct Verifier {
+    profile: Arc<Profile>,
+    keys: Arc<KeyStore>,
+    cache: Option<TokenCache>,
+}
+
+impl Verifier {
+    /// Creates a verifier that remembers up to `cached_tokens` verified tokens, none for zero.
+    pub fn new(profile: Profile, keys: Arc<KeyStore>, cached_tokens: usize) -> Self {
+        Self {
+            profile: Arc::new(profile),
+            keys,
+            cache: TokenCache::new(cached_tokens),
+        }
+    }
+
+    /// Returns the claims of a genuine token, or why it is not one. Never asks the network.
+    ///
+    /// # Errors
+    ///
+    /// Everything but [`VerifyError::KeysUnavailable`] and [`VerifyError::UnknownKey`] is final. After the latter a newer key
+    /// set may help, for an issuer may sign with a key the moment it publishes it.
+    pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, VerifyError> {
+        self.examine(token, now).map_err(TokenFault::error)
+    }
+
+    /// Does the same as [`Verifier::verify`], and tells exactly what is wrong with a token: for logs and tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
+        let compact = Compact::split(token)?;
+        let keys = self.keys.snapshot();
+        let Some(cache) = &self.cache else {
+            return self.verify_anew(compact, &keys, now).map(|(claims, _key)| claims);
+        };
+        if !keys.is_available(now) {
+            return Err(TokenFault::KeysUnavailable);
+        }
+
+        let hash = cache::hash(token).ok_or(TokenFault::Signature)?;
+        if let Some(found) = cache.find(&hash, now, |key| keys.still_usable(key, now)) {
+            return found;
+        }
+        let (claims, key) = self.verify_anew(compact, &keys, now)?;
+        cache.insert(hash, &claims, key);
+        Ok(claims)
+    }
+
+    /// Returns the keys that tokens are verified with.
+    pub fn keys(&self) -> &Arc<KeyStore> {
+        &self.keys
+    }
+
+    /// Returns what is demanded of tokens.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    fn verify_anew(
+        &self,
+        compact: Compact<'_>,
+        keys: &Snapshot,
+        now: Timestamp,
+    ) -> Result<(Arc<VerifiedClaims>, KeyUse), TokenFault> {
+        let header = Header::parse(compact.header)?;
+        if !self.profile.algorithms.contains(&header.algorithm) {
+            return Err(TokenFault::AlgorithmNotAllowed);
+        }
+        let (key, key_use) = keys.select(header.kid.as_deref(), header.algorithm, now)?;
+
+        let mut buffer = [0; MAX_SIGNATURE_BYTES];
+        let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
+        // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
+        key.verify_sig(compact.signed, signature)
+            .map_err(|_unspecified| TokenFault::Signature)?;
+
+        let payload = decode(compact.payload)?;
+        let claims = VerifiedClaims::check(&payload, &self.profile, now)?;
+        Ok((Arc::new(claims), key_use))
+    }
+}
+
+/// As long as the signature of the longest RSA key that is accepted, 8192 bits.
+const MAX_SIGNATURE_BYTES: usize = 1024;

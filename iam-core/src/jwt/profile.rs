@@ -1,0 +1,275 @@
+//! Which tokens does a tenant accept?
+
+use std::{sync::Arc, time::Duration};
+
+use super::Algorithm;
+
+/// The widest clock skew that a profile may allow.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// The clock skew unless another is given.
+pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// The longest lifetime unless another is given.
+pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The algorithms unless others are given.
+pub const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
+
+/// How a token tells its tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TenantRule {
+    /// The claim that names the tenant.
+    pub claim: String,
+    /// The name that it must have.
+    pub name: String,
+    /// Whether a token without the claim is refused. A claim that is there must match in any case.
+    pub required: bool,
+}
+
+impl TenantRule {
+    /// Creates a rule that refuses another tenant's name and lets tokens without one pass.
+    pub fn new(claim: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            claim: claim.into(),
+            name: name.into(),
+            required: false,
+        }
+    }
+
+    /// Refuses tokens without the claim, too. To be set wherever more than one tenant exists.
+    #[must_use]
+    pub fn required(self) -> Self {
+        Self {
+            required: true,
+            ..self
+        }
+    }
+}
+
+/// What a verifier demands of a token. Complete and checked: there is no profile without issuer, audience and algorithms.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub(super) issuer: Arc<str>,
+    pub(super) audience: Vec<String>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) clock_skew: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) tenant: Option<TenantRule>,
+    pub(super) metadata_claim: Option<String>,
+    pub(super) jti_required: bool,
+}
+
+impl Profile {
+    /// Starts a profile for tokens of `issuer`, compared byte by byte, that are meant for one of `audience`.
+    ///
+    /// ```
+    /// use iam_core::jwt::{Algorithm, Profile, TenantRule};
+    ///
+    /// let profile = Profile::builder("http://127.0.0.1:4455/", vec!["orders-api".to_owned()])
+    ///     .algorithms(vec![Algorithm::Rs256])
+    ///     .tenant(TenantRule::new("tenant", "default"))
+    ///     .build()?;
+    /// assert_eq!(profile.issuer(), "http://127.0.0.1:4455/");
+    /// # Ok::<(), iam_core::jwt::ProfileError>(())
+    /// ```
+    pub fn builder(issuer: impl Into<String>, audience: Vec<String>) -> ProfileBuilder {
+        ProfileBuilder(Self {
+            issuer: Arc::from(issuer.into()),
+            audience,
+            algorithms: DEFAULT_ALGORITHMS.to_vec(),
+            clock_skew: DEFAULT_CLOCK_SKEW,
+            max_lifetime: DEFAULT_MAX_LIFETIME,
+            tenant: None,
+            metadata_claim: None,
+            jti_required: false,
+        })
+    }
+
+    /// Returns the issuer that tokens must name.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Returns the audiences of which a token must name one.
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
+    /// Returns the allowed algorithms.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// Returns how far clocks may be apart.
+    pub fn clock_skew(&self) -> Duration {
+        self.clock_skew
+    }
+
+    /// Returns the longest time between `iat` and `exp`.
+    pub fn max_lifetime(&self) -> Duration {
+        self.max_lifetime
+    }
+
+    /// Returns the rule about the tenant claim.
+    pub fn tenant(&self) -> Option<&TenantRule> {
+        self.tenant.as_ref()
+    }
+
+    /// Returns the claim that carries public metadata.
+    pub fn metadata_claim(&self) -> Option<&str> {
+        self.metadata_claim.as_deref()
+    }
+
+    /// Tells whether tokens without `jti` are refused.
+    pub fn jti_required(&self) -> bool {
+        self.jti_required
+    }
+}
+
+/// Builds a [`Profile`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProfileBuilder(Profile);
+
+impl ProfileBuilder {
+    /// Sets the allowed algorithms. Defaults to [`DEFAULT_ALGORITHMS`].
+    pub fn algorithms(mut self, algorithms: Vec<Algorithm>) -> Self {
+        self.0.algorithms = algorithms;
+        self
+    }
+
+    /// Sets how far clocks may be apart, applied to `exp`, `nbf` and `iat` alike. Defaults to 30 seconds.
+    pub fn clock_skew(mut self, clock_skew: Duration) -> Self {
+        self.0.clock_skew = clock_skew;
+        self
+    }
+
+    /// Sets the longest time between `iat` and `exp`; between `nbf` and `exp` where there is no `iat`, and between now and
+    /// `exp` where there is neither. Defaults to 24 hours.
+    pub fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
+        self.0.max_lifetime = max_lifetime;
+        self
+    }
+
+    /// Sets the rule about the tenant claim. Without one, no claim says anything about the tenant.
+    pub fn tenant(mut self, rule: TenantRule) -> Self {
+        self.0.tenant = Some(rule);
+        self
+    }
+
+    /// Sets the claim that carries public metadata: an object, `null`, or absent.
+    pub fn metadata_claim(mut self, claim: impl Into<String>) -> Self {
+        self.0.metadata_claim = Some(claim.into());
+        self
+    }
+
+    /// Sets whether tokens without `jti` are refused. Defaults to `false`; a `jti` that is there is checked in any case.
+    pub fn jti_required(mut self, required: bool) -> Self {
+        self.0.jti_required = required;
+        self
+    }
+
+    /// Checks and returns the profile.
+    ///
+    /// # Errors
+    ///
+    /// An empty issuer, an empty or blank audience, no algorithm, a clock skew beyond [`MAX_CLOCK_SKEW`], a lifetime of
+    /// zero, a claim or a tenant without a name.
+    pub fn build(self) -> Result<Profile, ProfileError> {
+        let profile = self.0;
+        let named = |name: &String| !name.is_empty();
+        if profile.issuer.is_empty() {
+            return Err(ProfileError::IssuerEmpty);
+        }
+        if profile.audience.is_empty() || !profile.audience.iter().all(named) {
+            return Err(ProfileError::AudienceEmpty);
+        }
+        if profile.algorithms.is_empty() {
+            return Err(ProfileError::AlgorithmsEmpty);
+        }
+        if profile.clock_skew > MAX_CLOCK_SKEW {
+            return Err(ProfileError::ClockSkewTooWide);
+        }
+        if profile.max_lifetime.is_zero() {
+            return Err(ProfileError::LifetimeZero);
+        }
+        let tenant = profile.tenant.iter().flat_map(|rule| [&rule.claim, &rule.name]);
+        if !tenant.chain(&profile.metadata_claim).all(named) {
+            return Err(ProfileError::NameEmpty);
+        }
+
+        Ok(profile)
+    }
+}
+
+/// Why a profile is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// No algorithm is allowed.
+    #[error("no algorithm is allowed")]
+    AlgorithmsEmpty,
+    /// There is no audience, or an empty one.
+    #[error("the audience is empty")]
+    AudienceEmpty,
+    /// The clock skew is wider than five minutes.
+    #[error("the clock skew is wider than five minutes")]
+    ClockSkewTooWide,
+    /// The issuer is empty.
+    #[error("the issuer is empty")]
+    IssuerEmpty,
+    /// The longest lifetime is zero.
+    #[error("the longest lifetime is zero")]
+    LifetimeZero,
+    /// A claim or the tenant has an empty name.
+    #[error("a claim or the tenant has an empty name")]
+    NameEmpty,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> ProfileBuilder {
+        Profile::builder("https://issuer.example/", vec!["orders-api".to_owned()])
+    }
+
+    /// R001, R012, R015, R048, D8: nothing that a check rests on can be left out or made meaningless.
+    #[test]
+    fn profile_without_a_check_is_refused() {
+        let audience = |audience: &[&str]| audience.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+        let cases = [
+            (Profile::builder("", audience(&["a"])), ProfileError::IssuerEmpty),
+            (Profile::builder("i", audience(&[])), ProfileError::AudienceEmpty),
+            (
+                Profile::builder("i", audience(&["a", ""])),
+                ProfileError::AudienceEmpty,
+            ),
+            (builder().algorithms(Vec::new()), ProfileError::AlgorithmsEmpty),
+            (
+                builder().clock_skew(Duration::from_millis(300_001)),
+                ProfileError::ClockSkewTooWide,
+            ),
+            (
+                builder().clock_skew(Duration::MAX),
+                ProfileError::ClockSkewTooWide,
+            ),
+            (builder().max_lifetime(Duration::ZERO), ProfileError::LifetimeZero),
+            (
+                builder().tenant(TenantRule::new("", "default")),
+                ProfileError::NameEmpty,
+            ),
+            (
+                builder().tenant(TenantRule::new("tenant", "")),
+                ProfileError::NameEmpty,
+            ),
+            (builder().metadata_claim(""), ProfileError::NameEmpty),
+        ];
+        for (builder, error) in cases {
+            assert_eq!(builder.build().err(), Some(error));
+        }
+        assert!(builder().clock_skew(MAX_CLOCK_SKEW).build().is_ok());
+    }
+}
