@@ -1,5 +1,10 @@
 //! What time is it, and who says so?
 
+#[cfg(any(test, feature = "testing"))]
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use std::{
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -90,6 +95,52 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(Timestamp::MAX, |since| Timestamp(millis(since)))
+    }
+}
+
+/// A clock that stands still until it is told otherwise. Clones show the same time.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use std::time::Duration;
+/// use iam_core::clock::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now(), Timestamp::from_secs(1_700_000_060));
+/// # }
+/// ```
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+#[cfg(any(test, feature = "testing"))]
+impl ManualClock {
+    /// Makes a clock that shows `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicU64::new(now.as_millis())))
+    }
+
+    /// Makes a clock that shows what the system's clock shows at this moment.
+    pub fn at_system_time() -> Self {
+        Self::new(SystemClock::new().now())
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, duration: Duration) {
+        self.set(self.now().saturating_add(duration));
+    }
+
+    /// Sets the clock, also back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 

@@ -27,10 +27,6 @@ use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 use tokio::{sync::oneshot, time};
 
 use self::thread::{Inbox, Task};
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the builder that starts the threads follows")
-)]
 pub(crate) use self::{lane::Lane, thread::Threads};
 
 /// The [`HttpClient`] of one upstream of one tenant.
