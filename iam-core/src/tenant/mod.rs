@@ -1,5 +1,104 @@
 //! For whom?
+//!
+//! A [`Tenant`] is complete and checked: there is no way to one but [`IamConfig::validate`](crate::config::IamConfig::validate).
 
+mod registry;
+mod settings;
 mod transport;
 
-pub use transport::{Transport, UnknownTransport};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+pub use self::{
+    registry::TenantRegistry,
+    settings::{JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
+    transport::{Transport, UnknownTransport},
+};
+use crate::{credential::CsrfRule, jwt::Verifier, role::RoleSource};
+
+/// One tenant: what its credentials look like, what they are verified with, and its upstreams.
+#[derive(Debug)]
+pub struct Tenant {
+    pub(crate) name: Arc<str>,
+    pub(crate) transports: Vec<Transport>,
+    pub(crate) token: Option<TokenSource>,
+    pub(crate) jwks: Option<JwksSource>,
+    pub(crate) roles: RoleSource,
+    pub(crate) csrf: Option<CsrfRule>,
+    pub(crate) keto: Option<KetoSettings>,
+    pub(crate) kratos: Option<KratosSettings>,
+}
+
+/// Where the gateway's token is found, and what it is verified with.
+#[derive(Debug)]
+pub(crate) struct TokenSource {
+    pub(crate) verifier: Verifier,
+    /// In lower case.
+    pub(crate) header: String,
+    pub(crate) replay: ReplayMode,
+}
+
+impl Tenant {
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the transport of routes that do not choose.
+    pub fn transport(&self) -> Transport {
+        // INVARIANT: the configuration refuses a tenant without transports.
+        self.transports.first().copied().unwrap_or(Transport::Oathkeeper)
+    }
+
+    /// Returns all transports that credentials of this tenant may use.
+    pub fn transports(&self) -> &[Transport] {
+        &self.transports
+    }
+
+    /// Returns what verifies the gateway's tokens.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.token.as_ref().map(|token| &token.verifier)
+    }
+
+    /// Returns where the keys are fetched from; nothing when they stand in the configuration.
+    pub const fn jwks(&self) -> Option<&JwksSource> {
+        self.jwks.as_ref()
+    }
+
+    /// Returns the permission server.
+    pub const fn keto(&self) -> Option<&KetoSettings> {
+        self.keto.as_ref()
+    }
+
+    /// Returns the identity server.
+    pub const fn kratos(&self) -> Option<&KratosSettings> {
+        self.kratos.as_ref()
+    }
+
+    /// Returns which requests accept a token once only.
+    pub fn replay(&self) -> ReplayMode {
+        self.token
+            .as_ref()
+            .map_or_else(ReplayMode::default, |token| token.replay)
+    }
+
+    pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
+        let token = self.token.iter().map(|token| token.header.as_str());
+        let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);
+
+        token.chain(csrf)
+    }
+}
+
+/// Which requests accept a token once only.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing between some and all")]
+pub enum ReplayMode {
+    /// Every request of the transport. Needs a gateway that makes each token unique.
+    Always,
+    /// Routes that ask for it.
+    #[default]
+    SingleUse,
+}

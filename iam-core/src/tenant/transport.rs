@@ -1,7 +1,10 @@
 use std::{fmt, str::FromStr};
 
+use serde::Deserialize;
+
 /// How a credential travels.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 #[expect(
     clippy::exhaustive_enums,
     reason = "each transport must be read and challenged in its own way"

@@ -1,0 +1,167 @@
+//! May this principal do what the route asks?
+//!
+//! The cheapest refusal first: tenant, roles, scopes. What is left is a question for the permission server, which only the
+//! caller can ask.
+
+use std::borrow::Cow;
+
+use iam_grammar::{Permission, Question, RelationTuple, ResolveError, Subject};
+
+use crate::{
+    decision::{Reason, Refusal},
+    principal::Principal,
+    requirement::EffectivePolicy,
+    tenant::Tenant,
+};
+
+/// What is known without asking anybody.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a verdict that is not known must not be taken for another one"
+)]
+#[must_use]
+pub enum Verdict {
+    /// Everything that the route asks is fulfilled.
+    Allow,
+    /// Everything but this is fulfilled: ask the permission server.
+    Ask(Question),
+}
+
+/// Decides everything that can be decided without the network. `params` are the values of the path's placeholders, as the
+/// handler will see them.
+///
+/// # Errors
+///
+/// A [`Refusal`] for the first thing that is not fulfilled, or cannot be asked.
+pub fn authorize<'v>(
+    principal: &'v Principal,
+    policy: &EffectivePolicy,
+    tenant: &Tenant,
+    params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+) -> Result<Verdict, Refusal> {
+    same_tenant(principal, tenant)?;
+    if !policy
+        .roles()
+        .all(|any_of| any_of.iter().any(|role| principal.has_role(role)))
+    {
+        return Err(Reason::RoleDeny.into());
+    }
+    if !policy.scopes().all(|scope| principal.has_scope(scope)) {
+        return Err(Reason::ScopeDeny.into());
+    }
+
+    let mut permissions = policy.permissions();
+    match (permissions.next(), permissions.next()) {
+        (None, _) => Ok(Verdict::Allow),
+        (Some(only), None) => question(principal, only, tenant, params).map(Verdict::Ask),
+        (Some(_), Some(_)) => {
+            let all = Permission::all(policy.permissions().cloned().map(Ok))
+                .map_err(|_| Refusal::with_detail(Reason::InvalidRequirement, "too_many_permissions"))?;
+            question(principal, &all, tenant, params).map(Verdict::Ask)
+        }
+    }
+}
+
+/// Turns one permission into the question for one request.
+///
+/// # Errors
+///
+/// A [`Refusal`] when the principal is of another tenant, or the permission cannot be asked of it.
+pub fn question<'v>(
+    principal: &'v Principal,
+    permission: &Permission,
+    tenant: &Tenant,
+    params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+) -> Result<Question, Refusal> {
+    let subject = default_subject(principal, tenant)?;
+    // What a client's id is written for is not asked about a person, nor the other way round.
+    if permission
+        .placeholders()
+        .any(|name| is_reserved(name) && reserved(principal, name).is_none())
+    {
+        return Err(Refusal::with_detail(
+            Reason::PermissionDeny,
+            "other_kind_of_principal",
+        ));
+    }
+
+    let values = |name: &str| {
+        if is_reserved(name) {
+            reserved(principal, name).map(Cow::Borrowed)
+        } else {
+            params(name)
+        }
+    };
+    permission.resolve(&values, &subject).map_err(unresolved)
+}
+
+/// Makes the tuple to check for an object that is known in the handler only.
+///
+/// # Errors
+///
+/// A [`Refusal`] when the principal is of another tenant, or the parts make no tuple.
+pub fn tuple(
+    principal: &Principal,
+    tenant: &Tenant,
+    (namespace, relation): (&str, &str),
+    object: &str,
+) -> Result<RelationTuple, Refusal> {
+    let subject = default_subject(principal, tenant)?;
+    let invalid = |detail| Refusal::with_detail(Reason::InvalidRequirement, detail);
+    iam_grammar::check_namespace(namespace).map_err(|_| invalid("namespace"))?;
+    iam_grammar::check_relation(relation).map_err(|_| invalid("relation"))?;
+
+    RelationTuple::new(namespace, object, relation, subject)
+        .map_err(|_| Refusal::with_detail(Reason::InvalidObject, "object"))
+}
+
+fn same_tenant(principal: &Principal, tenant: &Tenant) -> Result<(), Refusal> {
+    if principal.tenant() == tenant.name() {
+        Ok(())
+    } else {
+        Err(Refusal::with_detail(
+            Reason::TenantMismatch,
+            "principal_of_other_tenant",
+        ))
+    }
+}
+
+fn default_subject(principal: &Principal, tenant: &Tenant) -> Result<Subject, Refusal> {
+    same_tenant(principal, tenant)?;
+    let keto = tenant.keto().ok_or(Refusal::with_detail(
+        Reason::InvalidRequirement,
+        "no_permission_server",
+    ))?;
+
+    keto.subject(principal)
+        .map_err(|_| Refusal::with_detail(Reason::Malformed, "subject_reserved"))
+}
+
+fn is_reserved(name: &str) -> bool {
+    iam_grammar::RESERVED_PLACEHOLDERS.contains(&name)
+}
+
+fn reserved<'v>(principal: &'v Principal, name: &str) -> Option<&'v str> {
+    match (principal, name) {
+        (Principal::Client(client), "client_id") => Some(client.client_id()),
+        (Principal::Identity(identity), "sub" | "user") => Some(identity.subject()),
+        (Principal::Client(_) | Principal::Identity(_), _) => None,
+    }
+}
+
+fn unresolved(error: ResolveError) -> Refusal {
+    let (reason, detail) = match error {
+        ResolveError::Control => (Reason::InvalidObject, "control_character"),
+        ResolveError::Empty => (Reason::InvalidObject, "empty"),
+        ResolveError::Reserved => (Reason::InvalidObject, "reserved_character"),
+        ResolveError::TooLong => (Reason::InvalidObject, "too_long"),
+        ResolveError::Undecodable => (Reason::InvalidObject, "not_utf8"),
+        ResolveError::Missing => (Reason::InvalidRequirement, "placeholder_missing"),
+        ResolveError::Subject => (Reason::InvalidRequirement, "subject"),
+    };
+    Refusal::with_detail(reason, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! What the gateway signs, as written.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::units;
+use crate::{
+    jwks::{KeyLimits, RefreshPolicy},
+    jwt::{DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME},
+    secret::Secret,
+    tenant::ReplayMode,
+};
+
+/// What the gateway signs.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OathkeeperConfig {
+    /// How identities are signed. Defaults to `jwt`.
+    pub verifier: VerifierKind,
+    /// The header that carries the token. Defaults to `Authorization`, where a `Bearer ` prefix is required; anywhere else it is refused.
+    pub header: String,
+    /// The issuer, compared byte by byte. Required.
+    pub issuer: String,
+    /// The audiences of which a token must name one. Required.
+    pub audience: Vec<String>,
+    /// The allowed algorithms. Defaults to `RS256` and `ES256`.
+    pub algorithms: Vec<String>,
+    /// How far clocks may be apart. Defaults to 30 seconds.
+    #[serde(deserialize_with = "units::duration")]
+    pub clock_skew: Duration,
+    /// The longest life of a token. Defaults to 24 hours.
+    #[serde(deserialize_with = "units::duration")]
+    pub max_lifetime: Duration,
+    /// Which requests accept a token once only. Defaults to `single-use`.
+    pub replay: ReplayMode,
+    /// The claim that names the tenant. Defaults to `tenant`.
+    pub tenant_claim: String,
+    /// The claim that carries public metadata. Defaults to `metadataPublic`.
+    pub metadata_claim: String,
+    /// Where the keys come from.
+    pub jwks: JwksConfig,
+    /// Of the verifier `hmac`. Not available in this version.
+    pub signature_header: Option<String>,
+    /// Of the verifier `hmac`. Not available in this version.
+    pub keys: Vec<Secret>,
+    /// Of the verifier `hmac`. Not available in this version.
+    pub signature_encoding: Option<String>,
+    /// Of the verifier `hmac`. Not available in this version.
+    pub envelope_encoding: Option<String>,
+}
+
+impl OathkeeperConfig {
+    /// Returns what a gateway signs as `issuer` for one of `audience`, with keys that have yet to be named.
+    pub fn new<A: Into<String>>(issuer: impl Into<String>, audience: impl IntoIterator<Item = A>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the URL of the key set.
+    #[must_use]
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.jwks.url = Some(url.into());
+        self
+    }
+
+    /// Adds a key that stands in the configuration, as a JWK.
+    #[must_use]
+    pub fn key(mut self, key: Value) -> Self {
+        self.jwks.keys.push(key);
+        self
+    }
+}
+
+impl Default for OathkeeperConfig {
+    fn default() -> Self {
+        Self {
+            verifier: VerifierKind::default(),
+            header: "Authorization".to_owned(),
+            issuer: String::new(),
+            audience: Vec::new(),
+            algorithms: DEFAULT_ALGORITHMS.iter().map(ToString::to_string).collect(),
+            clock_skew: DEFAULT_CLOCK_SKEW,
+            max_lifetime: DEFAULT_MAX_LIFETIME,
+            replay: ReplayMode::default(),
+            tenant_claim: "tenant".to_owned(),
+            metadata_claim: "metadataPublic".to_owned(),
+            jwks: JwksConfig::default(),
+            signature_header: None,
+            keys: Vec::new(),
+            signature_encoding: None,
+            envelope_encoding: None,
+        }
+    }
+}
+
+/// How the gateway signs identities.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum VerifierKind {
+    /// With an HMAC over a header. Not available in this version.
+    Hmac,
+    /// As a JWT.
+    #[default]
+    Jwt,
+}
+
+/// Where the keys come from, and how they are kept fresh.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct JwksConfig {
+    /// The URL of the key set. Required unless there are `keys`.
+    pub url: Option<String>,
+    /// The keys themselves, as JWKs.
+    pub keys: Vec<Value>,
+    /// From one fetch to the next. Defaults to 10 minutes.
+    #[serde(deserialize_with = "units::duration")]
+    pub refresh: Duration,
+    /// The least time between the starts of two fetches. Defaults to 1 second.
+    #[serde(deserialize_with = "units::duration")]
+    pub refetch_interval: Duration,
+    /// How long a request with an unknown key waits for a fetch. Defaults to 2 seconds.
+    #[serde(deserialize_with = "units::duration")]
+    pub wait: Duration,
+    /// How long the last good set serves when fetches fail. Defaults to 1 hour.
+    #[serde(deserialize_with = "units::duration")]
+    pub stale: Duration,
+    /// How long a key that left the set still verifies. Defaults to 60 seconds.
+    #[serde(deserialize_with = "units::duration")]
+    pub grace: Duration,
+    /// How long a fetch may take. Defaults to 5 seconds.
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    /// The largest key set in bytes. Defaults to 256 KiB.
+    #[serde(deserialize_with = "units::size")]
+    pub max_body: usize,
+    /// The largest number of keys. Defaults to 100.
+    pub max_keys: usize,
+}
+
+impl Default for JwksConfig {
+    fn default() -> Self {
+        let (policy, limits) = (RefreshPolicy::default(), KeyLimits::default());
+        Self {
+            url: None,
+            keys: Vec::new(),
+            refresh: policy.refresh,
+            refetch_interval: policy.refetch_interval,
+            wait: policy.wait,
+            stale: policy.stale,
+            grace: policy.grace,
+            timeout: Duration::from_secs(5),
+            max_body: limits.max_body,
+            max_keys: limits.max_keys,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The list of problems while it grows.
+
+use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, time::Duration};
+
+use url::{Host, Url};
+
+use super::{
+    error::{ConfigError, Problem},
+    units,
+};
+
+pub(super) struct Report {
+    /// What could not be read. A key that is on this list is not reported again because it is missing now.
+    unread: Vec<Problem>,
+    found: Vec<Problem>,
+    development: bool,
+}
+
+impl Report {
+    pub(super) const fn new(unread: Vec<Problem>, development: bool) -> Self {
+        Self {
+            unread,
+            found: Vec::new(),
+            development,
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        let mut problems = self.unread;
+        problems.extend(self.found);
+
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::new(problems))
+        }
+    }
+
+    pub(super) fn add(&mut self, path: &str, message: impl Into<String>) {
+        let reported = self.unread.iter().any(|problem| {
+            let above = problem.path();
+            path == above
+                || path
+                    .strip_prefix(above)
+                    .is_some_and(|rest| rest.starts_with(['.', '[']))
+                || above.strip_prefix(path).is_some_and(|rest| rest.starts_with('['))
+        });
+        if !reported {
+            self.found.push(Problem::new(path, message));
+        }
+    }
+
+    pub(super) fn unavailable(&mut self, path: &str) {
+        self.add(path, "not available in this version");
+    }
+
+    /// Checks a text that must be there and be on one line.
+    pub(super) fn text(&mut self, path: &str, text: &str) {
+        if text.is_empty() {
+            self.add(path, "required");
+        } else if text.chars().any(char::is_control) || text.trim() != text {
+            self.add(path, "has control characters, or white space at an end");
+        }
+    }
+
+    pub(super) fn range<T: Copy + PartialOrd + Display>(
+        &mut self,
+        path: &str,
+        value: T,
+        range: RangeInclusive<T>,
+    ) {
+        if !range.contains(&value) {
+            self.add(path, format!("expected {} to {}", range.start(), range.end()));
+        }
+    }
+
+    pub(super) fn duration(&mut self, path: &str, value: Duration, range: RangeInclusive<Duration>) {
+        if !range.contains(&value) {
+            let (least, most) = (units::print(*range.start()), units::print(*range.end()));
+            self.add(path, format!("expected {least} to {most}"));
+        }
+    }
+
+    /// Checks the URL of an upstream that paths are added to, and returns it without a slash at its end.
+    pub(super) fn base_url(&mut self, path: &str, text: &str) -> Option<String> {
+        self.url(path, text)
+            .map(|url| url.as_str().trim_end_matches('/').to_owned())
+    }
+
+    /// Checks the URL of an upstream.
+    pub(super) fn url(&mut self, path: &str, text: &str) -> Option<Url> {
+        if text.is_empty() {
+            self.add(path, "required");
+            return None;
+        }
+
+        let fault = match Url::parse(text) {
+            Ok(url) => match url_fault(&url, self.development) {
+                None => return Some(url),
+                Some(fault) => fault,
+            },
+            Err(_) => "not a URL",
+        };
+        self.add(path, fault);
+        None
+    }
+
+    /// Checks the origin of a site: RFC 6454 §6.2, as browsers write it.
+    pub(super) fn origin(&mut self, path: &str, text: &str) {
+        let fault = match Url::parse(text) {
+            Ok(url) if url.origin().ascii_serialization() != text => {
+                Some("not an origin as browsers write it, such as \"https://app.example\"")
+            }
+            Ok(url) => scheme_fault(&url, self.development),
+            Err(_) => Some("not an origin"),
+        };
+        if let Some(fault) = fault {
+            self.add(path, fault);
+        }
+    }
+}
+
+fn url_fault(url: &Url, development: bool) -> Option<&'static str> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some("not an https URL");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("a URL may not hold credentials");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Some("a URL may not have a query or a fragment here");
+    }
+    // 169.254.169.254 is where clouds hand out credentials of the machine.
+    if ip(url).is_some_and(is_link_local) {
+        return Some("a link-local address");
+    }
+    scheme_fault(url, development)
+}
+
+fn scheme_fault(url: &Url, development: bool) -> Option<&'static str> {
+    match url.scheme() {
+        "https" => None,
+        "http" if development || is_loopback(url) => None,
+        _ => Some("not an https URL"),
+    }
+}
+
+fn ip(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(ip) => Some(ip.into()),
+        Host::Ipv6(ip) => Some(ip.to_ipv4_mapped().map_or_else(|| ip.into(), Into::into)),
+        Host::Domain(_) => None,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    ip(url).is_some_and(|ip| ip.is_loopback()) || url.host_str() == Some("localhost")
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unspecified(),
+    }
+}

@@ -1,0 +1,99 @@
+//! The permission server and how principals are written there.
+
+use iam_grammar::{Template, check_namespace};
+
+use super::limits;
+use crate::{
+    config::{KetoConfig, SubjectForm, TenantConfig, report::Report},
+    secret::Secret,
+    tenant::{KetoSettings, SubjectTemplate},
+};
+
+pub(super) fn keto(
+    report: &mut Report,
+    path: &str,
+    tenant: &TenantConfig,
+    written: &KetoConfig,
+) -> Option<KetoSettings> {
+    let path = format!("{path}.keto");
+    let at = |key: &str| format!("{path}.{key}");
+
+    let read_url = report.base_url(&at("read_url"), &written.read_url);
+    let write_url = written
+        .write_url
+        .as_deref()
+        .map(|url| report.base_url(&at("write_url"), url));
+    if let Some(token) = &written.token
+        && !is_header_value(token)
+    {
+        report.add(&at("token"), "not a bearer token");
+    }
+    report.range(&at("batch_size"), written.batch_size, 1..=1000);
+
+    let mut side = |key: &str, text: &str, placeholders: &[&str]| {
+        let read = subject(text, written.subject_form, placeholders);
+        read.map_err(|fault| report.add(&at(key), fault)).ok()
+    };
+    let subject = side("subject", &written.subject, &["sub", "user"]);
+    let client_subject = side("client_subject", &written.client_subject, &["client_id"]);
+    if canonical(&written.subject) == canonical(&written.client_subject) {
+        report.add(
+            &at("client_subject"),
+            "a client and an identity of the same id would be the same subject",
+        );
+    }
+    let limits = limits(report, &path, &tenant.upstream, &written.upstream);
+
+    Some(KetoSettings {
+        read_url: read_url?,
+        write_url: write_url.flatten(),
+        token: written.token.clone(),
+        subject: subject?,
+        client_subject: client_subject?,
+        batch_size: written.batch_size,
+        limits,
+    })
+}
+
+fn subject(text: &str, form: SubjectForm, placeholders: &[&str]) -> Result<SubjectTemplate, String> {
+    let expected = || {
+        format!(
+            "expected exactly one placeholder, `{{{}}}`",
+            placeholders.join("}` or `{")
+        )
+    };
+    let unreadable = |_| "not a subject".to_owned();
+
+    let subject = match form {
+        SubjectForm::Id => SubjectTemplate::Id(Template::parse_subject_id(text).map_err(unreadable)?),
+        SubjectForm::Set => {
+            let (namespace, object) = text
+                .split_once(':')
+                .ok_or("a subject of the form \"set\" is written `namespace:object`")?;
+            check_namespace(namespace).map_err(|_| "not a namespace in front of the `:`")?;
+            SubjectTemplate::Set {
+                namespace: namespace.to_owned(),
+                object: Template::parse(object).map_err(unreadable)?,
+            }
+        }
+    };
+    let (SubjectTemplate::Id(template) | SubjectTemplate::Set { object: template, .. }) = &subject;
+
+    let names: Vec<_> = template.placeholders().collect();
+    if !matches!(names.as_slice(), [name] if placeholders.contains(name)) {
+        return Err(expected());
+    }
+    Ok(subject)
+}
+
+/// Two templates that are equal in this form make the same subject of the same id.
+fn canonical(template: &str) -> String {
+    ["{sub}", "{user}", "{client_id}"]
+        .iter()
+        .fold(template.to_owned(), |text, name| text.replace(name, "{}"))
+}
+
+/// RFC 6750 §2.1: what may stand behind `Bearer `.
+fn is_header_value(token: &Secret) -> bool {
+    !token.is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,236 @@
+//! From what people write to what the middleware works with.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use iam_grammar::check_tenant;
+
+use super::{
+    AuditConfig, AuditSinkConfig, ConfigError, CsrfConfig, IamConfig, KratosConfig, Mode, Problem,
+    TenantConfig, UpstreamConfig, report::Report,
+};
+use crate::{
+    credential::CsrfRule,
+    http::CallLimits,
+    role::RoleSource,
+    tenant::{KratosSettings, Tenant, TenantRegistry, Transport},
+};
+
+mod keto;
+mod token;
+mod unavailable;
+
+/// The default of `roles_from`.
+pub(super) const METADATA_ROLES: &str = "metadata_public.roles";
+
+/// A complete and checked configuration.
+#[derive(Debug)]
+pub struct Settings {
+    registry: TenantRegistry,
+    audit: AuditConfig,
+}
+
+impl Settings {
+    /// Returns the tenants.
+    pub const fn registry(&self) -> &TenantRegistry {
+        &self.registry
+    }
+
+    /// Returns where audit events go.
+    pub const fn audit(&self) -> &AuditConfig {
+        &self.audit
+    }
+
+    /// Returns both.
+    pub fn into_parts(self) -> (TenantRegistry, AuditConfig) {
+        (self.registry, self.audit)
+    }
+}
+
+pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
+    let mut report = Report::new(config.problems, config.development);
+    audit(&mut report, &config.audit);
+    if config.stores.is_some() {
+        report.unavailable("stores");
+    }
+
+    let several = config.tenants.len() > 1;
+    let tenants: Vec<_> = config
+        .tenants
+        .iter()
+        .filter_map(|(name, written)| tenant(&mut report, name, written, several))
+        .map(Arc::new)
+        .collect();
+    let default = default_tenant(&mut report, &config.tenants, config.default_tenant.as_deref());
+
+    report.finish()?;
+    let default = tenants
+        .iter()
+        .find(|tenant| Some(tenant.name()) == default.as_deref());
+    // INVARIANT: without a problem every tenant was made, and the default one is among them.
+    let Some(default) = default.map(Arc::clone) else {
+        return Err(Problem::new("default_tenant", "names no tenant").into());
+    };
+    Ok(Settings {
+        registry: TenantRegistry::new(tenants, default, config.development),
+        audit: config.audit,
+    })
+}
+
+fn audit(report: &mut Report, audit: &AuditConfig) {
+    report.range("audit.queue", audit.queue, 1..=1_000_000);
+    if matches!(&audit.sink, AuditSinkConfig::File(path) if path.is_empty()) {
+        report.add("audit.sink.file", "required");
+    }
+}
+
+/// Returns the name of the default tenant: an exact look-up among those that are written.
+fn default_tenant(
+    report: &mut Report,
+    tenants: &BTreeMap<String, TenantConfig>,
+    named: Option<&str>,
+) -> Option<String> {
+    match (named, tenants.keys().next()) {
+        (_, None) => report.add("tenants", "at least one tenant is required"),
+        (Some(name), Some(_)) if tenants.contains_key(name) => return Some(name.to_owned()),
+        (Some(_), Some(_)) => report.add("default_tenant", "names no tenant"),
+        (None, Some(only)) if tenants.len() == 1 => return Some(only.clone()),
+        (None, Some(_)) => report.add("default_tenant", "required when there is more than one tenant"),
+    }
+    None
+}
+
+fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool) -> Option<Tenant> {
+    let path = format!("tenants.{}", super::tree::printable(name));
+    if check_tenant(name).is_err() {
+        report.add(&path, "not a tenant name");
+    }
+    unavailable::check(report, &path, written);
+    transports(report, &path, written);
+
+    let token = match &written.oathkeeper {
+        Some(oathkeeper) => token::token(report, &path, name, written, oathkeeper, several),
+        None => None,
+    };
+    let (token, jwks) = token.unzip();
+    Some(Tenant {
+        name: name.into(),
+        transports: written.transports.clone(),
+        token,
+        jwks: jwks.flatten(),
+        roles: roles(report, &path, &written.roles_from)?,
+        csrf: csrf(report, &path, &written.csrf),
+        keto: written
+            .keto
+            .as_ref()
+            .and_then(|keto| keto::keto(report, &path, written, keto)),
+        kratos: written
+            .kratos
+            .as_ref()
+            .and_then(|kratos| self::kratos(report, &path, written, kratos)),
+    })
+}
+
+fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
+    let at = format!("{path}.transports");
+    if written.mode == Mode::SelfHosted && written.transports.is_empty() {
+        report.add(&at, "required");
+    }
+    for (index, transport) in written.transports.iter().enumerate() {
+        if written
+            .transports
+            .iter()
+            .take(index)
+            .any(|earlier| earlier == transport)
+        {
+            report.add(&at, format!("names \"{transport}\" twice"));
+        }
+        if *transport != Transport::Oathkeeper {
+            report.add(&at, format!("\"{transport}\" is not available in this version"));
+        }
+    }
+
+    let behind = written.transports.contains(&Transport::Oathkeeper);
+    let block = format!("{path}.oathkeeper");
+    match &written.oathkeeper {
+        None if behind => report.add(&block, "required for the transport \"oathkeeper\""),
+        Some(_) if !behind && !written.transports.is_empty() => {
+            report.add(&block, "has no effect without the transport \"oathkeeper\"");
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn roles(report: &mut Report, path: &str, from: &str) -> Option<RoleSource> {
+    let mut steps = from.split('.').map(str::to_owned);
+    let first = steps.next();
+    let path_inside: Vec<_> = steps.collect();
+    let at = format!("{path}.roles_from");
+
+    if from.len() > 256 || path_inside.is_empty() || path_inside.iter().any(String::is_empty) {
+        report.add(&at, format!("expected a path such as \"{METADATA_ROLES}\""));
+        return None;
+    }
+    if first.as_deref() != Some("metadata_public") {
+        report.add(
+            &at,
+            "sources other than `metadata_public` are not available in this version",
+        );
+        return None;
+    }
+    Some(RoleSource::metadata(path_inside))
+}
+
+fn csrf(report: &mut Report, path: &str, written: &CsrfConfig) -> Option<CsrfRule> {
+    let at = format!("{path}.csrf.allowed_origins");
+    if !written.enabled {
+        if !written.allowed_origins.is_empty() {
+            report.add(&at, "has no effect when `enabled` is false");
+        }
+        return None;
+    }
+
+    for (index, origin) in written.allowed_origins.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        report.origin(&at, origin);
+    }
+    Some(CsrfRule::new(written.allowed_origins.iter().cloned()))
+}
+
+fn kratos(
+    report: &mut Report,
+    path: &str,
+    tenant: &TenantConfig,
+    written: &KratosConfig,
+) -> Option<KratosSettings> {
+    let path = format!("{path}.kratos");
+    let public_url = report.base_url(&format!("{path}.public_url"), &written.public_url);
+    let limits = limits(report, &path, &tenant.upstream, &written.upstream);
+
+    Some(KratosSettings {
+        public_url: public_url?,
+        limits,
+    })
+}
+
+fn limits(report: &mut Report, path: &str, general: &UpstreamConfig, special: &UpstreamConfig) -> CallLimits {
+    let timeout = special.timeout.or(general.timeout).unwrap_or(TIMEOUT);
+    let connect_timeout = special.connect_timeout.or(general.connect_timeout);
+    let max_body = special.max_body.or(general.max_body).unwrap_or(MAX_BODY);
+    let at = |key: &str| format!("{path}.upstream.{key}");
+
+    report.duration(&at("timeout"), timeout, MILLISECOND..=MINUTE);
+    report.range(&at("max_body"), max_body, 1024..=64 << 20);
+    let limits = CallLimits::new(timeout, max_body);
+    match connect_timeout {
+        Some(connect_timeout) => {
+            report.duration(&at("connect_timeout"), connect_timeout, MILLISECOND..=MINUTE);
+            limits.connect_timeout(connect_timeout)
+        }
+        None => limits,
+    }
+}
+
+const MILLISECOND: std::time::Duration = std::time::Duration::from_millis(1);
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const MAX_BODY: usize = 1 << 20;

@@ -1,0 +1,229 @@
+//! What the gateway signs, and the keys it signs with.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{MILLISECOND, MINUTE};
+use crate::{
+    config::{JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind, report::Report, tree::printable},
+    http::CallLimits,
+    jwks::{KeyLimits, KeySet, KeyStore, RefreshPolicy},
+    jwt::{Algorithm, MAX_CLOCK_SKEW, Profile, TenantRule, Verifier},
+    tenant::{JwksSource, ReplayMode, TokenSource},
+};
+
+pub(super) fn token(
+    report: &mut Report,
+    path: &str,
+    name: &str,
+    tenant: &TenantConfig,
+    written: &OathkeeperConfig,
+    several: bool,
+) -> Option<(TokenSource, Option<JwksSource>)> {
+    if written.verifier == VerifierKind::Hmac {
+        return None;
+    }
+    let path = format!("{path}.oathkeeper");
+    let at = |key: &str| format!("{path}.{key}");
+
+    let header = header(report, &at("header"), &written.header);
+    report.text(&at("issuer"), &written.issuer);
+    audience(report, &at("audience"), &written.audience);
+    let algorithms = algorithms(report, &at("algorithms"), &written.algorithms);
+    report.duration(
+        &at("clock_skew"),
+        written.clock_skew,
+        Duration::ZERO..=MAX_CLOCK_SKEW,
+    );
+    report.duration(&at("max_lifetime"), written.max_lifetime, SECOND..=LONGEST_LIFE);
+    report.text(&at("tenant_claim"), &written.tenant_claim);
+    report.text(&at("metadata_claim"), &written.metadata_claim);
+    report.range(
+        &format!("{}.cache.verified_tokens", path.trim_end_matches(".oathkeeper")),
+        tenant.cache.verified_tokens,
+        0..=10_000_000,
+    );
+    let (store, source) = keys(report, &at("jwks"), &written.jwks)?;
+
+    let rule = TenantRule::new(written.tenant_claim.as_str(), name);
+    let profile = Profile::builder(written.issuer.as_str(), written.audience.clone())
+        .algorithms(algorithms)
+        .clock_skew(written.clock_skew)
+        .max_lifetime(written.max_lifetime)
+        // D9: with several tenants a token that names none belongs to none.
+        .tenant(if several { rule.required() } else { rule })
+        .metadata_claim(written.metadata_claim.as_str())
+        .jti_required(written.replay == ReplayMode::Always)
+        .build()
+        // INVARIANT: whatever it refuses is on the list by now.
+        .map_err(|err| report.add(&path, err.to_string()))
+        .ok()?;
+    let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
+    let source = source.map(|source| *source);
+
+    Some((
+        TokenSource {
+            verifier,
+            header,
+            replay: written.replay,
+        },
+        source,
+    ))
+}
+
+fn header(report: &mut Report, path: &str, written: &str) -> String {
+    let name = written.to_ascii_lowercase();
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        report.add(path, "not a header name");
+    } else if NOT_FOR_TOKENS.contains(&name.as_str()) {
+        report.add(path, "a header with a meaning of its own");
+    }
+    name
+}
+
+fn audience(report: &mut Report, path: &str, written: &[String]) {
+    if written.is_empty() {
+        report.add(path, "required");
+    }
+    for (index, audience) in written.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        report.text(&path, audience);
+        if audience == "*" {
+            report.add(&path, "`*` is no audience: name the service");
+        }
+    }
+}
+
+fn algorithms(report: &mut Report, path: &str, written: &[String]) -> Vec<Algorithm> {
+    if written.is_empty() {
+        report.add(path, "at least one algorithm is required");
+    }
+
+    let mut algorithms = Vec::new();
+    for (index, name) in written.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) if algorithms.contains(&algorithm) => {
+                report.add(&path, format!("`{algorithm}` is listed twice"));
+            }
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) => report.add(
+                &path,
+                format!(
+                    "`{}` is not an algorithm with public keys; known: {}",
+                    printable(name),
+                    Algorithm::ALL.map(Algorithm::name).join(", ")
+                ),
+            ),
+        }
+    }
+    algorithms
+}
+
+fn keys(
+    report: &mut Report,
+    path: &str,
+    written: &JwksConfig,
+) -> Option<(KeyStore, Option<Box<JwksSource>>)> {
+    let at = |key: &str| format!("{path}.{key}");
+    match (&written.url, written.keys.is_empty()) {
+        (None, true) => {
+            report.add(&at("url"), "required, unless there are `keys`");
+            None
+        }
+        (Some(_), false) => {
+            report.add(path, "either `url` or `keys`, not both");
+            None
+        }
+        (None, false) => {
+            let bare = JwksConfig {
+                keys: written.keys.clone(),
+                ..JwksConfig::default()
+            };
+            if bare != *written {
+                report.add(path, "settings for fetching have no effect beside `keys`");
+            }
+            inline(report, &at("keys"), written).map(|store| (store, None))
+        }
+        (Some(url), true) => {
+            let policy = policy(report, path, written);
+            let source = JwksSource {
+                url: report.url(&at("url"), url)?.into(),
+                limits: CallLimits::new(written.timeout, written.max_body),
+                key_limits: key_limits(written),
+                policy,
+            };
+            Some((KeyStore::remote(policy), Some(Box::new(source))))
+        }
+    }
+}
+
+fn inline(report: &mut Report, path: &str, written: &JwksConfig) -> Option<KeyStore> {
+    match KeySet::inline(&written.keys, key_limits(written)) {
+        Ok(keys) => Some(KeyStore::fixed(keys)),
+        Err(error) => {
+            for problem in &error.problems {
+                report.add(&format!("{path}[{}]", problem.index), problem.fault.to_string());
+            }
+            if error.problems.is_empty() {
+                report.add(path, error.to_string());
+            }
+            None
+        }
+    }
+}
+
+fn policy(report: &mut Report, path: &str, written: &JwksConfig) -> RefreshPolicy {
+    let at = |key: &str| format!("{path}.{key}");
+    report.duration(&at("refresh"), written.refresh, SECOND..=DAY);
+    report.duration(
+        &at("refetch_interval"),
+        written.refetch_interval,
+        HUNDREDTH..=MINUTE,
+    );
+    report.duration(&at("wait"), written.wait, Duration::ZERO..=LONGEST_WAIT);
+    report.duration(&at("stale"), written.stale, Duration::ZERO..=WEEK);
+    report.duration(&at("grace"), written.grace, Duration::ZERO..=DAY);
+    report.duration(&at("timeout"), written.timeout, MILLISECOND..=MINUTE);
+    report.range(&at("max_body"), written.max_body, 1024..=16 << 20);
+    report.range(&at("max_keys"), written.max_keys, 1..=1000);
+
+    RefreshPolicy {
+        refresh: written.refresh,
+        refetch_interval: written.refetch_interval,
+        wait: written.wait,
+        stale: written.stale,
+        grace: written.grace,
+        ..RefreshPolicy::default()
+    }
+}
+
+fn key_limits(written: &JwksConfig) -> KeyLimits {
+    KeyLimits {
+        max_body: written.max_body,
+        max_keys: written.max_keys,
+        ..KeyLimits::default()
+    }
+}
+
+/// Headers that mean something else: a token in one of them would be an accident.
+const NOT_FOR_TOKENS: [&str; 12] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "sec-fetch-site",
+    "set-cookie",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
+
+const HUNDREDTH: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);

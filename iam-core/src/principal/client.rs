@@ -1,0 +1,39 @@
+use super::Facts;
+use crate::jwt::VerifiedClaims;
+
+/// An OAuth 2 machine, or somebody who acts through one. *Verified.*
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Client(pub(super) Facts);
+
+impl Client {
+    /// Returns the name of the tenant.
+    pub fn tenant(&self) -> &str {
+        &self.0.tenant
+    }
+
+    /// Returns the client's id (RFC 6749 §2.2).
+    pub fn client_id(&self) -> &str {
+        // INVARIANT: only claims with a `client_id` make a client.
+        self.0.claims.client_id().unwrap_or_default()
+    }
+
+    /// Returns the subject: the client's id again, or of whoever acts through it.
+    pub fn subject(&self) -> &str {
+        self.0.claims.subject()
+    }
+
+    /// Returns the roles.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.0.roles()
+    }
+
+    /// Returns the scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes()
+    }
+
+    /// Returns the *verified* claims.
+    pub fn claims(&self) -> &VerifiedClaims {
+        &self.0.claims
+    }
+}

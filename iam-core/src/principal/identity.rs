@@ -1,0 +1,40 @@
+use serde_json::Value;
+
+use super::Facts;
+use crate::jwt::VerifiedClaims;
+
+/// A person. *Verified.*
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity(pub(super) Facts);
+
+impl Identity {
+    /// Returns the name of the tenant.
+    pub fn tenant(&self) -> &str {
+        &self.0.tenant
+    }
+
+    /// Returns the subject: the identity's id at the issuer.
+    pub fn subject(&self) -> &str {
+        self.0.claims.subject()
+    }
+
+    /// Returns the roles.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.0.roles()
+    }
+
+    /// Returns the scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes()
+    }
+
+    /// Returns the public metadata.
+    pub fn metadata(&self) -> Option<&Value> {
+        self.0.claims.metadata()
+    }
+
+    /// Returns the *verified* claims.
+    pub fn claims(&self) -> &VerifiedClaims {
+        &self.0.claims
+    }
+}

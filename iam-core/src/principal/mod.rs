@@ -1,0 +1,149 @@
+//! Who?
+//!
+//! An [`Identity`] is a person, a [`Client`] an OAuth 2 machine. Both are *verified*: there is no way to one but a token
+//! that passed every check. They never stand for each other, whatever their ids.
+
+mod client;
+mod identity;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{client::Client, identity::Identity};
+use crate::{
+    clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, role::RoleSource, scope, tenant::Tenant,
+};
+
+/// Who acts, in one tenant. *Verified.*
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "who decides by kind must decide for both")]
+pub enum Principal {
+    /// An OAuth 2 machine, or somebody who acts through one.
+    Client(Client),
+    /// A person.
+    Identity(Identity),
+}
+
+impl Principal {
+    /// Makes the principal of *verified* claims: a `client_id` makes a client.
+    pub(crate) fn new(tenant: &Tenant, claims: Arc<VerifiedClaims>) -> Self {
+        let is_client = claims.client_id().is_some();
+        let facts = Facts {
+            tenant: Arc::clone(&tenant.name),
+            roles: tenant.roles.clone(),
+            claims,
+        };
+
+        if is_client {
+            Self::Client(Client(facts))
+        } else {
+            Self::Identity(Identity(facts))
+        }
+    }
+
+    /// Returns the name of the tenant.
+    pub fn tenant(&self) -> &str {
+        &self.facts().tenant
+    }
+
+    /// Returns the subject (`sub`).
+    pub fn subject(&self) -> &str {
+        self.facts().claims.subject()
+    }
+
+    /// Returns the roles.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.facts().roles()
+    }
+
+    /// Returns whether the principal has the role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().any(|own| own == role)
+    }
+
+    /// Returns the scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.facts().scopes()
+    }
+
+    /// Returns whether the principal has the scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|own| own == scope)
+    }
+
+    /// Returns the *verified* claims.
+    pub fn claims(&self) -> &VerifiedClaims {
+        &self.facts().claims
+    }
+
+    /// Returns the principal as audit events name it: `user:` or `client:` and its id.
+    pub fn actor(&self) -> String {
+        match self {
+            Self::Client(client) => format!("client:{}", client.client_id()),
+            Self::Identity(identity) => format!("user:{}", identity.subject()),
+        }
+    }
+
+    pub(crate) fn replay_id(&self) -> Option<(ReplayId<'_>, Timestamp)> {
+        let claims = self.claims();
+        let id = ReplayId {
+            tenant: self.tenant(),
+            issuer: claims.issuer(),
+            jti: claims.jti()?,
+        };
+        Some((id, claims.accepted_until()))
+    }
+
+    const fn facts(&self) -> &Facts {
+        match self {
+            Self::Client(client) => &client.0,
+            Self::Identity(identity) => &identity.0,
+        }
+    }
+}
+
+/// What is known of a principal of either kind.
+#[derive(Clone)]
+struct Facts {
+    tenant: Arc<str>,
+    roles: RoleSource,
+    claims: Arc<VerifiedClaims>,
+}
+
+impl Facts {
+    fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.roles(&self.claims)
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.claims.scope().into_iter().flat_map(scope::scopes)
+    }
+
+    /// R014: the same subject of another issuer or tenant is somebody else.
+    fn id(&self) -> (&str, &str, &str, Option<&str>) {
+        let claims = &self.claims;
+        (
+            &self.tenant,
+            claims.issuer(),
+            claims.subject(),
+            claims.client_id(),
+        )
+    }
+}
+
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Facts {}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("tenant", &self.tenant)
+            .field("subject", &self.claims.subject())
+            .field("client_id", &self.claims.client_id())
+            .finish_non_exhaustive()
+    }
+}

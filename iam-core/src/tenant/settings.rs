@@ -1,0 +1,138 @@
+use std::borrow::Cow;
+
+use iam_grammar::{ResolveError, Subject, Template};
+
+use crate::{
+    http::CallLimits,
+    jwks::{KeyLimits, RefreshPolicy},
+    principal::Principal,
+    secret::Secret,
+};
+
+/// Where keys are fetched from.
+#[derive(Clone, Debug)]
+pub struct JwksSource {
+    pub(crate) url: String,
+    pub(crate) limits: CallLimits,
+    pub(crate) key_limits: KeyLimits,
+    pub(crate) policy: RefreshPolicy,
+}
+
+impl JwksSource {
+    /// Returns the URL of the key set.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns what one fetch may cost.
+    pub const fn limits(&self) -> CallLimits {
+        self.limits
+    }
+
+    /// Returns how much of a key set is accepted.
+    pub const fn key_limits(&self) -> KeyLimits {
+        self.key_limits
+    }
+
+    /// Returns when keys are fetched again.
+    pub const fn policy(&self) -> &RefreshPolicy {
+        &self.policy
+    }
+}
+
+/// A permission server and how principals are written there.
+#[derive(Clone, Debug)]
+pub struct KetoSettings {
+    pub(crate) read_url: String,
+    pub(crate) write_url: Option<String>,
+    pub(crate) token: Option<Secret>,
+    pub(crate) subject: SubjectTemplate,
+    pub(crate) client_subject: SubjectTemplate,
+    pub(crate) batch_size: usize,
+    pub(crate) limits: CallLimits,
+}
+
+impl KetoSettings {
+    /// Returns the URL of the read port, without a slash at its end.
+    pub fn read_url(&self) -> &str {
+        &self.read_url
+    }
+
+    /// Returns the URL of the write port, without a slash at its end.
+    pub fn write_url(&self) -> Option<&str> {
+        self.write_url.as_deref()
+    }
+
+    /// Returns the bearer token for both ports.
+    pub const fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// Returns how many tuples one batch may hold.
+    pub const fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Returns what one call may cost.
+    pub const fn limits(&self) -> CallLimits {
+        self.limits
+    }
+
+    /// Returns how a principal is written: what permissions without a subject of their own are asked about.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`] when the principal's id holds what a subject may not hold.
+    pub fn subject(&self, principal: &Principal) -> Result<Subject, ResolveError> {
+        match principal {
+            Principal::Client(client) => self.client_subject.resolve(client.client_id()),
+            Principal::Identity(identity) => self.subject.resolve(identity.subject()),
+        }
+    }
+}
+
+/// How a kind of principal is written at the permission server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "Keto knows two forms")]
+pub enum SubjectTemplate {
+    /// As a subject id.
+    Id(Template),
+    /// As a subject set with an empty relation.
+    Set {
+        /// The namespace.
+        namespace: String,
+        /// The object.
+        object: Template,
+    },
+}
+
+impl SubjectTemplate {
+    pub(crate) fn resolve(&self, id: &str) -> Result<Subject, ResolveError> {
+        // INVARIANT: the configuration lets no other placeholder in.
+        let value = |_: &str| Some(Cow::Borrowed(id));
+        match self {
+            Self::Id(template) => template.resolve(&value).map(Subject::Id),
+            Self::Set { namespace, object } => Subject::set(namespace.as_str(), object.resolve(&value)?, "")
+                .map_err(|_| ResolveError::Subject),
+        }
+    }
+}
+
+/// An identity server.
+#[derive(Clone, Debug)]
+pub struct KratosSettings {
+    pub(crate) public_url: String,
+    pub(crate) limits: CallLimits,
+}
+
+impl KratosSettings {
+    /// Returns the URL of the public port, without a slash at its end.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// Returns what one call may cost.
+    pub const fn limits(&self) -> CallLimits {
+        self.limits
+    }
+}
