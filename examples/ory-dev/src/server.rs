@@ -116,44 +116,7 @@ impl Server {
     where
         F: Fn(&str, &mut ServiceConfig) + Clone + Send + 'static,
     {
-        let bound = listeners
-            .iter()
-            .map(|(listener, address)| bind(name, listener, *address))
-            .collect::<Result<Vec<_>, _>>()?;
-        let addrs = bound
-            .iter()
-            .map(|(listener, address, _)| (listener.clone(), *address))
-            .collect();
-        let (started, handles) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(bound, workers, &configure, &started))
-            .map_err(|source| StartError::Thread {
-                server: name.to_owned(),
-                source,
-            })?;
-
-        let handles = match handles.recv() {
-            Ok(Ok(handles)) => handles,
-            Ok(Err(source)) => {
-                return Err(StartError::Thread {
-                    server: name.to_owned(),
-                    source,
-                });
-            }
-            Err(mpsc::RecvError) => {
-                let source = io::Error::other("it ended before its servers ran");
-                return Err(StartError::Thread {
-                    server: name.to_owned(),
-                    source,
-                });
-            }
-        };
-        Ok(Self {
-            addrs,
-            handles,
-            thread: Some(thread),
-        })
+        Listeners::bind(name, listeners)?.serve(workers, configure)
     }
 
     /// Stops the server and returns once its ports are free and its connections closed.
@@ -176,6 +139,76 @@ impl Server {
         {
             tracing::error!("a server thread of the embedded stack panicked");
         }
+    }
+}
+
+/// Ports that are bound and not served yet, for a server whose answers name its own ports.
+#[derive(Debug)]
+pub struct Listeners {
+    name: String,
+    bound: Vec<Bound>,
+}
+
+impl Listeners {
+    /// Binds every address.
+    ///
+    /// # Errors
+    ///
+    /// When an address is not a loopback address or cannot be bound.
+    pub fn bind(name: &str, listeners: &[(&str, SocketAddr)]) -> Result<Self, StartError> {
+        let bound = listeners
+            .iter()
+            .map(|(listener, address)| bind(name, listener, *address));
+        Ok(Self {
+            name: name.to_owned(),
+            bound: bound.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Returns the address of a listener.
+    pub fn addr(&self, listener: &str) -> Option<SocketAddr> {
+        self.bound
+            .iter()
+            .find(|(name, _, _)| name == listener)
+            .map(|(_, address, _)| *address)
+    }
+
+    /// Starts the workers, as [`Server::start`] does.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub fn serve<F>(self, workers: usize, configure: F) -> Result<Server, StartError>
+    where
+        F: Fn(&str, &mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let Self { name, bound } = self;
+        let addrs = bound
+            .iter()
+            .map(|(listener, address, _)| (listener.clone(), *address))
+            .collect();
+        let (started, handles) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || run(bound, workers, &configure, &started))
+            .map_err(|source| StartError::Thread {
+                server: name.clone(),
+                source,
+            })?;
+
+        let handles = match handles.recv() {
+            Ok(Ok(handles)) => handles,
+            Ok(Err(source)) => return Err(StartError::Thread { server: name, source }),
+            Err(mpsc::RecvError) => {
+                let source = io::Error::other("it ended before its servers ran");
+                return Err(StartError::Thread { server: name, source });
+            }
+        };
+        Ok(Server {
+            addrs,
+            handles,
+            thread: Some(thread),
+        })
     }
 }
 

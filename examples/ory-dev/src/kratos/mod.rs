@@ -1,1 +1,143 @@
 //! Who is it? Identities, self-service flows and sessions, as Kratos answers.
+//!
+//! Registration and login with password, native and in a browser; sessions by cookie and token; the admin interface
+//! for identities and sessions. Second factors, recovery, verification, settings, mails, web hooks and social
+//! sign-in are not here: what asks for them is refused at start or answered with 501.
+
+mod clock;
+mod answer;
+mod secret;
+mod config;
+mod schema;
+mod identity;
+mod session;
+mod flow;
+mod store;
+mod shared;
+mod csrf;
+mod submission;
+mod password;
+mod self_service;
+mod registration;
+mod login;
+mod logout;
+mod whoami;
+mod page;
+mod admin;
+mod routes;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use actix_web::web::Data;
+use url::Url;
+
+use crate::config::{ConfigError, Vars};
+use crate::server::{Listeners, Server, StartError};
+
+pub use clock::Clock;
+pub use config::KratosConfig;
+use shared::Shared;
+
+/// A running Kratos.
+///
+/// # Examples
+///
+/// ```
+/// use ory_dev::config::Vars;
+/// use ory_dev::kratos::Kratos;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+/// let config = Kratos::from_files(format!("{folder}/kratos.yml").as_ref(), &Vars::new(folder, "/tmp"))?;
+/// let kratos = Kratos::start(config.ports(0, 0))?;
+///
+/// let answer = awc::Client::new().get(format!("{}health/ready", kratos.public_url())).send().await?;
+/// assert_eq!(answer.status(), 200);
+/// kratos.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Kratos {
+    server: Server,
+    public: (SocketAddr, Url),
+    admin: (SocketAddr, Url),
+}
+
+impl Kratos {
+    /// Reads `kratos.yml` and the identity schemas that it names.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, or sets an option that this stand-in does not know.
+    pub fn from_files(path: &Path, vars: &Vars) -> Result<KratosConfig, ConfigError> {
+        KratosConfig::from_files(path, vars)
+    }
+
+    /// Starts both interfaces, with nobody registered.
+    ///
+    /// # Errors
+    ///
+    /// When a port cannot be bound.
+    pub fn start(config: KratosConfig) -> Result<Self, StartError> {
+        let addresses = [(PUBLIC, config.public.address), (ADMIN, config.admin.address)];
+        let listeners = Listeners::bind(NAME, &addresses)?;
+        let public = listeners.addr(PUBLIC).unwrap_or(config.public.address);
+        let admin = listeners.addr(ADMIN).unwrap_or(config.admin.address);
+        let (public_url, admin_url) = (config.public.base_url(public), config.admin.base_url(admin));
+        // The cost is checked when the file is read, so this hash exists; without it nobody could log in.
+        let no_password = password::hash_now("nobody", config.bcrypt_cost).unwrap_or_default();
+        let shared = Data::new(Shared::new(
+            config,
+            public_url.clone(),
+            admin_url.clone(),
+            no_password,
+        ));
+
+        let server = listeners.serve(WORKERS, move |listener, app| {
+            app.app_data(shared.clone());
+            if listener == PUBLIC {
+                routes::public(app);
+            } else {
+                routes::admin(app);
+            }
+        })?;
+        Ok(Self {
+            server,
+            public: (public, public_url),
+            admin: (admin, admin_url),
+        })
+    }
+
+    /// Returns the address of the public interface.
+    pub fn public_addr(&self) -> SocketAddr {
+        self.public.0
+    }
+
+    /// Returns the address of the admin interface.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.0
+    }
+
+    /// Returns the base URL of the public interface, with `/` at the end.
+    pub fn public_url(&self) -> &Url {
+        &self.public.1
+    }
+
+    /// Returns the base URL of the admin interface, with `/` at the end.
+    pub fn admin_url(&self) -> &Url {
+        &self.admin.1
+    }
+
+    /// Stops both interfaces and returns once their ports are free. Everything that was remembered is gone.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+const NAME: &str = "kratos";
+const PUBLIC: &str = "public";
+const ADMIN: &str = "admin";
+const WORKERS: usize = 2;
