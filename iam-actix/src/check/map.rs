@@ -1,0 +1,280 @@
+use std::{fmt, sync::Arc};
+
+use iam_core::requirement::{Access, Conflict, EffectivePolicy, RoutePolicy};
+use serde::Serialize;
+
+use super::sample::Target;
+use crate::{chain::Chain, engine::Engine};
+
+/// What every route of an application requires.
+///
+/// Prints as a table and serializes to JSON, so that a test can hold the routes to what was agreed.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct AccessMap {
+    routes: Vec<RouteAccess>,
+    unsampled: Vec<Declaration>,
+}
+
+impl AccessMap {
+    pub(super) fn push(&mut self, route: RouteAccess) {
+        self.routes.push(route);
+    }
+
+    pub(super) fn set_unsampled(&mut self, unsampled: impl Iterator<Item = Declaration>) {
+        self.unsampled = unsampled.collect();
+        self.unsampled.sort();
+        self.unsampled.dedup();
+    }
+
+    /// Returns the routes that were sampled, one entry for each method of each pattern.
+    pub fn routes(&self) -> &[RouteAccess] {
+        &self.routes
+    }
+
+    /// Returns the policies that were built but that no sample reached: what they cover is not in the map.
+    pub fn unsampled(&self) -> &[Declaration] {
+        &self.unsampled
+    }
+
+    /// Returns the routes that say nothing of themselves, nor any scope around them. They are protected.
+    pub fn unannotated(&self) -> impl Iterator<Item = &RouteAccess> {
+        self.routes.iter().filter(|route| route.declared.is_empty())
+    }
+
+    /// Accepts only a map in which every route is annotated and every policy was sampled.
+    ///
+    /// # Errors
+    ///
+    /// The routes and policies for which that does not hold.
+    pub fn strict(self) -> Result<Self, CheckError> {
+        let unannotated = self.unannotated().map(|route| Problem::Unannotated {
+            method: route.method.clone(),
+            pattern: route.pattern.clone(),
+        });
+        let unsampled = self.unsampled.iter().map(|declared| Problem::Unsampled {
+            declared: declared.clone(),
+        });
+        let problems: Vec<_> = unannotated.chain(unsampled).collect();
+
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(CheckError::new(problems))
+        }
+    }
+}
+
+impl fmt::Display for AccessMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for route in &self.routes {
+            writeln!(f, "{route}")?;
+        }
+        for declared in &self.unsampled {
+            writeln!(f, "not sampled: {declared}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What one method of one pattern requires.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RouteAccess {
+    /// The method, `*` when the route does not look at it.
+    pub method: String,
+    /// The full pattern.
+    pub pattern: String,
+    /// Who may come at all.
+    pub mode: Mode,
+    /// The tenant whose principals are taken.
+    pub tenant: String,
+    /// How the credential travels.
+    pub transport: &'static str,
+    /// What a principal must fulfil, as audit events write it.
+    pub requirements: Vec<String>,
+    /// Where the policies on the way are written, the innermost first.
+    pub declared: Vec<Declaration>,
+}
+
+/// Who may come at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// Nobody: the policies on the way contradict each other.
+    Closed,
+    /// Everybody; a credential that is presented must be good.
+    Optional,
+    /// Authenticated principals.
+    Protected,
+    /// Everybody.
+    Public,
+}
+
+impl RouteAccess {
+    pub(super) fn new(engine: &Arc<dyn Engine>, target: &Target, chain: Option<&Chain>) -> Self {
+        let policy = chain.map(Chain::effective);
+        let registry = engine.registry();
+        let effective: Option<&EffectivePolicy> =
+            policy.as_ref().and_then(|policy| policy.as_ref().ok().copied());
+        let named = effective.and_then(EffectivePolicy::tenant);
+        let tenant = named
+            .and_then(|name| registry.get(name))
+            .unwrap_or_else(|| registry.default_tenant());
+        let transport = effective
+            .and_then(EffectivePolicy::transport)
+            .unwrap_or_else(|| tenant.transport());
+
+        Self {
+            method: if target.any_method {
+                "*".to_owned()
+            } else {
+                target.method.to_string()
+            },
+            pattern: target.pattern.clone(),
+            mode: match policy {
+                Some(Err(_)) => Mode::Closed,
+                None => Mode::Protected,
+                Some(Ok(policy)) => match policy.access() {
+                    Access::Optional => Mode::Optional,
+                    Access::Protected => Mode::Protected,
+                    Access::Public => Mode::Public,
+                },
+            },
+            tenant: named.unwrap_or_else(|| tenant.name()).to_owned(),
+            transport: transport.as_str(),
+            requirements: chain
+                .map(|chain| chain.requirements().to_vec())
+                .unwrap_or_default(),
+            declared: chain
+                .map(|chain| chain.policies().map(Declaration::of).collect())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for RouteAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Closed => "closed",
+            Mode::Optional => "optional",
+            Mode::Protected => "protected",
+            Mode::Public => "public",
+        };
+        write!(
+            f,
+            "{:7} {:40} {mode:9} {}",
+            self.method, self.pattern, self.tenant
+        )?;
+
+        for requirement in &self.requirements {
+            write!(f, " {requirement}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a policy is written.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[non_exhaustive]
+pub struct Declaration {
+    /// File and line.
+    pub at: &'static str,
+    /// The handler's name, or the word that was called.
+    pub name: &'static str,
+}
+
+impl Declaration {
+    pub(super) fn of(policy: &RoutePolicy) -> Self {
+        Self {
+            at: policy.declared_at(),
+            name: policy.name(),
+        }
+    }
+}
+
+impl fmt::Display for Declaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` at {}", self.name, self.at)
+    }
+}
+
+/// Everything that is wrong with what an application's routes say.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+#[non_exhaustive]
+pub struct CheckError {
+    problems: Vec<Problem>,
+}
+
+impl CheckError {
+    pub(super) const fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    pub(super) fn one(problem: Problem) -> Self {
+        Self::new(vec![problem])
+    }
+
+    /// Returns the problems.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// One thing that is wrong with what a route says.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The policies on the way cannot hold together. The route answers 500.
+    #[error("`{pattern}`: {conflict}; {declared}")]
+    Conflict {
+        /// What contradicts what.
+        conflict: Conflict,
+        /// Where the innermost policy is written.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+    },
+    /// The application could not be built.
+    #[error("the application could not be built")]
+    Init,
+    /// No request reached the gate of this `Iam`.
+    #[error("no gate: register `iam.middleware()` on the application")]
+    NoGate,
+    /// A permission asks for a path parameter that the pattern does not have. The route answers 500.
+    #[error("`{pattern}`: no parameter `{name}` in the pattern where it is resolved; {declared}")]
+    Placeholder {
+        /// The placeholder's name.
+        name: String,
+        /// Where the innermost policy is written: its pattern counts.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+    },
+    /// A tenant is named that is not configured. The route answers 500.
+    #[error("`{pattern}`: no tenant `{name}`; {declared}")]
+    Tenant {
+        /// The tenant's name.
+        name: String,
+        /// Where the innermost policy is written.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+    },
+    /// Strict mode: a route says nothing.
+    #[error("`{method} {pattern}`: says nothing of who may come")]
+    Unannotated {
+        /// The method.
+        method: String,
+        /// The route's pattern.
+        pattern: String,
+    },
+    /// Strict mode: no sample reached what a policy covers.
+    #[error("not sampled: {declared}")]
+    Unsampled {
+        /// Where the policy is written.
+        declared: Declaration,
+    },
+}

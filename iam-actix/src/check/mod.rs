@@ -1,0 +1,227 @@
+//! Which routes are open, and does what they say make sense?
+//!
+//! [`Iam::check`](crate::Iam::check) builds the application as a worker would, then routes one sample request to every
+//! route that Actix Web's introspection knows and reads what was announced. No future is polled beyond the gate: no
+//! handler, no extractor, no inner middleware's asynchronous part runs.
+//!
+//! # Limits
+//!
+//! - Exact for what was sampled. A route that only a guard other than its method's tells apart, one behind a middleware
+//!   that answers asynchronously inside the gate, and one whose pattern no sample fits are not; their policies are
+//!   listed as *unsampled*.
+//! - Default services have no pattern, so they are not in the map. They are protected unless a scope around them is open.
+//! - Middleware *outside* the gate runs for each sample.
+
+mod map;
+mod sample;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_http::Request;
+use actix_service::IntoServiceFactory;
+use actix_web::{
+    Error, HttpMessage as _, HttpRequest,
+    dev::{AppConfig, Service, ServiceFactory, ServiceResponse},
+    introspection::IntrospectionTree,
+    test::TestRequest,
+    web,
+};
+use iam_core::requirement::{EffectivePolicy, RoutePolicy};
+
+pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
+use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
+
+thread_local! {
+    /// How many checks run on this thread. Requests look for a probe only while there is one.
+    static CHECKS: Cell<usize> = const { Cell::new(0) };
+    /// The wrappers that were built on this thread while a check ran.
+    static BUILT: RefCell<Vec<Rc<RoutePolicy>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Marks a sample request and takes what is seen of it.
+#[derive(Clone, Default)]
+struct Probe(Rc<RefCell<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    reached_gate: bool,
+    tree: Option<IntrospectionTree>,
+    chain: Option<Rc<Chain>>,
+    params: BTreeSet<String>,
+}
+
+/// Remembers that a wrapper was built.
+pub(crate) fn register(policy: &Rc<RoutePolicy>) {
+    if CHECKS.get() != 0 {
+        BUILT.with_borrow_mut(|built| built.push(Rc::clone(policy)));
+    }
+}
+
+/// Tells, before it is routed, whether a request is a sample.
+pub(crate) fn probe_of(request: &HttpRequest) -> Option<GateProbe> {
+    if CHECKS.get() == 0 {
+        return None;
+    }
+    let probe = request.extensions().get::<Probe>().cloned()?;
+
+    {
+        let mut seen = probe.0.borrow_mut();
+        seen.reached_gate = true;
+        seen.tree = request
+            .app_data::<web::Data<IntrospectionTree>>()
+            .map(|tree| IntrospectionTree::clone(tree));
+    }
+    Some(GateProbe(probe))
+}
+
+/// Shows the parameters that a wrapper can resolve placeholders from. The innermost wrapper comes last.
+pub(crate) fn observe_params(request: &HttpRequest, params: &PathValues) {
+    if CHECKS.get() == 0 {
+        return;
+    }
+
+    if let Some(probe) = request.extensions().get::<Probe>() {
+        probe.0.borrow_mut().params = params.names().map(str::to_owned).collect();
+    }
+}
+
+/// A sample request at the gate.
+pub(crate) struct GateProbe(Probe);
+
+impl GateProbe {
+    /// Shows what was announced for the sample.
+    pub(crate) fn observe(&self, slot: &RequestSecurity) {
+        self.0.0.borrow_mut().chain = slot.chain();
+    }
+}
+
+/// Checks the application that `factory` builds.
+pub(crate) async fn check<F, I, S, B>(engine: &Arc<dyn Engine>, factory: F) -> Result<AccessMap, CheckError>
+where
+    F: FnOnce() -> I,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = Error>,
+    S::InitError: fmt::Debug,
+{
+    let _running = Running::start();
+    let service = factory()
+        .into_factory()
+        .new_service(AppConfig::default())
+        .await
+        .map_err(|_| CheckError::one(Problem::Init))?;
+    let built = BUILT.take();
+
+    let root = see(&service, TestRequest::with_uri("/").to_request()).await;
+    let (true, Some(tree)) = (root.reached_gate, root.tree) else {
+        return Err(CheckError::one(Problem::NoGate));
+    };
+
+    let mut map = AccessMap::default();
+    let mut problems = Vec::new();
+    let mut sampled: Vec<*const RoutePolicy> = Vec::new();
+    for target in sample::targets(&tree.root) {
+        let Some(path) = target.sample() else { continue };
+        let request = TestRequest::with_uri(&path)
+            .method(target.method.clone())
+            .to_request();
+        let seen = see(&service, request).await;
+
+        if let Some(chain) = &seen.chain {
+            sampled.extend(chain.policies().map(std::ptr::from_ref));
+            find_problems(engine, chain, &seen, &target.pattern, &mut problems);
+        }
+        map.push(RouteAccess::new(engine, &target, seen.chain.as_deref()));
+    }
+
+    map.set_unsampled(
+        built
+            .iter()
+            .filter(|policy| !sampled.contains(&Rc::as_ptr(policy)))
+            .map(|policy| Declaration::of(policy)),
+    );
+    if problems.is_empty() {
+        Ok(map)
+    } else {
+        Err(CheckError::new(problems))
+    }
+}
+
+/// Sends one sample through the application and returns what was seen of it.
+async fn see<S, B>(service: &S, request: Request) -> Seen
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
+{
+    let probe = Probe::default();
+    request.extensions_mut().insert(probe.clone());
+
+    // The gate answers samples itself; what outer middleware makes of that answer is of no interest.
+    drop(service.call(request).await);
+    probe.0.take()
+}
+
+fn find_problems(
+    engine: &Arc<dyn Engine>,
+    chain: &Chain,
+    seen: &Seen,
+    pattern: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let declared = || Declaration::of(chain.policy());
+
+    if let Some(conflict) = chain.conflict() {
+        problems.push(Problem::Conflict {
+            conflict,
+            declared: declared(),
+            pattern: pattern.to_owned(),
+        });
+    }
+    for name in chain
+        .placeholders()
+        .iter()
+        .filter(|name| !seen.params.contains(*name))
+    {
+        problems.push(Problem::Placeholder {
+            name: name.clone(),
+            declared: declared(),
+            pattern: pattern.to_owned(),
+        });
+    }
+    if let Ok(policy) = chain.effective()
+        && let Some(tenant) = unknown_tenant(engine, policy)
+    {
+        problems.push(Problem::Tenant {
+            name: tenant.to_owned(),
+            declared: declared(),
+            pattern: pattern.to_owned(),
+        });
+    }
+}
+
+fn unknown_tenant<'p>(engine: &Arc<dyn Engine>, policy: &'p EffectivePolicy) -> Option<&'p str> {
+    policy
+        .tenant()
+        .filter(|name| engine.registry().get(name).is_none())
+}
+
+/// Counts the checks of this thread, whatever ends them.
+struct Running;
+
+impl Running {
+    fn start() -> Self {
+        BUILT.take();
+        CHECKS.set(CHECKS.get().saturating_add(1));
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        CHECKS.set(CHECKS.get().saturating_sub(1));
+    }
+}

@@ -1,0 +1,178 @@
+//! Which request reaches a route?
+
+use actix_web::{
+    dev::ResourceDef,
+    http::Method,
+    introspection::{IntrospectionNode, ResourceType},
+};
+
+/// Texts that one of the usual path parameters accepts: a word, a number, an id, a date, a file, a language.
+const CANDIDATES: [&str; 9] = [
+    "a",
+    "1",
+    "00000000-0000-4000-8000-000000000000",
+    "2000-01-01",
+    "a.txt",
+    "en",
+    "abcdefgh",
+    "A1",
+    "0123456789abcdef01234567",
+];
+
+/// The most samples that are tried for one pattern.
+const MAX_TRIES: usize = 1000;
+
+/// One method of one pattern.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) method: Method,
+    /// Whether the route takes every method: then the sample's is only one of them.
+    pub(super) any_method: bool,
+    pub(super) pattern: String,
+}
+
+impl Target {
+    /// Returns a path that the pattern matches, if one is found.
+    pub(super) fn sample(&self) -> Option<String> {
+        sample(&self.pattern)
+    }
+}
+
+/// Returns every method of every pattern of an application.
+pub(super) fn targets(root: &IntrospectionNode) -> Vec<Target> {
+    let mut targets = Vec::new();
+    collect(root, &mut targets);
+    targets
+}
+
+fn collect(node: &IntrospectionNode, targets: &mut Vec<Target>) {
+    if matches!(node.kind, ResourceType::Resource) {
+        let any_method = node.methods.is_empty();
+        let methods: &[Method] = if any_method { &[Method::GET] } else { &node.methods };
+
+        targets.extend(methods.iter().map(|method| Target {
+            method: method.clone(),
+            any_method,
+            pattern: node.full_path.clone(),
+        }));
+    }
+
+    for child in &node.children {
+        collect(child, targets);
+    }
+}
+
+/// Fills a pattern's parameters until the pattern matches.
+fn sample(pattern: &str) -> Option<String> {
+    let parts = split(pattern)?;
+    let parameters = parts
+        .iter()
+        .filter(|part| matches!(part, Part::Parameter))
+        .count();
+    let definition = ResourceDef::new(pattern);
+
+    // The same text everywhere fits nearly every pattern; mixtures come after.
+    let same = CANDIDATES.iter().map(|text| vec![*text; parameters]);
+    let mixed = (0..MAX_TRIES).map(|number| mixture(number, parameters));
+    same.chain(mixed)
+        .map(|values| fill(&parts, &values))
+        .find(|path| definition.is_match(path))
+}
+
+fn mixture(mut number: usize, parameters: usize) -> Vec<&'static str> {
+    (0..parameters)
+        .map(|_| {
+            let candidate = CANDIDATES
+                .get(number.checked_rem(CANDIDATES.len()).unwrap_or_default())
+                .copied()
+                .unwrap_or_default();
+            number = number.checked_div(CANDIDATES.len()).unwrap_or_default();
+            candidate
+        })
+        .collect()
+}
+
+enum Part<'p> {
+    Literal(&'p str),
+    Parameter,
+}
+
+/// Splits a pattern at its parameters. A regular expression in a parameter may hold braces of its own.
+fn split(pattern: &str) -> Option<Vec<Part<'_>>> {
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+
+    while let Some((literal, after)) = rest.split_once('{') {
+        parts.push(Part::Literal(literal));
+        let end = closing_brace(after)?;
+        parts.push(Part::Parameter);
+        rest = after.get(end..)?;
+        // `{tail}*` is a parameter to the end of the path.
+        rest = rest.strip_prefix('*').unwrap_or(rest);
+    }
+    parts.push(Part::Literal(rest));
+    Some(parts)
+}
+
+/// Returns the position behind the brace that closes what was opened before `text`.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut depth = 1_usize;
+    let mut escaped = false;
+
+    for (position, character) in text.char_indices() {
+        match character {
+            _ if escaped => {
+                escaped = false;
+                continue;
+            }
+            '\\' => escaped = true,
+            '{' => depth = depth.saturating_add(1),
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(position.saturating_add(1));
+        }
+    }
+    None
+}
+
+fn fill(parts: &[Part<'_>], values: &[&str]) -> String {
+    let mut values = values.iter();
+
+    parts
+        .iter()
+        .map(|part| match part {
+            Part::Literal(literal) => *literal,
+            Part::Parameter => values.next().copied().unwrap_or_default(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_matches_its_pattern() {
+        for pattern in [
+            "/",
+            "/orders",
+            "/orders/{id}",
+            r"/orders/{id:\d+}",
+            r"/{year:\d{4}-\d\d-\d\d}/{name}",
+            "/files/{tail:.*}",
+            "/files/{tail}*",
+            r"/{lang:[a-z]{2}}/{id:[0-9]+}",
+        ] {
+            let path = sample(pattern).unwrap();
+
+            assert!(ResourceDef::new(pattern).is_match(&path), "{pattern}: {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_candidate_fits_has_no_sample() {
+        assert_eq!(sample(r"/{id:zz\d{17}}"), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! What does a route declare, and who holds a request to it?
+//!
+//! [`Enforce`] wraps a route, a resource or a scope. It announces its policy while the request is being routed, which
+//! happens synchronously, before any future is polled: that is how the gate knows the chosen route in time. When the
+//! gate has let the request in and the future is polled, the innermost wrapper holds it to everything that stands on
+//! the way, then lets the handler and its extractors run.
+
+use std::{cell::RefCell, fmt, future::Future, rc::Rc};
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+use futures_util::future::{LocalBoxFuture, Ready, ready};
+use iam_core::requirement::RoutePolicy;
+
+use crate::{
+    chain::Chain,
+    check,
+    error::{Error as Refused, response},
+    params::PathValues,
+    slot::RequestSecurity,
+};
+
+/// The wrapper that holds one route, resource or scope to its policy.
+///
+/// Attributes and the extension traits make it; there is no reason to write it by hand.
+#[derive(Debug)]
+pub struct Enforce {
+    policy: Rc<RoutePolicy>,
+    place: Place,
+}
+
+/// What a wrapper stands around.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// A scope: further patterns are matched inside.
+    Scope,
+    /// A scope that calls inward only after the gate has let the request in.
+    ClosedScope,
+    /// A resource or a route: the pattern is complete.
+    Route,
+}
+
+impl Enforce {
+    /// Makes the wrapper of a route or resource.
+    #[must_use]
+    pub fn new(policy: RoutePolicy) -> Self {
+        Self::around(Place::Route, policy)
+    }
+
+    pub(crate) fn around(place: Place, policy: RoutePolicy) -> Self {
+        Self {
+            policy: Rc::new(policy),
+            place,
+        }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Enforce
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = EnforceService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        check::register(&self.policy);
+
+        ready(Ok(EnforceService {
+            service: Rc::new(service),
+            policy: Rc::clone(&self.policy),
+            place: self.place,
+            chain: RefCell::default(),
+            pattern: RefCell::default(),
+        }))
+    }
+}
+
+/// The service that [`Enforce`] makes.
+pub struct EnforceService<S> {
+    service: Rc<S>,
+    policy: Rc<RoutePolicy>,
+    place: Place,
+    /// The chain of the last request. It never changes as long as the wrapper stands where it stands.
+    chain: RefCell<Option<Rc<Chain>>>,
+    /// The full pattern of the route, known with the first request.
+    pattern: RefCell<Option<Rc<str>>>,
+}
+
+impl<S> fmt::Debug for EnforceService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnforceService")
+            .field("policy", &self.policy)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for EnforceService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let Some(slot) = RequestSecurity::of(request.request()) else {
+            return Box::pin(ready(Ok(self.without_gate(request))));
+        };
+
+        let chain = self.chain_after(slot.chain().as_ref());
+        slot.announce(Rc::clone(&chain));
+        if self.place == Place::Route {
+            slot.set_route(self.pattern(&request));
+        }
+        // A clone of the request would outlive this call and make the router panic: only values are kept.
+        let params = if chain.placeholders().is_empty() {
+            PathValues::default()
+        } else {
+            PathValues::of(request.request())
+        };
+        check::observe_params(request.request(), &params);
+
+        if self.place == Place::ClosedScope {
+            let service = Rc::clone(&self.service);
+            slot.close();
+            // INVARIANT: this future is polled only after the gate has let the request in.
+            return Box::pin(async move {
+                let inner = service.call(request);
+                finish(&slot, &chain, &params, inner).await
+            });
+        }
+
+        let inner = self.service.call(request);
+        Box::pin(async move { finish(&slot, &chain, &params, inner).await })
+    }
+}
+
+impl<S> EnforceService<S> {
+    fn chain_after(&self, parent: Option<&Rc<Chain>>) -> Rc<Chain> {
+        let mut kept = self.chain.borrow_mut();
+
+        match &*kept {
+            Some(chain) if chain.continues(parent) => Rc::clone(chain),
+            Some(_) | None => {
+                let chain = Rc::new(Chain::new(parent.cloned(), Rc::clone(&self.policy)));
+                *kept = Some(Rc::clone(&chain));
+                chain
+            }
+        }
+    }
+
+    fn pattern(&self, request: &ServiceRequest) -> Option<Rc<str>> {
+        let mut kept = self.pattern.borrow_mut();
+
+        if kept.is_none() {
+            *kept = request.match_pattern().map(Into::into);
+        }
+        kept.clone()
+    }
+
+    /// Answers for a request that did not come through a gate: nobody has authenticated it.
+    fn without_gate(&self, request: ServiceRequest) -> ServiceResponse<BoxBody> {
+        let error = Refused::without_gate();
+
+        tracing::error!(
+            declared_at = self.policy.declared_at(),
+            name = self.policy.name(),
+            "a route with a policy was reached without the gate: register `iam.middleware()` on the application"
+        );
+        request.into_response(response(error.reason(), None, false))
+    }
+}
+
+/// Lets the handler run once everything on the way is fulfilled.
+async fn finish<B>(
+    slot: &Rc<RequestSecurity>,
+    chain: &Rc<Chain>,
+    params: &PathValues,
+    inner: impl Future<Output = Result<ServiceResponse<B>, Error>>,
+) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    B: MessageBody + 'static,
+{
+    // Whoever stands further in knows more of the path and has the last word. It is asked for all of us.
+    if slot.is_innermost(chain)
+        && let Err(refusal) = slot.authorize(chain, params).await
+    {
+        drop(inner);
+        return Ok(slot.refuse(refusal));
+    }
+
+    Ok(inner.await?.map_into_boxed_body())
+}

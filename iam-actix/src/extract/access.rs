@@ -1,0 +1,52 @@
+use std::rc::Rc;
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::future::{Ready, ready};
+
+use super::{let_in, nobody};
+use crate::{error::Error, slot::RequestSecurity};
+
+/// Permissions asked in a handler, where the object is known only from the body or the database.
+///
+/// What is asked here is part of the request's one audit event; the last answer is the outcome.
+///
+/// ```
+/// use actix_web::{HttpResponse, web};
+/// use iam_actix::{Access, Error};
+///
+/// async fn close(access: Access, order: web::Json<String>) -> Result<HttpResponse, Error> {
+///     access.require("orders", "edit", &order).await?;
+///     Ok(HttpResponse::NoContent().finish())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Access(Rc<RequestSecurity>);
+
+impl Access {
+    /// Asks Keto whether the principal has `relation` to `object` in `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// As a response: 403 when the principal has not, 400 when `object` cannot name an object, 503 when Keto gives no
+    /// answer, 500 when it does not know the namespace or relation.
+    pub async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Error> {
+        self.0
+            .require(namespace, relation, object)
+            .await
+            .map_err(|refusal| self.0.error(refusal))
+    }
+}
+
+impl FromRequest for Access {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(
+            let_in(request).and_then(|(slot, admitted)| match admitted.principal() {
+                Some(_) => Ok(Self(slot)),
+                None => Err(slot.extractor_error(nobody(admitted.access()))),
+            }),
+        )
+    }
+}

@@ -1,0 +1,72 @@
+//! Who is it, for a handler?
+//!
+//! | Extractor | Gives | Fails |
+//! |---|---|---|
+//! | [`Principal`] | whoever was authenticated | 401 for an anonymous caller |
+//! | [`Identity`] | a person | 401 for an anonymous caller, 403 for a machine |
+//! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
+//! | [`Tenant`] | the tenant the request is decided for | |
+//! | [`Access`] | permissions asked in the handler | |
+//! | [`Granted`] | the very object that the route's permission was checked for | 500 without one |
+//!
+//! Each of them fails with 500 when the request did not come through the gate, and on a public route whatever needs a
+//! principal does: credentials are not looked at there, so there never is one.
+//!
+//! # Security
+//!
+//! `Option<Identity>` turns every error into `None`, which is Actix Web's own doing. It grants nothing and checks
+//! nothing: the gate has decided before. On a route that is optional, `None` is an anonymous caller.
+
+mod access;
+mod granted;
+mod principal;
+mod tenant;
+
+use std::rc::Rc;
+
+use actix_web::HttpRequest;
+use iam_core::{
+    decision::{Reason, Refusal},
+    requirement,
+};
+
+pub use self::{
+    access::Access,
+    granted::Granted,
+    principal::{Client, Identity, Principal},
+    tenant::Tenant,
+};
+use crate::{
+    error::Error,
+    slot::{Admitted, RequestSecurity},
+};
+
+/// Returns what the gate knows of a request that it let in.
+fn let_in(request: &HttpRequest) -> Result<(Rc<RequestSecurity>, Admitted), Error> {
+    let Some(slot) = RequestSecurity::of(request) else {
+        tracing::error!(
+            "an extractor was used without the gate: register `iam.middleware()` on the application"
+        );
+        return Err(Error::without_gate());
+    };
+
+    let admitted = slot.admitted().ok_or_else(|| {
+        slot.extractor_error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in"))
+    })?;
+    Ok((slot, admitted))
+}
+
+/// Returns the refusal of whoever has no principal, on a route of this access.
+fn nobody(access: requirement::Access) -> Refusal {
+    match access {
+        requirement::Access::Public => {
+            tracing::error!(
+                "an extractor needs a principal on a public route: say `optional` or leave `public` out"
+            );
+            Refusal::with_detail(Reason::InvalidRequirement, "principal_on_public_route")
+        }
+        requirement::Access::Optional | requirement::Access::Protected => {
+            Refusal::new(Reason::MissingCredential)
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is kept of a request that is about to move into the router?
+//!
+//! Calling the router gives the request away, and a refused request's future is dropped unpolled with it. What the gate
+//! needs afterwards is copied before: what decisions look at, and what middleware outside the gate reads from the request
+//! of a response, such as its method, its `Origin` or its `User-Agent`. Header values are reference
+//! counted, so a copy costs little.
+
+use std::net::SocketAddr;
+
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    dev::{ServiceRequest, Url},
+    http::{
+        Method, Uri, Version,
+        header::{HeaderName, HeaderValue},
+    },
+    test::TestRequest,
+};
+use iam_core::credential::CsrfRule;
+
+/// A copy of a request's head.
+#[derive(Debug)]
+pub(crate) struct CapturedHead {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    peer: Option<SocketAddr>,
+    lines: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl CapturedHead {
+    /// Copies the head of a request.
+    pub(crate) fn of(request: &ServiceRequest) -> Self {
+        let head = request.head();
+
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            version: head.version,
+            peer: head.peer_addr,
+            lines: head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        }
+    }
+
+    /// Returns the method.
+    pub(crate) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// Returns the lines of the headers `names`, which are in lower case.
+    pub(crate) fn lines(&self, names: &[String]) -> Vec<(&str, &[u8])> {
+        self.lines
+            .iter()
+            .filter(|(line, _)| names.iter().any(|name| name == line.as_str()))
+            .map(|(line, value)| (line.as_str(), value.as_bytes()))
+            .collect()
+    }
+
+    /// Makes a request that looks, to middleware outside the gate, like the one that is gone.
+    ///
+    /// It has no payload, no path parameters, no matched pattern, no application data, and no
+    /// credential: what stands in the headers `credentials` is left out, except what CORS looks at too.
+    pub(crate) fn rebuild(&self, credentials: &[String]) -> HttpRequest {
+        let mut request = TestRequest::default().to_srv_request();
+
+        request.match_info_mut().set(Url::new(self.uri.clone()));
+        let head = request.head_mut();
+        head.method = self.method.clone();
+        head.uri = self.uri.clone();
+        head.version = self.version;
+        head.peer_addr = self.peer;
+        head.headers.clear();
+        for (name, value) in &self.lines {
+            let secret = credentials.iter().any(|credential| credential == name.as_str());
+            if secret && !CsrfRule::HEADERS.contains(&name.as_str()) {
+                continue;
+            }
+            head.headers.append(name.clone(), value.clone());
+        }
+
+        let (request, _) = request.into_parts();
+        request.extensions_mut().clear();
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebuilt_request_is_the_old_one_without_its_credentials() {
+        let request = TestRequest::post()
+            .uri("/a%2Fb?c=d")
+            .version(Version::HTTP_2)
+            .peer_addr("127.0.0.1:80".parse().unwrap())
+            .append_header(("origin", "https://app.example"))
+            .append_header(("x-two", "1"))
+            .append_header(("x-two", "2"))
+            .append_header(("authorization", "Bearer a.b.c"))
+            .to_srv_request();
+
+        let credentials = ["authorization".to_owned(), "origin".to_owned()];
+        let head = CapturedHead::of(&request);
+        let rebuilt = head.rebuild(&credentials);
+
+        assert_eq!(
+            head.lines(&credentials[..1]),
+            [("authorization", b"Bearer a.b.c".as_slice())]
+        );
+        assert_eq!(rebuilt.method(), Method::POST);
+        assert_eq!(rebuilt.uri(), "/a%2Fb?c=d");
+        assert_eq!(rebuilt.version(), Version::HTTP_2);
+        assert_eq!(rebuilt.peer_addr(), request.peer_addr());
+        assert_eq!(rebuilt.headers().get_all("x-two").count(), 2);
+        assert_eq!(rebuilt.headers().len_keys(), 2);
+        assert_eq!(rebuilt.match_info().as_str(), "/a%2Fb");
+    }
+
+    #[test]
+    fn targets_that_are_no_paths_are_rebuilt_too() {
+        for target in ["*", "example.com:443", "http://example.com/a?b", "//a", "/"] {
+            let mut request = TestRequest::default().to_srv_request();
+            request.head_mut().uri = target.parse().unwrap();
+
+            let rebuilt = CapturedHead::of(&request).rebuild(&[]);
+
+            assert_eq!(rebuilt.uri(), request.uri());
+        }
+    }
+}

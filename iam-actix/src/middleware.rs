@@ -1,0 +1,163 @@
+//! The gate: who may come in?
+//!
+//! ```text
+//! request ─▶ request id, copy of the head, slot
+//!            call the router: it routes now, wrappers announce their policies in the slot
+//!            no future has been polled yet: read the policies
+//!            authenticate ── refused ─▶ drop the future unpolled, answer on a rebuilt request
+//!            poll the future ─▶ wrapper ─▶ extractors, handler
+//! response ◀─ request id; one audit event
+//! ```
+//!
+//! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
+//! decision is about the route that the router has really chosen, not about a second reading of the path.
+
+use std::{fmt, rc::Rc, sync::Arc};
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+};
+use futures_util::future::{LocalBoxFuture, Ready, ready};
+use iam_core::decision::{Reason, Refusal};
+
+use crate::{
+    check,
+    engine::Engine,
+    request_id::X_REQUEST_ID,
+    slot::{Recorder, RequestSecurity},
+};
+
+/// The middleware that every request passes. Register it on the application; register CORS, loggers, compression and
+/// default headers outside of it, that is, with a later `wrap`.
+///
+/// Nothing is open unless its route says so: unannotated routes, default services and paths that match nothing answer
+/// 401 to callers without a credential.
+#[derive(Clone)]
+pub struct IamMiddleware {
+    engine: Arc<dyn Engine>,
+}
+
+impl IamMiddleware {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+impl fmt::Debug for IamMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IamMiddleware").finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for IamMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = Gate<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Gate {
+            service,
+            engine: Arc::clone(&self.engine),
+        }))
+    }
+}
+
+/// The service that [`IamMiddleware`] makes.
+pub struct Gate<S> {
+    service: S,
+    engine: Arc<dyn Engine>,
+}
+
+impl<S> fmt::Debug for Gate<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for Gate<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        if let Some(outer) = RequestSecurity::of(request.request()) {
+            return self.inside(&outer, request);
+        }
+
+        let probe = check::probe_of(request.request());
+        let slot = RequestSecurity::attach(&self.engine, &request);
+        // The request must not be cloned here: the router panics on a clone that is alive while it routes.
+        let inner = self.service.call(request);
+        slot.decide();
+
+        if let Some(probe) = probe {
+            probe.observe(&slot);
+            drop(inner);
+            return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
+        }
+
+        Box::pin(async move {
+            let recorder = Recorder::new(Rc::clone(&slot));
+            let mut response = match slot.admit().await {
+                Ok(()) => {
+                    let response = inner.await?;
+                    if !slot.has_route() {
+                        slot.set_route(response.request().match_pattern().map(Into::into));
+                    }
+                    response.map_into_boxed_body()
+                }
+                Err(refusal) => {
+                    // Never polled: neither the handler, nor an extractor, nor the payload was touched.
+                    drop(inner);
+                    slot.refuse(refusal)
+                }
+            };
+
+            response
+                .headers_mut()
+                .insert(X_REQUEST_ID, slot.request_id().header());
+            drop(recorder);
+            Ok(response)
+        })
+    }
+}
+
+impl<S, B> Gate<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    /// Passes a request on that came through a gate further out.
+    ///
+    /// Two gates of one `Iam` are one gate. Gates of different ones contradict each other: nothing is chosen.
+    fn inside(
+        &self,
+        outer: &Rc<RequestSecurity>,
+        request: ServiceRequest,
+    ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
+        if !outer.is_of(&self.engine) {
+            let refusal = Refusal::with_detail(Reason::PolicyConflict, "two_gates");
+            return Box::pin(ready(Ok(outer.refuse(refusal))));
+        }
+
+        let inner = self.service.call(request);
+        Box::pin(async move { Ok(inner.await?.map_into_boxed_body()) })
+    }
+}

@@ -1,0 +1,81 @@
+//! What does the path say?
+
+use std::{borrow::Cow, collections::HashMap};
+
+use actix_web::HttpRequest;
+
+/// The path parameters of a request, as `web::Path` gives them: percent-decoded.
+///
+/// `match_info` leaves `%2F`, `%25` and `%2B` alone. Were those values taken, Keto would be asked about another object
+/// than the handler loads.
+#[derive(Debug, Default)]
+pub(crate) struct PathValues(HashMap<String, String>);
+
+impl PathValues {
+    /// Decodes the parameters that the patterns matched so far have.
+    ///
+    /// A name that occurs twice, in a scope's pattern and in the route's, has no value: nobody could tell which is meant.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let info = request.match_info();
+        let mut values: HashMap<String, String> = info.load().unwrap_or_default();
+
+        values.retain(|name, _| info.iter().filter(|(other, _)| other == name).count() == 1);
+        Self(values)
+    }
+
+    /// Returns the value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.0.get(name).map(|value| Cow::Borrowed(value.as_str()))
+    }
+
+    /// Returns the names of all parameters that have a value.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{FromRequest as _, dev::Payload, test::TestRequest, web};
+
+    use super::*;
+
+    /// R092
+    #[test]
+    fn values_are_those_of_the_path_extractor() {
+        for raw in [
+            "a",
+            "a%2Fb",
+            "a%25b",
+            "a%2Bb",
+            "a+b",
+            "%fe",
+            "a%zz",
+            "%E2%82%AC",
+            "",
+        ] {
+            let request = TestRequest::default().param("id", raw).to_http_request();
+
+            let extracted = web::Path::<String>::from_request(&request, &mut Payload::None)
+                .into_inner()
+                .unwrap()
+                .into_inner();
+
+            assert_eq!(PathValues::of(&request).get("id").as_deref(), Some(&*extracted));
+        }
+    }
+
+    #[test]
+    fn a_name_that_occurs_twice_has_no_value() {
+        let request = TestRequest::default()
+            .param("id", "1")
+            .param("id", "2")
+            .param("other", "3")
+            .to_http_request();
+
+        let values = PathValues::of(&request);
+
+        assert_eq!(values.get("id"), None);
+        assert_eq!(values.get("other").as_deref(), Some("3"));
+    }
+}

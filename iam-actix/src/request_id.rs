@@ -1,0 +1,145 @@
+//! Which request is this?
+//!
+//! Every request has one id: the caller's, when it is one line of 1 to 128 harmless characters, or a new one. It is on
+//! every response, in every audit event, and on every call to an upstream that the request causes.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+};
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Builder;
+
+/// The header that carries the id, in both directions.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is accepted from a caller.
+const MAX_LENGTH: usize = 128;
+
+/// The id of one request. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// Accepts the caller's id or makes one.
+    ///
+    /// An id on two lines, an empty or long one, or one with other characters than letters, digits and `-._:/+=@` is not
+    /// taken: it ends in logs and upstream requests.
+    pub(crate) fn accept_or_make(headers: &HeaderMap) -> Self {
+        let mut lines = headers.get_all(X_REQUEST_ID);
+
+        match (lines.next(), lines.next()) {
+            (Some(value), None) if is_acceptable(value.as_bytes()) => Self(value.clone()),
+            (Some(_) | None, _) => Self::random(),
+        }
+    }
+
+    /// Returns the id as text.
+    pub(crate) fn as_str(&self) -> &str {
+        // INVARIANT: only ASCII gets in.
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// Returns the id as the value of a header.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    fn random() -> Self {
+        let uuid = Builder::from_random_bytes(random_bytes()).into_uuid();
+        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = uuid.hyphenated().encode_lower(&mut buffer);
+
+        // INVARIANT: hexadecimal digits and hyphens are a legal header value.
+        Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-")))
+    }
+}
+
+fn is_acceptable(value: &[u8]) -> bool {
+    (1..=MAX_LENGTH).contains(&value.len())
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:/+=@".contains(byte))
+}
+
+/// Returns sixteen bytes that nobody outside can foretell.
+///
+/// A request id is no secret, but it should not be guessable either. A keyed hash of a counter is both, without a system
+/// call for each request.
+fn random_bytes() -> [u8; 16] {
+    thread_local! {
+        static KEYS: (RandomState, RandomState) = (RandomState::new(), RandomState::new());
+        static COUNTER: Cell<u64> = const { Cell::new(0) };
+    }
+
+    let count = COUNTER.get();
+    COUNTER.set(count.wrapping_add(1));
+
+    KEYS.with(|(high, low)| {
+        let high = u128::from(high.hash_one(count));
+        let low = u128::from(low.hash_one(count));
+        (high << 64 | low).to_be_bytes()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn accepted(values: &[&[u8]]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(X_REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
+        }
+
+        let id = RequestId::accept_or_make(&headers);
+        values
+            .iter()
+            .any(|value| *value == id.as_str().as_bytes())
+            .then(|| id.as_str().to_owned())
+    }
+
+    /// D24
+    #[test]
+    fn an_id_of_any_length_and_content_is_not_taken_over() {
+        assert_eq!(accepted(&[b""]), None);
+        assert_eq!(accepted(&[b"a b"]), None);
+        assert_eq!(accepted(&[b"a\tb"]), None);
+        assert_eq!(accepted(&[b"a\"b"]), None);
+        assert_eq!(accepted(&[b"\xff"]), None);
+        assert_eq!(accepted(&[&[b'a'; 129]]), None);
+        assert_eq!(accepted(&[&[b'a'; 128]]).map(|id| id.len()), Some(128));
+    }
+
+    /// R085
+    #[test]
+    fn an_id_on_two_lines_is_not_taken_over() {
+        assert_eq!(accepted(&[b"a", b"a"]), None);
+        assert_eq!(accepted(&[b"a", b"b"]), None);
+    }
+
+    #[test]
+    fn the_ids_of_usual_proxies_are_taken_over() {
+        for id in [
+            "7f3c9a52-5f0e-4d0a-9b1e-0c2d3e4f5a6b",
+            "Root=1-67891233-abcdef012345678912345678",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "host/1a2b-000001",
+        ] {
+            assert_eq!(accepted(&[id.as_bytes()]).as_deref(), Some(id));
+        }
+    }
+
+    #[test]
+    fn made_ids_differ() {
+        let ids: HashSet<_> = (0..1000)
+            .map(|_| RequestId::random().as_str().to_owned())
+            .collect();
+
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 36));
+    }
+}
