@@ -1,0 +1,107 @@
+//! `GET /relation-tuples/expand`: who has this relation, and through which sets?
+
+use std::collections::HashSet;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::json;
+
+use super::State;
+use super::answer::{self, Refusal};
+use super::check::clamp;
+use super::query::Query;
+use super::store::View;
+use super::tuple::{Subject, SubjectSet, WireTuple};
+
+/// Answers with the tree below an object's relation. Permits are not computed: only tuples are followed.
+pub(super) async fn expand(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
+    let query = Query::parse(request.query_string())?;
+    let depth = clamp(query.max_depth()?, state.max_depth);
+    let text = |key| query.get(key).unwrap_or_default().to_owned();
+    let set = SubjectSet {
+        namespace: text("namespace"),
+        object: text("object"),
+        relation: text("relation"),
+    };
+    if !state.namespaces.has_namespace(&set.namespace) {
+        return Err(Refusal::unknown_namespace(&set.namespace));
+    }
+
+    let view = state.store.view();
+    let mut expansion = Expansion {
+        view: &view,
+        visited: HashSet::new(),
+        nodes: MAX_NODES,
+    };
+    Ok(match expansion.of(&Subject::Set(set), depth.min(MAX_DEPTH)) {
+        Some(tree) => answer::json(&tree),
+        // The status is 200, as recorded; only the body says 404.
+        None => answer::json(&json!({
+            "code": 404, "status": "Not Found", "message": "no relation tuple found"
+        })),
+    })
+}
+
+#[derive(Serialize)]
+struct Tree {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<Tree>,
+    tuple: WireTuple,
+}
+
+impl Tree {
+    fn leaf(subject: &Subject) -> Self {
+        Self {
+            r#type: "leaf",
+            children: Vec::new(),
+            tuple: WireTuple::of_subject(subject),
+        }
+    }
+}
+
+struct Expansion<'a> {
+    view: &'a View<'a>,
+    visited: HashSet<SubjectSet>,
+    nodes: usize,
+}
+
+impl Expansion<'_> {
+    /// Returns the tree of a subject; none of a set that has no tuples or was expanded elsewhere in the tree.
+    fn of(&mut self, subject: &Subject, depth: u32) -> Option<Tree> {
+        let Subject::Set(set) = subject else {
+            return Some(Tree::leaf(subject));
+        };
+        if !self.visited.insert(set.clone()) {
+            return None;
+        }
+        let view = self.view;
+        let mut subjects = view.subjects(set.as_opl()).peekable();
+        subjects.peek()?;
+        if depth <= 1 {
+            return Some(Tree::leaf(subject));
+        }
+
+        let mut children = Vec::new();
+        for child in subjects {
+            let Some(nodes) = self.nodes.checked_sub(1) else {
+                break;
+            };
+            self.nodes = nodes;
+            let below = self.of(child, depth.saturating_sub(1));
+            children.push(below.unwrap_or_else(|| Tree::leaf(child)));
+        }
+        Some(Tree {
+            r#type: "union",
+            children,
+            tuple: WireTuple::of_subject(subject),
+        })
+    }
+}
+
+/// How deep a tree may become whatever is configured: it is built and written by recursion.
+const MAX_DEPTH: u32 = 100;
+
+/// How many nodes a tree may have.
+const MAX_NODES: usize = 100_000;

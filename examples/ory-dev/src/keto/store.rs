@@ -1,0 +1,294 @@
+//! Which tuples are there?
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use iam_grammar::opl::{ObjectRelation, Relations, Subject as AskedSubject};
+
+use super::tuple::{Subject, Tuple};
+
+/// The tuples of a running Keto, in the order in which they were written.
+///
+/// A tuple that is written twice is there twice, and one delete removes both: so does Keto.
+#[derive(Debug, Default)]
+pub struct Store {
+    inner: RwLock<Inner>,
+}
+
+/// Which tuples are meant: all that have what is set.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "it has the members of Keto's query")]
+pub struct Filter {
+    /// Only this kind of object.
+    pub namespace: Option<String>,
+    /// Only this object.
+    pub object: Option<String>,
+    /// Only this relation.
+    pub relation: Option<String>,
+    /// Only this subject.
+    pub subject: Option<Subject>,
+}
+
+/// The store holds as many tuples as it takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the store is full: it takes {MAX_TUPLES} tuples")]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
+pub struct StoreFull;
+
+#[derive(Debug, Default)]
+struct Inner {
+    tuples: BTreeMap<u64, Tuple>,
+    /// The numbers of the tuples by a hash of their namespace, object and relation.
+    index: HashMap<u64, Vec<u64>>,
+    hasher: RandomState,
+    last: u64,
+}
+
+impl Store {
+    /// Adds a tuple. Namespaces are not checked here.
+    ///
+    /// # Errors
+    ///
+    /// When the store is full.
+    pub fn insert(&self, tuple: impl Into<Tuple>) -> Result<(), StoreFull> {
+        self.transact(vec![tuple.into()], &[])
+    }
+
+    /// Adds tuples, then removes tuples: all of it at once, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store is full.
+    pub fn transact(&self, insert: Vec<Tuple>, delete: &[Tuple]) -> Result<(), StoreFull> {
+        let mut inner = self.write();
+        if inner.tuples.len().saturating_add(insert.len()) > MAX_TUPLES {
+            return Err(StoreFull);
+        }
+
+        for tuple in insert {
+            inner.insert(tuple);
+        }
+        for tuple in delete {
+            inner.remove(tuple);
+        }
+        Ok(())
+    }
+
+    /// Removes every tuple that the filter means, and returns how many.
+    pub fn remove(&self, filter: &Filter) -> usize {
+        let mut inner = self.write();
+        let meant: Vec<(u64, u64)> = inner
+            .tuples
+            .iter()
+            .filter(|(_, tuple)| filter.matches(tuple))
+            .map(|(number, tuple)| (*number, inner.hash(tuple.of())))
+            .collect();
+        for (number, hash) in &meant {
+            inner.forget(*number, *hash);
+        }
+        meant.len()
+    }
+
+    /// Returns every tuple that the filter means.
+    pub fn find(&self, filter: &Filter) -> Vec<Tuple> {
+        self.page(filter, 0, usize::MAX).0
+    }
+
+    /// Returns the first tuples behind number `after`, and the last one's number if there are more.
+    pub(super) fn page(&self, filter: &Filter, after: u64, size: usize) -> (Vec<Tuple>, Option<u64>) {
+        let inner = self.read();
+        let mut meant = inner
+            .tuples
+            .range(after.saturating_add(1)..)
+            .filter(|(_, tuple)| filter.matches(tuple));
+        let mut last = None;
+        let mut tuples = Vec::new();
+        for (number, tuple) in meant.by_ref().take(size) {
+            last = Some(*number);
+            tuples.push(tuple.clone());
+        }
+        let more = meant.next().is_some();
+        (tuples, last.filter(|_| more))
+    }
+
+    /// Returns what a whole check sees.
+    pub(super) fn view(&self) -> View<'_> {
+        View { inner: self.read() }
+    }
+
+    // A panic while the lock was held cannot leave half a change that matters: numbers without a tuple are skipped.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Filter {
+    fn matches(&self, tuple: &Tuple) -> bool {
+        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|it| it == value);
+        is(&self.namespace, &tuple.namespace)
+            && is(&self.object, &tuple.object)
+            && is(&self.relation, &tuple.relation)
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|wanted| *wanted == tuple.subject)
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, tuple: Tuple) {
+        let hash = self.hash(tuple.of());
+        self.last = self.last.saturating_add(1);
+        self.index.entry(hash).or_default().push(self.last);
+        self.tuples.insert(self.last, tuple);
+    }
+
+    fn remove(&mut self, tuple: &Tuple) {
+        let hash = self.hash(tuple.of());
+        let same: Vec<u64> = self
+            .at(tuple.of())
+            .filter(|(_, stored)| *stored == tuple)
+            .map(|(number, _)| number)
+            .collect();
+        for number in same {
+            self.forget(number, hash);
+        }
+    }
+
+    fn forget(&mut self, number: u64, hash: u64) {
+        self.tuples.remove(&number);
+        if let Some(numbers) = self.index.get_mut(&hash) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.index.remove(&hash);
+            }
+        }
+    }
+
+    fn at(&self, of: ObjectRelation<'_>) -> impl Iterator<Item = (u64, &Tuple)> {
+        let numbers = self
+            .index
+            .get(&self.hash(of))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        numbers
+            .iter()
+            .filter_map(|number| Some((*number, self.tuples.get(number)?)))
+            .filter(move |(_, tuple)| tuple.of() == of)
+    }
+
+    fn hash(&self, of: ObjectRelation<'_>) -> u64 {
+        self.hasher.hash_one(of)
+    }
+}
+
+/// The tuples at one moment: nothing is written while it lives.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    inner: RwLockReadGuard<'a, Inner>,
+}
+
+impl View<'_> {
+    /// Returns the subjects of a relation of an object.
+    pub(super) fn subjects(&self, of: ObjectRelation<'_>) -> impl Iterator<Item = &Subject> {
+        self.inner.at(of).map(|(_, tuple)| &tuple.subject)
+    }
+}
+
+impl Relations for View<'_> {
+    fn contains(&self, of: ObjectRelation<'_>, subject: AskedSubject<'_>) -> bool {
+        self.subjects(of).any(|stored| stored.as_opl() == subject)
+    }
+
+    fn subject_sets(&self, of: ObjectRelation<'_>) -> Vec<ObjectRelation<'_>> {
+        let sets = self.subjects(of).filter_map(|subject| match subject {
+            Subject::Id(_) => None,
+            Subject::Set(set) => Some(set.as_opl()),
+        });
+        sets.collect()
+    }
+}
+
+/// How many tuples it takes.
+const MAX_TUPLES: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple(text: &str) -> Tuple {
+        text.parse::<iam_grammar::RelationTuple>().unwrap().into()
+    }
+
+    fn of(object: &str) -> Filter {
+        Filter {
+            object: Some(object.to_owned()),
+            ..Filter::default()
+        }
+    }
+
+    #[test]
+    fn a_tuple_written_twice_is_there_twice_and_one_delete_removes_both() {
+        let store = Store::default();
+        store.insert(tuple("n:a#r@u")).unwrap();
+        store.insert(tuple("n:a#r@u")).unwrap();
+        store.insert(tuple("n:a#r@v")).unwrap();
+        assert_eq!(store.find(&of("a")).len(), 3);
+
+        store.transact(Vec::new(), &[tuple("n:a#r@u")]).unwrap();
+
+        assert_eq!(store.find(&Filter::default()), [tuple("n:a#r@v")]);
+    }
+
+    #[test]
+    fn what_one_transaction_writes_and_removes_is_gone() {
+        let store = Store::default();
+
+        store
+            .transact(vec![tuple("n:a#r@u"), tuple("n:b#r@u")], &[tuple("n:a#r@u")])
+            .unwrap();
+
+        assert_eq!(store.find(&Filter::default()), [tuple("n:b#r@u")]);
+    }
+
+    #[test]
+    fn a_filter_means_only_what_has_all_of_it() {
+        let store = Store::default();
+        for text in ["n:a#r@u", "n:a#s@u", "m:a#r@u", "n:a#r@(n:g#m)"] {
+            store.insert(tuple(text)).unwrap();
+        }
+        let filter = Filter {
+            namespace: Some("n".to_owned()),
+            relation: Some("r".to_owned()),
+            subject: Some(Subject::Id("u".to_owned())),
+            ..of("a")
+        };
+
+        assert_eq!(store.remove(&filter), 1);
+        assert_eq!(store.remove(&filter), 0);
+        assert_eq!(store.find(&Filter::default()).len(), 3);
+        assert_eq!(store.view().subjects(tuple("n:a#r@x").of()).count(), 1);
+    }
+
+    #[test]
+    fn pages_cover_everything_once() {
+        let store = Store::default();
+        for index in 0..5 {
+            store.insert(tuple(&format!("n:a#r@u{index}"))).unwrap();
+        }
+
+        let (first, next) = store.page(&of("a"), 0, 2);
+        let (second, after) = store.page(&of("a"), next.unwrap(), 2);
+        let (third, end) = store.page(&of("a"), after.unwrap(), 2);
+
+        let all: Vec<Tuple> = [first, second, third].concat();
+        assert_eq!(all, store.find(&Filter::default()));
+        assert_eq!(end, None);
+        assert_eq!(store.page(&of("a"), 0, 5).1, None);
+    }
+}

@@ -1,0 +1,125 @@
+//! `/admin/relation-tuples`: create, delete and patch.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::State;
+use super::answer::{self, Refusal, go_quote};
+use super::body::{self, Read};
+use super::list::check_namespaces;
+use super::query::Query;
+use super::store::StoreFull;
+use super::tuple::{Subject, Tuple, WireTuple};
+
+/// Adds the tuple of the body, and answers with the body.
+pub(super) async fn create(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
+    let wire: WireTuple = body::json(body, "")?;
+    let tuple = tuple(&wire, &state)?;
+    state.store.insert(tuple)?;
+    Ok(answer::created(
+        &format!("/relation-tuples?{}", wire.to_query()),
+        &wire,
+    ))
+}
+
+/// Removes what the query means. A namespace is the least it must name.
+pub(super) async fn delete(
+    request: HttpRequest,
+    state: Data<State>,
+    body: Read,
+) -> Result<HttpResponse, Refusal> {
+    let query = Query::parse(request.query_string())?;
+    let mut reasons = Vec::new();
+    if let Some(unknown) = query.keys().find(|key| !QUERY_KEYS.contains(key)) {
+        reasons.push(format!("query parameter key {} unknown", go_quote(unknown)));
+    }
+    if query.get("namespace").is_none() {
+        reasons.push("query parameters must specify at least one of the following: namespace".to_owned());
+    }
+    if !body::bytes(body)?.is_empty() {
+        reasons.push("body is not empty".to_owned());
+    }
+    if !reasons.is_empty() {
+        return Err(Refusal::bad_request(Some(reasons.join("; "))));
+    }
+
+    let filter = query.filter()?;
+    check_namespaces(&filter, &state)?;
+    state.store.remove(&filter);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Adds and removes tuples: all of them, or none.
+pub(super) async fn patch(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
+    #[derive(Deserialize)]
+    struct Delta {
+        #[serde(default)]
+        action: Option<String>,
+        #[serde(default)]
+        relation_tuple: Option<WireTuple>,
+    }
+
+    let deltas: Vec<Delta> = body::json(body, "")?;
+    let (mut insert, mut delete) = (Vec::new(), Vec::new());
+    for delta in &deltas {
+        let Some(wire) = &delta.relation_tuple else {
+            return Err(Refusal::malformed("relation_tuple is missing"));
+        };
+        wire.subject()?;
+        match delta.action.as_deref().unwrap_or_default() {
+            "insert" => insert.push(wire),
+            "delete" => delete.push(wire),
+            other => return Err(Refusal::malformed(&format!("unknown action {other}"))),
+        }
+    }
+
+    let insert = tuples(&insert, &state)?;
+    let delete = tuples(&delete, &state)?;
+    state.store.transact(insert, &delete)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn tuples(wires: &[&WireTuple], state: &State) -> Result<Vec<Tuple>, Refusal> {
+    wires.iter().map(|wire| tuple(wire, state)).collect()
+}
+
+/// Returns the tuple to store, if its namespaces are known. Its relation need not be.
+fn tuple(wire: &WireTuple, state: &State) -> Result<Tuple, Refusal> {
+    let subject = wire.subject()?;
+    let of_set = match &subject {
+        Subject::Set(set) => Some(&set.namespace),
+        Subject::Id(_) => None,
+    };
+    for namespace in [Some(&wire.namespace), of_set].into_iter().flatten() {
+        if !state.namespaces.has_namespace(namespace) {
+            return Err(Refusal::unknown_namespace(namespace));
+        }
+    }
+
+    Ok(Tuple {
+        namespace: wire.namespace.clone(),
+        object: wire.object.clone(),
+        relation: wire.relation.clone(),
+        subject,
+    })
+}
+
+impl From<StoreFull> for Refusal {
+    fn from(full: StoreFull) -> Self {
+        Self::with_status(StatusCode::INSUFFICIENT_STORAGE, &full.to_string(), None)
+    }
+}
+
+/// The keys that a delete takes; `subject` has an error of its own.
+const QUERY_KEYS: &[&str] = &[
+    "namespace",
+    "object",
+    "relation",
+    "subject_id",
+    "subject_set.namespace",
+    "subject_set.object",
+    "subject_set.relation",
+    "subject",
+];
