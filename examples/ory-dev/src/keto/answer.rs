@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, LOCATION};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 use futures_util::stream;
@@ -41,7 +41,7 @@ pub(super) fn method_not_allowed(methods: &'static str) -> HttpResponse {
     let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     answer
         .headers_mut()
-        .insert(ALLOW, actix_web::http::header::HeaderValue::from_static(methods));
+        .insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::answer::{self, Refusal, go_quote};
-use super::body::{self, Read};
+use super::body::{self, Object, Read};
 use super::query::Query;
 use super::tuple::{Subject, WireTuple};
 
 /// Answers 200 or 403.
 pub(super) async fn get_mirrored(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
-    Ok(mirrored(from_query(&request, &state)?))
+    Ok(mirrored(&from_query(&request, &state)?))
 }
 
 /// Answers 200 or 403.
@@ -23,7 +23,7 @@ pub(super) async fn post_mirrored(
     state: Data<State>,
     body: Read,
 ) -> Result<HttpResponse, Refusal> {
-    Ok(mirrored(from_body(&request, &state, body)?))
+    Ok(mirrored(&from_body(&request, &state, body)?))
 }
 
 /// Answers 200 either way.
@@ -49,7 +49,7 @@ pub(super) async fn batch(
     #[derive(Deserialize)]
     struct Batch {
         #[serde(default)]
-        tuples: Option<Vec<WireTuple>>,
+        tuples: Option<Vec<Object<WireTuple>>>,
     }
     #[derive(Serialize)]
     struct Results {
@@ -57,7 +57,7 @@ pub(super) async fn batch(
     }
 
     let depth = Query::parse(request.query_string())?.max_depth()?;
-    let batch: Batch = body::json(body, UNMARSHAL)?;
+    let Object(batch): Object<Batch> = body::json(body, UNMARSHAL)?;
     let tuples = batch.tuples.unwrap_or_default();
     if tuples.len() > state.max_batch {
         return Err(Refusal::malformed(&format!(
@@ -66,13 +66,15 @@ pub(super) async fn batch(
         )));
     }
 
-    let results = tuples.iter().map(|tuple| match ask(tuple, depth, &state) {
-        Ok(allowed) => Verdict { allowed, error: None },
-        Err(refusal) => Verdict {
-            allowed: false,
-            error: Some(refusal.to_string()),
-        },
-    });
+    let results = tuples
+        .iter()
+        .map(|Object(tuple)| match ask(tuple, depth, &state) {
+            Ok(allowed) => Verdict { allowed, error: None },
+            Err(refusal) => Verdict {
+                allowed: false,
+                error: Some(refusal.to_string()),
+            },
+        });
     Ok(answer::json(&Results {
         results: results.collect(),
     }))
@@ -85,13 +87,13 @@ struct Verdict {
     error: Option<String>,
 }
 
-fn mirrored(verdict: Verdict) -> HttpResponse {
+fn mirrored(verdict: &Verdict) -> HttpResponse {
     let status = if verdict.allowed {
         StatusCode::OK
     } else {
         StatusCode::FORBIDDEN
     };
-    answer::json_with(status, &verdict)
+    answer::json_with(status, verdict)
 }
 
 fn from_query(request: &HttpRequest, state: &State) -> Result<Verdict, Refusal> {
@@ -102,7 +104,7 @@ fn from_query(request: &HttpRequest, state: &State) -> Result<Verdict, Refusal> 
 
 fn from_body(request: &HttpRequest, state: &State, body: Read) -> Result<Verdict, Refusal> {
     let depth = Query::parse(request.query_string())?.max_depth()?;
-    let tuple: WireTuple = body::json(body, UNMARSHAL)?;
+    let Object(tuple): Object<WireTuple> = body::json(body, UNMARSHAL)?;
     single(&tuple, depth, state)
 }
 
@@ -142,7 +144,7 @@ fn ask(tuple: &WireTuple, depth: i64, state: &State) -> Result<bool, Refusal> {
             CheckError::UnknownRelation { relation, .. } => {
                 Refusal::bad_request(Some(format!("relation {} does not exist", go_quote(&relation))))
             }
-            _ => Refusal::with_status(
+            CheckError::TooManySteps => Refusal::with_status(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The check could not be completed",
                 Some(err.to_string()),

@@ -47,7 +47,7 @@ pub(super) async fn expand(request: HttpRequest, state: Data<State>) -> Result<H
 struct Tree {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    children: Vec<Tree>,
+    children: Vec<Self>,
     tuple: WireTuple,
 }
 

@@ -4,6 +4,7 @@ use iam_grammar::opl;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::answer::Refusal;
+use super::body::optional;
 
 /// A relation tuple as Keto stores it: of any text, unlike the notation's
 /// [`RelationTuple`](iam_grammar::RelationTuple), from which it can be made.
@@ -82,7 +83,7 @@ impl From<iam_grammar::RelationTuple> for Tuple {
             object: tuple.object().to_owned(),
             relation: tuple.relation().to_owned(),
             subject: match tuple.subject() {
-                iam_grammar::Subject::Id(id) => Subject::Id(id.to_string()),
+                iam_grammar::Subject::Id(id) => Subject::Id(id.clone()),
                 iam_grammar::Subject::Set(set) => Subject::Set(SubjectSet {
                     namespace: set.namespace().to_owned(),
                     object: set.object().to_owned(),
@@ -104,7 +105,11 @@ pub(super) struct WireTuple {
     pub(super) relation: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) subject_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) subject_set: Option<SubjectSet>,
 }
 

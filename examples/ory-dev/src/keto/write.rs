@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::State;
 use super::answer::{self, Refusal, go_quote};
-use super::body::{self, Read};
+use super::body::{self, Object, Read};
 use super::list::check_namespaces;
 use super::query::Query;
 use super::store::StoreFull;
@@ -15,7 +15,7 @@ use super::tuple::{Subject, Tuple, WireTuple};
 
 /// Adds the tuple of the body, and answers with the body.
 pub(super) async fn create(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
-    let wire: WireTuple = body::json(body, "")?;
+    let Object(wire): Object<WireTuple> = body::json(body, "")?;
     let tuple = tuple(&wire, &state)?;
     state.store.insert(tuple)?;
     Ok(answer::created(
@@ -57,13 +57,13 @@ pub(super) async fn patch(state: Data<State>, body: Read) -> Result<HttpResponse
     struct Delta {
         #[serde(default)]
         action: Option<String>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "body::optional")]
         relation_tuple: Option<WireTuple>,
     }
 
-    let deltas: Vec<Delta> = body::json(body, "")?;
+    let deltas: Vec<Object<Delta>> = body::json(body, "")?;
     let (mut insert, mut delete) = (Vec::new(), Vec::new());
-    for delta in &deltas {
+    for Object(delta) in &deltas {
         let Some(wire) = &delta.relation_tuple else {
             return Err(Refusal::malformed("relation_tuple is missing"));
         };

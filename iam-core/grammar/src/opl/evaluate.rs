@@ -69,7 +69,7 @@ impl Answer {
 
 /// Why a check has no answer.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "a caller must decide about each of them")]
 pub enum CheckError {
     /// The check took more steps than are allowed. Permits that refer to each other in a circle are the usual cause.
     #[error("the check takes too many steps")]
