@@ -35,3 +35,6 @@ pub mod authorize;
 pub mod decision;
 pub mod audit;
 pub mod config;
+pub mod service;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,107 @@
+//! One upstream call: build, send, judge the status.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Builder};
+use url::form_urlencoded::Serializer;
+
+use crate::{
+    http::{CallLimits, HttpClient, TransportError},
+    secret::Secret,
+};
+
+/// Why an upstream gave no answer. Holds nothing of the request, and nothing of what came back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The upstream refuses our credential, or what we may do with it: only we can mend that.
+    #[error("the upstream refuses the credential of this service")]
+    Credential,
+    /// The request cannot be written as HTTP.
+    #[error("the request cannot be sent")]
+    Request,
+    /// The upstream answered with a status that is no answer.
+    #[error("the upstream answered with an unexpected status")]
+    Status,
+    /// No answer.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The answer is not what this upstream answers.
+    #[error("the upstream's answer cannot be read")]
+    Unreadable,
+}
+
+impl CallError {
+    /// Returns the stable code of the error, as written in audit events.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Credential => "upstream_refuses_credential",
+            Self::Request => "upstream_request",
+            Self::Status => "upstream_status",
+            Self::Transport(TransportError::Busy) => "upstream_busy",
+            Self::Transport(TransportError::Cancel) => "upstream_cancelled",
+            Self::Transport(TransportError::Connect) => "upstream_connect",
+            Self::Transport(TransportError::Protocol) => "upstream_protocol",
+            Self::Transport(TransportError::Timeout) => "upstream_timeout",
+            Self::Transport(TransportError::Tls) => "upstream_tls",
+            Self::Transport(TransportError::TooLarge) => "upstream_too_large",
+            Self::Unreadable => "upstream_unreadable",
+        }
+    }
+}
+
+/// Starts a request: JSON is what we understand, and the id says which of our requests asked.
+pub(super) fn request(method: Method, url: String, token: Option<&Secret>, request_id: &str) -> Builder {
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(header::ACCEPT, "application/json");
+
+    if let Some(token) = token
+        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+    {
+        value.set_sensitive(true);
+        builder = builder.header(header::AUTHORIZATION, value);
+    }
+    // An id that is none is left out: it came from a caller.
+    match HeaderValue::from_str(request_id) {
+        Ok(id) if !id.is_empty() && id.len() <= MAX_REQUEST_ID => builder.header("x-request-id", id),
+        Ok(_) | Err(_) => builder,
+    }
+}
+
+/// Writes a URL with a query.
+pub(super) fn with_query(url: &str, pairs: &[(&str, String)]) -> String {
+    if pairs.is_empty() {
+        return url.to_owned();
+    }
+
+    let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{url}?{query}")
+}
+
+pub(super) async fn send(
+    client: &dyn HttpClient,
+    builder: Builder,
+    body: Bytes,
+    limits: CallLimits,
+) -> Result<Response<Bytes>, CallError> {
+    let request = builder.body(body).map_err(|_| CallError::Request)?;
+    let response = client.send(request, limits).await?;
+
+    // The client promises to hold to the limit; what is decoded here must not rest on that.
+    if response.body().len() > limits.max_body {
+        return Err(TransportError::TooLarge.into());
+    }
+    Ok(response)
+}
+
+/// Requires one status.
+pub(super) fn expect(response: &Response<Bytes>, expected: StatusCode) -> Result<(), CallError> {
+    match response.status() {
+        status if status == expected => Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CallError::Credential),
+        _ => Err(CallError::Status),
+    }
+}
+
+const MAX_REQUEST_ID: usize = 128;

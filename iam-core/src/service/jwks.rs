@@ -1,0 +1,112 @@
+//! Fetches key sets.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use super::{CallError, call};
+use crate::{
+    http::HttpClient,
+    jwks::{KeyProblem, KeySet, KeySetError},
+    tenant::JwksSource,
+};
+
+/// Fetches a key set, and lists the keys in it that cannot be used.
+///
+/// The future borrows nothing: it may outlive the request that waits for it.
+///
+/// # Errors
+///
+/// [`JwksError`] when there is no answer, or it is no key set: keep the keys there are.
+pub fn fetch(
+    source: &JwksSource,
+    client: &Arc<dyn HttpClient>,
+) -> impl Future<Output = Result<(KeySet, Vec<KeyProblem>), JwksError>> + Send + 'static + use<> {
+    let (source, client) = (source.clone(), Arc::clone(client));
+    async move {
+        let request = call::request(Method::GET, source.url().to_owned(), None, "");
+        let response = call::send(&*client, request, Bytes::new(), source.limits()).await?;
+        call::expect(&response, StatusCode::OK)?;
+
+        Ok(KeySet::parse(response.body(), source.key_limits())?)
+    }
+}
+
+/// Why there is no key set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwksError {
+    /// The issuer gave no answer.
+    #[error("no key set was fetched")]
+    Call(#[from] CallError),
+    /// The answer is no key set.
+    #[error("what was fetched is no key set")]
+    KeySet(#[from] KeySetError),
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+    use crate::{
+        http::TransportError,
+        testing::{ScriptedClient, block_on, settings_with},
+    };
+
+    fn fetch_from(client: &ScriptedClient) -> Result<(KeySet, Vec<KeyProblem>), JwksError> {
+        let settings = settings_with("");
+        let source = settings.registry().default_tenant().jwks().unwrap().clone();
+        let client: Arc<dyn HttpClient> = Arc::new(client.clone());
+        block_on(fetch(&source, &client))
+    }
+
+    /// R123, D16
+    #[test]
+    fn anything_but_a_key_set_with_status_200_is_no_key_set() {
+        for (status, body) in [
+            (302, r#"{"keys":[]}"#),
+            (404, "404 page not found"),
+            (500, r#"{"keys":[]}"#),
+            (401, r#"{"keys":[]}"#),
+            (200, "<html>"),
+            (200, ""),
+            (200, r#"{"keys":{}}"#),
+            (200, r#"{"keys":[],"keys":[]}"#),
+        ] {
+            let client = ScriptedClient::new();
+            client.answer(Response::builder().status(status).body(body.into()).unwrap());
+
+            assert!(fetch_from(&client).is_err(), "{status} {body}");
+        }
+
+        let client = ScriptedClient::new();
+        client.fail(TransportError::Timeout);
+        assert_eq!(
+            fetch_from(&client).unwrap_err(),
+            JwksError::Call(CallError::Transport(TransportError::Timeout))
+        );
+    }
+
+    #[test]
+    fn an_answer_beyond_the_limit_is_no_key_set() {
+        let client = ScriptedClient::new();
+        client.answer(Response::new(vec![b' '; 300 * 1024].into()));
+
+        assert!(fetch_from(&client).is_err());
+    }
+
+    #[test]
+    fn a_key_set_is_fetched_without_any_credential() {
+        let client = ScriptedClient::new();
+        client.answer(Response::new(Bytes::from_static(br#"{"keys":[]}"#)));
+
+        let (keys, problems) = fetch_from(&client).unwrap();
+
+        assert!(keys.is_empty() && problems.is_empty());
+        let request = &client.requests()[0];
+        assert_eq!(request.uri(), "https://gateway.example/.well-known/jwks.json");
+        assert!(!request.headers().contains_key("authorization"));
+    }
+}

@@ -1,0 +1,125 @@
+use http::{HeaderValue, header, request::Builder};
+
+use crate::request::RequestHead;
+
+/// Who shows the flow.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "Kratos knows two kinds")]
+pub enum FlowKind {
+    /// A browser: Kratos protects it with cookies and CSRF tokens.
+    Browser,
+    /// An application that is no browser: it gets a session token and no cookies.
+    #[default]
+    Native,
+}
+
+/// What of a client's request is passed on to Kratos. Its `Debug` shows no credential.
+#[derive(Clone)]
+pub struct FlowContext {
+    kind: FlowKind,
+    credential: Option<HeaderValue>,
+    request_id: String,
+}
+
+impl FlowContext {
+    /// Takes from a request what a flow of this kind needs: a browser's cookies that Kratos set, or a native client's
+    /// `X-Session-Token`. What is repeated or unreadable is left out.
+    pub fn new(kind: FlowKind, head: &RequestHead<'_>) -> Self {
+        let credential = match kind {
+            FlowKind::Browser => cookies(head),
+            FlowKind::Native => head
+                .single("x-session-token")
+                .ok()
+                .flatten()
+                .and_then(|token| HeaderValue::from_bytes(token).ok())
+                .filter(|token| !token.is_empty() && token.len() <= MAX_CREDENTIAL),
+        };
+
+        Self {
+            kind,
+            credential: credential.map(|mut value| {
+                value.set_sensitive(true);
+                value
+            }),
+            request_id: String::new(),
+        }
+    }
+
+    /// Sets the id of the request on whose behalf Kratos is asked.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = request_id.into();
+        self
+    }
+
+    /// Returns who shows the flow.
+    pub const fn kind(&self) -> FlowKind {
+        self.kind
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    pub(super) fn credential(&self, request: Builder) -> Builder {
+        match (&self.credential, self.kind) {
+            (None, _) => request,
+            (Some(cookies), FlowKind::Browser) => request.header(header::COOKIE, cookies),
+            (Some(token), FlowKind::Native) => request.header("x-session-token", token),
+        }
+    }
+}
+
+impl std::fmt::Debug for FlowContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowContext")
+            .field("kind", &self.kind)
+            .field("has_credential", &self.credential.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the cookies that Kratos set, byte for byte: a cookie is never decoded.
+fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
+    // RFC 9113 §8.2.3: HTTP/2 may split the header into several lines.
+    let kept: Vec<&[u8]> = head
+        .lines("cookie")
+        .flat_map(|line| line.split(|&byte| byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| name(pair).is_some_and(is_of_kratos))
+        .collect();
+    // Two of one name: which of them counts would be Kratos's guess. None does.
+    let repeated = |pair: &[u8]| {
+        kept.iter()
+            .filter(|other| name(other) == name(pair))
+            .nth(1)
+            .is_some()
+    };
+    let sole: Vec<&[u8]> = kept.iter().copied().filter(|pair| !repeated(pair)).collect();
+
+    let value = sole.join(b"; ".as_slice());
+    if value.is_empty()
+        || value.len() > MAX_CREDENTIAL
+        || !value.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    {
+        return None;
+    }
+    HeaderValue::from_bytes(&value).ok()
+}
+
+fn name(pair: &[u8]) -> Option<&[u8]> {
+    pair.split(|&byte| byte == b'=')
+        .next()
+        .filter(|name| name.len() < pair.len())
+}
+
+fn is_of_kratos(name: &[u8]) -> bool {
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    has(b"csrf_token") || KRATOS_COOKIES.contains(&name)
+}
+
+/// The cookies that Kratos sets besides those against CSRF, whose names hold a hash.
+const KRATOS_COOKIES: [&[u8]; 2] = [b"ory_kratos_session", b"ory_kratos_continuity"];
+
+/// The longest cookie or session token that is passed on, in bytes.
+const MAX_CREDENTIAL: usize = 16 << 10;

@@ -1,0 +1,3 @@
+//! Asks the identity server.
+
+pub mod flows;
