@@ -88,10 +88,6 @@ impl Error {
     pub(crate) fn answered(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.answered)
     }
-
-    pub(crate) const fn refusal(&self) -> Refusal {
-        self.refusal
-    }
 }
 
 impl fmt::Display for Error {

@@ -1,20 +1,12 @@
 //! Identity and access for Actix Web beside the Ory stack: exact default deny, attributes, extractors.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the builder that starts the threads follows")
-)]
-mod upstream;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the builder that starts the queue follows")
-)]
-mod audit;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the builder that starts the refresh follows")
-)]
+mod iam;
+mod health;
 mod keys;
+mod replay;
+mod upstream;
+mod audit;
+mod quiet;
 mod worker;
 
 mod chain;
@@ -36,15 +28,18 @@ mod slot;
 pub mod __private;
 
 pub use crate::{
+    audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel},
     check::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess},
     error::Error,
     extract::{Access, Client, Granted, Identity, Principal, Tenant},
+    health::Health,
+    iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
     middleware::IamMiddleware,
     route::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
 };
 pub use iam_macros::{optional, public, require_permission, require_role, require_scope, single_use};
 
-pub use audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel};
+pub use iam_core::config::{ConfigError, IamConfig};
 
 #[cfg(test)]
 mod test_upstream;

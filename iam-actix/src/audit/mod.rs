@@ -15,7 +15,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
     thread,
     time::Duration,
@@ -45,17 +45,23 @@ struct Losses {
 }
 
 impl Auditor {
-    /// Starts the thread that serves `sinks` from a queue of `capacity` events.
+    /// Starts the thread that serves `sinks` from a queue of `capacity` events. When there has been no event for ten
+    /// seconds, it calls `once_idle`.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub(crate) fn start(sinks: Vec<Arc<dyn AuditSink>>, capacity: usize) -> io::Result<Self> {
+    pub(crate) fn start(
+        sinks: Vec<Arc<dyn AuditSink>>,
+        capacity: usize,
+        once_idle: Option<OnceIdle>,
+    ) -> io::Result<Self> {
         let (queue, events) = mpsc::sync_channel(capacity.max(1));
         let losses = Arc::new(Losses::default());
 
         let deliverer = Deliverer {
             losses: Arc::clone(&losses),
+            once_idle,
             sinks,
             told: 0,
         };
@@ -103,15 +109,19 @@ impl fmt::Debug for Auditor {
     }
 }
 
+/// Something to be looked at when nothing happens.
+pub(crate) type OnceIdle = Box<dyn FnOnce() + Send>;
+
 struct Deliverer {
     losses: Arc<Losses>,
+    once_idle: Option<OnceIdle>,
     sinks: Vec<Arc<dyn AuditSink>>,
     told: u64,
 }
 
 impl Deliverer {
     fn run(mut self, events: &Receiver<AuditEvent>) {
-        while let Ok(event) = events.recv() {
+        while let Some(event) = self.next(events) {
             self.deliver(event);
             // Under load this thread looks into the queue every few milliseconds instead of being woken for each event,
             // which would cost every request a system call.
@@ -120,6 +130,23 @@ impl Deliverer {
             }
         }
         self.tell_losses();
+    }
+
+    fn next(&mut self, events: &Receiver<AuditEvent>) -> Option<AuditEvent> {
+        let Some(once_idle) = self.once_idle.take() else {
+            return events.recv().ok();
+        };
+        match events.recv_timeout(IDLE) {
+            Ok(event) => {
+                self.once_idle = Some(once_idle);
+                Some(event)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                once_idle();
+                events.recv().ok()
+            }
+        }
     }
 
     /// Delivers what is queued, and tells whether anything was.
@@ -165,6 +192,9 @@ impl Deliverer {
         }
     }
 }
+
+/// How long nothing happens before that is looked into.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// How long the thread waits before it looks again while events keep coming.
 const LINGER: Duration = Duration::from_millis(5);

@@ -47,7 +47,7 @@ impl AuditSink for Panicking {
 #[tokio::test]
 async fn every_event_arrives_in_order() {
     let (sink, mut events) = audit_channel();
-    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000).unwrap();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000, None).unwrap();
 
     for number in 0..1000 {
         auditor.emit(event(number));
@@ -62,7 +62,7 @@ async fn every_event_arrives_in_order() {
 #[test]
 fn what_is_queued_is_delivered_when_the_auditor_goes() {
     let (sink, mut events) = audit_channel();
-    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000).unwrap();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000, None).unwrap();
     for number in 0..1000 {
         auditor.emit(event(number));
     }
@@ -76,7 +76,7 @@ fn what_is_queued_is_delivered_when_the_auditor_goes() {
 #[test]
 fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
     let sink = Gated::new();
-    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10).unwrap();
+    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
     auditor.emit(event(0));
     while !sink.passed.load(Ordering::SeqCst) {
         thread::yield_now();
@@ -96,7 +96,7 @@ fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
 #[tokio::test]
 async fn a_sink_that_panics_loses_its_own_event_only() {
     let (sink, mut events) = audit_channel();
-    let auditor = Auditor::start(vec![Arc::new(Panicking), Arc::new(sink)], 10).unwrap();
+    let auditor = Auditor::start(vec![Arc::new(Panicking), Arc::new(sink)], 10, None).unwrap();
 
     auditor.emit(event(1));
     auditor.emit(event(2));
@@ -112,7 +112,7 @@ async fn a_sink_that_panics_loses_its_own_event_only() {
 #[tokio::test]
 async fn a_token_sent_as_a_request_id_reaches_no_sink() {
     let (sink, mut events) = audit_channel();
-    let auditor = Auditor::start(vec![Arc::new(sink)], 10).unwrap();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10, None).unwrap();
     let mut poisoned = event(1);
     poisoned.request_id = Some("ory_st_secret".to_owned());
 
@@ -125,7 +125,7 @@ async fn a_token_sent_as_a_request_id_reaches_no_sink() {
 #[test]
 fn an_auditor_that_is_dropped_leaves_a_sink_behind_that_never_returns() {
     let sink = Gated::new();
-    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10).unwrap();
+    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
     auditor.emit(event(1));
 
     drop(auditor);

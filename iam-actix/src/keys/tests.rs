@@ -101,7 +101,7 @@ fn start_held(change: impl FnOnce(&mut RefreshPolicy), answer: Answer) -> World 
     let (keys, first) = Keys::start(
         &threads,
         Refresh {
-            auditor: Arc::new(Auditor::start(vec![Arc::new(sink)], 100).unwrap()),
+            auditor: Arc::new(Auditor::start(vec![Arc::new(sink)], 100, None).unwrap()),
             clock: Arc::new(clock.clone()),
             fetch: Box::new(move || {
                 let issuer = Arc::clone(&fetched_from);

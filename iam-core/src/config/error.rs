@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, io};
 
 /// One thing that is wrong with a configuration, and where.
 ///
@@ -73,3 +73,10 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// For a `main` that returns [`io::Result`], as the examples of Actix Web do.
+impl From<ConfigError> for io::Error {
+    fn from(err: ConfigError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, err)
+    }
+}

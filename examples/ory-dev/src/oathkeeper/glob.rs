@@ -153,7 +153,7 @@ impl One {
 
 #[derive(Debug, Clone)]
 enum Part {
-    Choice(Vec<Vec<Self>>),
+    Choice(Vec<Vec<Part>>),
     Many(One),
     One(One),
 }

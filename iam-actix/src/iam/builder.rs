@@ -1,0 +1,319 @@
+//! From a configuration to something that runs.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use iam_core::{
+    audit::{AuditEvent, AuditSink, EventName},
+    clock::{Clock, SystemClock},
+    config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig},
+    http::HttpClient,
+    jwks::KeyStore,
+    replay::{MemoryReplayStore, ReplayStore},
+    service,
+    tenant::{JwksSource, Tenant, TenantRegistry},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    Iam,
+    state::{Parts, State, Upstreams},
+};
+use crate::{
+    audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
+    keys::{Fetch, Keys, Refresh},
+    upstream::{Lane, Threads},
+};
+
+/// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
+#[must_use = "nothing runs before `start`"]
+pub struct IamBuilder {
+    client: Option<Arc<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+    config: IamConfig,
+    further_sinks: Vec<Arc<dyn AuditSink>>,
+    replay: Option<Arc<dyn ReplayStore>>,
+    sink: Option<Arc<dyn AuditSink>>,
+    threads: usize,
+}
+
+impl IamBuilder {
+    pub(super) fn new(config: IamConfig) -> Self {
+        Self {
+            client: None,
+            clock: Arc::new(SystemClock::new()),
+            config,
+            further_sinks: Vec::new(),
+            replay: None,
+            sink: None,
+            threads: 1,
+        }
+    }
+
+    /// Adds a sink beside the configured one.
+    pub fn add_audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.further_sinks.push(sink);
+        self
+    }
+
+    /// Replaces the configured sink.
+    pub fn audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Sets the clock. Defaults to the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Replaces the client that talks to upstreams.
+    ///
+    /// # Security
+    ///
+    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to.
+    pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Sets where used tokens are remembered (D4). Defaults to the memory of this process, for a million live tokens:
+    /// services of several processes need a store that they share.
+    pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
+        self.replay = Some(store);
+        self
+    }
+
+    /// Sets how many threads talk to upstreams. Defaults to 1.
+    pub fn upstream_threads(mut self, count: usize) -> Self {
+        self.threads = count;
+        self
+    }
+
+    /// Checks the configuration, starts the threads, and fetches the keys of all tenants for the first time.
+    ///
+    /// Waits until each of these fetches has ended, at most as long as one may take. When keys cannot be had yet, it starts
+    /// all the same: requests are refused with 503 until they can, and nobody has to intervene.
+    ///
+    /// Works under any runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] with every problem of the configuration, or because the system gives no thread or file. An event
+    /// `config.boot_failure` goes to the audit sink (D84).
+    pub async fn start(self) -> Result<Iam, StartError> {
+        let audit = self.config.audit.clone();
+        let fallback = self.fallback_sinks(&audit);
+        let clock = Arc::clone(&self.clock);
+
+        let started = self.start_parts();
+        match started {
+            Ok((iam, fetching)) => {
+                // An error means that the task is gone, and with it the keys: the state says so to whoever asks.
+                join_all(fetching).await;
+                Ok(iam)
+            }
+            Err(err) => {
+                report(&err, fallback, clock.as_ref());
+                Err(err)
+            }
+        }
+    }
+
+    fn start_parts(self) -> Result<(Iam, Vec<First>), StartError> {
+        let (registry, audit) = self.config.validate()?.into_parts();
+        if registry.development() {
+            tracing::warn!(
+                "development mode: upstreams without TLS are allowed, and callers are told why they are refused"
+            );
+        }
+
+        let gate_built = Arc::new(AtomicBool::new(false));
+        let auditor = Arc::new(
+            Auditor::start(
+                sinks(self.sink, self.further_sinks, &audit)?,
+                audit.queue,
+                Some(missing_gate(Arc::clone(&gate_built))),
+            )
+            .map_err(StartError::Thread)?,
+        );
+        let threads = needs_network(&registry)
+            .then(|| Threads::start(self.threads))
+            .transpose()
+            .map_err(StartError::Thread)?;
+
+        let mut upstreams = HashMap::new();
+        let mut fetching = Vec::new();
+        if let Some(threads) = &threads {
+            for tenant in registry.iter() {
+                let own = |lane| match &self.client {
+                    Some(client) => Arc::clone(client),
+                    None => Arc::new(threads.client(lane)) as Arc<dyn HttpClient>,
+                };
+                let keys = refresh(tenant, &own(Lane::new(KEY_FETCHES)), &auditor, &self.clock)
+                    .map(|refresh| Keys::start(threads, refresh));
+                let keys = keys.map(|(keys, first)| {
+                    fetching.push(first);
+                    keys
+                });
+                upstreams.insert(tenant.name().to_owned(), Upstreams::new(tenant, keys, &own));
+            }
+        }
+
+        let state = State::new(Parts {
+            auditor,
+            clock: self.clock,
+            gate_built,
+            registry,
+            replay: self
+                .replay
+                .unwrap_or_else(|| Arc::new(MemoryReplayStore::new(REMEMBERED_TOKENS))),
+            threads,
+            upstreams,
+        });
+        Ok((Iam::new(Arc::new(state)), fetching))
+    }
+
+    /// Returns the sinks that learn of a start that failed. Whatever they need may be what failed.
+    fn fallback_sinks(&self, audit: &AuditConfig) -> Vec<Arc<dyn AuditSink>> {
+        sinks(self.sink.clone(), self.further_sinks.clone(), audit)
+            .unwrap_or_else(|_| vec![Arc::new(TracingAuditSink::new())])
+    }
+}
+
+impl fmt::Debug for IamBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IamBuilder").finish_non_exhaustive()
+    }
+}
+
+type First = oneshot::Receiver<()>;
+
+/// Why an [`Iam`] did not start. Prints every problem, also as the error of `main`.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The audit file cannot be opened.
+    #[error("the audit file cannot be opened")]
+    AuditFile(#[source] io::Error),
+    /// The configuration has problems, all of which are listed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The system gives no thread.
+    #[error("the system gives no thread")]
+    Thread(#[source] io::Error),
+}
+
+/// As it is displayed: `main` prints its error like this, and its reader wants the list.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<StartError> for io::Error {
+    fn from(err: StartError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, err)
+    }
+}
+
+fn sinks(
+    replacement: Option<Arc<dyn AuditSink>>,
+    further: Vec<Arc<dyn AuditSink>>,
+    audit: &AuditConfig,
+) -> Result<Vec<Arc<dyn AuditSink>>, StartError> {
+    let first: Arc<dyn AuditSink> = match (replacement, &audit.sink) {
+        (Some(sink), _) => sink,
+        (None, AuditSinkConfig::Tracing) => Arc::new(TracingAuditSink::new()),
+        (None, AuditSinkConfig::Json) => Arc::new(JsonLinesAuditSink::stdout()),
+        (None, AuditSinkConfig::File(path)) => {
+            Arc::new(JsonLinesAuditSink::file(path).map_err(StartError::AuditFile)?)
+        }
+    };
+    Ok([vec![first], further].concat())
+}
+
+fn needs_network(registry: &TenantRegistry) -> bool {
+    registry
+        .iter()
+        .any(|tenant| tenant.jwks().is_some() || tenant.keto().is_some() || tenant.kratos().is_some())
+}
+
+fn refresh(
+    tenant: &Arc<Tenant>,
+    client: &Arc<dyn HttpClient>,
+    auditor: &Arc<Auditor>,
+    clock: &Arc<dyn Clock>,
+) -> Option<Refresh> {
+    let source = tenant.jwks()?.clone();
+    let store: &Arc<KeyStore> = tenant.verifier()?.keys();
+    Some(Refresh {
+        auditor: Arc::clone(auditor),
+        clock: Arc::clone(clock),
+        policy: *source.policy(),
+        store: Arc::clone(store),
+        tenant: tenant.name().to_owned(),
+        timeout: source.limits().timeout.saturating_add(SLACK),
+        fetch: fetch(source, Arc::clone(client)),
+    })
+}
+
+fn fetch(source: JwksSource, client: Arc<dyn HttpClient>) -> Fetch {
+    let source = Arc::new(source);
+    Box::new(move || {
+        let (source, client) = (Arc::clone(&source), Arc::clone(&client));
+        Box::pin(async move {
+            service::jwks::fetch(&source, &client)
+                .await
+                .map_err(|err| err.to_string())
+        })
+    })
+}
+
+/// A program that forgets the middleware serves everything to everybody, and no request tells.
+fn missing_gate(gate_built: Arc<AtomicBool>) -> OnceIdle {
+    Box::new(move || {
+        if !gate_built.load(Ordering::Relaxed) {
+            tracing::error!(
+                "an `Iam` runs, but its middleware was never built: no request is checked by it. Register \
+                 `.wrap(iam.middleware())` on the application"
+            );
+        }
+    })
+}
+
+/// D84: a start that failed is an event, and every problem a line of the log.
+fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
+    if let StartError::Config(config) = err {
+        for problem in config.problems() {
+            tracing::error!(
+                path = problem.path(),
+                problem = problem.message(),
+                "invalid configuration"
+            );
+        }
+    } else {
+        tracing::error!(error = %err, "not started");
+    }
+    if let Ok(auditor) = Auditor::start(sinks, 1, None) {
+        auditor.emit(AuditEvent::notice(EventName::ConfigBootFailure, clock.now()));
+    }
+}
+
+/// How many key fetches of one tenant may be under way: one, and one that is being given up.
+const KEY_FETCHES: usize = 2;
+
+/// How many used tokens one process remembers.
+const REMEMBERED_TOKENS: usize = 1_000_000;
+
+/// How much longer than its own deadline a client may take before it is given up.
+const SLACK: Duration = Duration::from_secs(1);

@@ -1,0 +1,220 @@
+//! What does a service hold in its hands?
+
+mod builder;
+mod state;
+
+use std::{fmt, sync::Arc};
+
+use actix_http::Request;
+use actix_service::IntoServiceFactory;
+use actix_web::dev::{AppConfig, ServiceFactory, ServiceResponse};
+use bytes::Bytes;
+use http::Response;
+use iam_core::{
+    config::IamConfig,
+    http::{BoxFuture, CallLimits, HttpClient, TransportError},
+    jwks::KeyStatus,
+    service::{keto::PermissionClient, kratos::flows::FlowClient},
+    tenant::Tenant,
+};
+
+pub use self::builder::{IamBuilder, StartError};
+pub(crate) use self::state::State;
+use crate::{
+    check::{self, AccessMap, CheckError},
+    engine::Engine,
+    health::Health,
+    middleware::IamMiddleware,
+};
+
+/// Identity and access of one process: started once, shared by all workers.
+///
+/// Cloning is cheap and shares everything. The threads that talk to upstreams, and the one that serves the audit sinks,
+/// stop when the last clone, the last middleware and the last [`TenantServices`] are gone.
+///
+/// ```no_run
+/// use actix_web::{App, HttpServer};
+/// use iam_actix::{Iam, IamConfig};
+///
+/// #[actix_web::main]
+/// async fn main() -> std::io::Result<()> {
+///     let iam = Iam::builder(IamConfig::from_file("iam.toml")?).start().await?;
+///     HttpServer::new(move || App::new().service(iam.health()).wrap(iam.middleware()))
+///         .bind(("127.0.0.1", 3002))?
+///         .run()
+///         .await
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Iam {
+    state: Arc<State>,
+}
+
+impl Iam {
+    /// Starts from a configuration. See [`IamBuilder::start`].
+    pub fn builder(config: IamConfig) -> IamBuilder {
+        IamBuilder::new(config)
+    }
+
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    /// Returns the middleware that every request must pass. Register it on the application, inside of CORS, loggers,
+    /// compression and default headers, that is, with an earlier `wrap`.
+    pub fn middleware(&self) -> IamMiddleware {
+        self.state.gate_is_built();
+        IamMiddleware::new(self.engine())
+    }
+
+    /// Returns the routes that tell whether the process lives and is ready, to be given to `service(…)`.
+    pub fn health(&self) -> Health {
+        Health::new(Arc::clone(&self.state))
+    }
+
+    /// Returns the services of a tenant; nothing when no tenant is called that.
+    pub fn tenant(&self, name: &str) -> Option<TenantServices> {
+        let tenant = self.state.registry().get(name)?;
+        Some(TenantServices::new(&self.state, tenant))
+    }
+
+    /// Returns the services of the tenant of routes that name none.
+    pub fn default_tenant(&self) -> TenantServices {
+        TenantServices::new(&self.state, self.state.registry().default_tenant())
+    }
+
+    /// Checks the application that `factory` builds: that it stands behind the gate, that no policies contradict each other,
+    /// that every tenant exists and every placeholder can be filled. Returns its access map.
+    ///
+    /// Call it once, before the server starts, with the closure that the server gets.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError`] with every problem.
+    pub async fn check<F, I, S, B>(&self, factory: F) -> Result<AccessMap, CheckError>
+    where
+        F: FnOnce() -> I,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<
+                Request,
+                Config = AppConfig,
+                Response = ServiceResponse<B>,
+                Error = actix_web::Error,
+            >,
+        S::InitError: fmt::Debug,
+    {
+        check::check(&self.engine(), factory).await
+    }
+
+    /// Fetches a tenant's keys now, and ends the grace of every key that is no longer published. Returns how many ended.
+    ///
+    /// Without this a withdrawn key verifies until the next refresh and for the grace period after it.
+    ///
+    /// # Errors
+    ///
+    /// [`PurgeError`] when there is no such tenant, or its keys cannot be fetched. The grace of keys that are already
+    /// known to be withdrawn is ended even then.
+    pub async fn purge_keys(&self, tenant: &str) -> Result<usize, PurgeError> {
+        self.state.purge_keys(tenant).await
+    }
+
+    /// Returns how many audit events were dropped because the queue was full.
+    pub fn dropped_audit_events(&self) -> u64 {
+        self.state.dropped_audit_events()
+    }
+
+    pub(crate) fn engine(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.state) as Arc<dyn Engine>
+    }
+}
+
+/// Why keys were not fetched to be purged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PurgeError {
+    /// The keys cannot be fetched now: what is published is not known.
+    #[error("the keys cannot be fetched now")]
+    KeysUnavailable,
+    /// No tenant is called that.
+    #[error("no such tenant")]
+    UnknownTenant,
+}
+
+/// The services of one tenant. Keeps what they work with alive.
+#[derive(Clone, Debug)]
+pub struct TenantServices {
+    state: Arc<State>,
+    tenant: Arc<Tenant>,
+}
+
+impl TenantServices {
+    fn new(state: &Arc<State>, tenant: &Arc<Tenant>) -> Self {
+        Self {
+            state: Arc::clone(state),
+            tenant: Arc::clone(tenant),
+        }
+    }
+
+    /// Returns the tenant's name.
+    pub fn name(&self) -> &str {
+        self.tenant.name()
+    }
+
+    /// Tells how the keys stand that verify the tenant's tokens.
+    pub fn keys(&self) -> Option<KeyStatus> {
+        let verifier = self.tenant.verifier()?;
+        Some(verifier.keys().status(self.state.now()))
+    }
+
+    /// Returns the client of the tenant's permission server; nothing without a `keto` block.
+    pub fn permissions(&self) -> Option<PermissionClient> {
+        let settings = self.tenant.keto()?;
+        let client = self.state.keto_client(&self.tenant)?;
+        Some(PermissionClient::new(
+            settings.clone(),
+            self.keeping_alive(client),
+        ))
+    }
+
+    /// Returns the client of the tenant's login and registration flows; nothing without a `kratos` block.
+    pub fn flows(&self) -> Option<FlowClient> {
+        let settings = self.tenant.kratos()?;
+        let client = self.state.kratos_client(&self.tenant)?;
+        Some(FlowClient::new(settings.clone(), self.keeping_alive(client)))
+    }
+
+    fn keeping_alive(&self, client: Arc<dyn HttpClient>) -> Arc<dyn HttpClient> {
+        Arc::new(KeepAlive {
+            client,
+            state: Arc::clone(&self.state),
+        })
+    }
+}
+
+/// A client whose threads run as long as it is held.
+struct KeepAlive {
+    client: Arc<dyn HttpClient>,
+    state: Arc<State>,
+}
+
+impl HttpClient for KeepAlive {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        limits: CallLimits,
+    ) -> BoxFuture<Result<Response<Bytes>, TransportError>> {
+        let answer = self.client.send(request, limits);
+        let state = Arc::clone(&self.state);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(state);
+            answer
+        })
+    }
+}
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepAlive").finish_non_exhaustive()
+    }
+}
