@@ -117,10 +117,16 @@ fn namespaces(
     let namespaces = opl::parse(&read_text(&file)?).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         ConfigError::Parse {
-            file,
+            file: file.clone(),
             problem: lines.join("; "),
         }
     })?;
+    warnings.extend(namespaces.mixed_operators().iter().map(|place| {
+        format!(
+            "`{}`: {place}: `&&` behind `||` without parentheses: Keto reads from left to right, unlike TypeScript",
+            file.display()
+        )
+    }));
     Ok((namespaces, mode))
 }
 
@@ -257,6 +263,25 @@ limit: { max_read_depth: 7, max_read_width: 8, max_batch_check_size: 9 }";
         assert!(refused(USER, "dsn: memory\nnamespaces: [{ name: user }]").contains("`namespaces`"));
         assert!(refused(USER, &BASE.replace("file://", "https://")).contains("`namespaces.location`"));
         assert!(refused(USER, &BASE.replace("dsn: memory", "")).contains("`dsn`"));
+    }
+
+    #[test]
+    fn operators_that_typescript_reads_otherwise_are_a_warning_with_their_place() {
+        let permit =
+            "(ctx) => this.related.a.includes(ctx.subject) || this.related.a.includes(ctx.subject) &&";
+        let opl = format!(
+            "class user implements Namespace {{ related: {{ a: user[] }} permits = {{
+p: {permit} this.related.a.includes(ctx.subject) }} }}"
+        );
+
+        let config = Folder::with(&opl, BASE).read().unwrap();
+
+        assert_eq!(config.warnings().len(), 1);
+        assert!(
+            config.warnings()[0].contains("n.ts`: line 2, column 89"),
+            "{:?}",
+            config.warnings()
+        );
     }
 
     #[test]

@@ -100,8 +100,9 @@ impl Expansion<'_> {
     }
 }
 
-/// How deep a tree may become whatever is configured: it is built and written by recursion.
-const MAX_DEPTH: u32 = 100;
+/// How deep a tree may become whatever is configured: it is built and written by recursion, and each level is two of
+/// JSON, of which common parsers take 128.
+const MAX_DEPTH: u32 = 50;
 
 /// How many nodes a tree may have.
 const MAX_NODES: usize = 100_000;

@@ -74,7 +74,7 @@ impl OplError {
 }
 
 impl Position {
-    fn of(source: &str, offset: usize) -> Self {
+    pub(super) fn of(source: &str, offset: usize) -> Self {
         let before = source.get(..offset).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
         let on_line = before.get(line_start..).unwrap_or_default();

@@ -29,6 +29,7 @@
 //!
 //! **`&&` binds no stronger than `||`.** Keto reads both from left to right, unlike TypeScript: `a || b && c` is `(a || b) && c`.
 //! This library follows Keto, because it must answer what the server answers; write parentheses.
+//! [`Namespaces::mixed_operators`] tells where they are missing.
 
 mod ast;
 mod error;
@@ -61,15 +62,20 @@ pub fn parse(source: &str) -> Result<Namespaces, Vec<OplError>> {
         return Err(vec![OplError::syntax(source, 0..0, message)]);
     }
 
-    let (namespaces, uses) = parse::namespaces(source)?;
-    references::resolve(source, &namespaces, &uses)?;
-    Ok(Namespaces { by_name: namespaces })
+    let parsed = parse::namespaces(source)?;
+    references::resolve(source, &parsed.namespaces, &parsed.uses)?;
+    let place = |offset: &usize| Position::of(source, *offset);
+    Ok(Namespaces {
+        mixed: parsed.mixed.iter().map(place).collect(),
+        by_name: parsed.namespaces,
+    })
 }
 
 /// A permission file in which every name is declared.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Namespaces {
     by_name: BTreeMap<String, Namespace>,
+    mixed: Vec<Position>,
 }
 
 impl Namespaces {
@@ -96,6 +102,12 @@ impl Namespaces {
             .get(namespace)
             .into_iter()
             .flat_map(|found| found.relations.keys().map(String::as_str))
+    }
+
+    /// Returns where a `&&` follows a `||` without parentheses, which Keto reads otherwise than TypeScript does; the first
+    /// [`MAX_ERRORS`] of them.
+    pub fn mixed_operators(&self) -> &[Position] {
+        &self.mixed
     }
 
     /// Checks that a question about this relation can have an answer.

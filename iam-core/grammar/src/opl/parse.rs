@@ -30,7 +30,14 @@ pub(super) enum Use<'source> {
     },
 }
 
-type Parsed<'source> = (BTreeMap<String, Namespace>, Vec<Use<'source>>);
+/// What the grammar alone tells.
+#[derive(Debug)]
+pub(super) struct Parsed<'source> {
+    pub(super) namespaces: BTreeMap<String, Namespace>,
+    pub(super) uses: Vec<Use<'source>>,
+    /// Where a `&&` follows a `||` in one expression, in bytes; no more than [`MAX_ERRORS`].
+    pub(super) mixed: Vec<usize>,
+}
 
 /// Reads all classes, and on the way all names that they use.
 ///
@@ -45,6 +52,7 @@ pub(super) fn namespaces(source: &str) -> Result<Parsed<'_>, Vec<OplError>> {
         next: 0,
         namespaces: BTreeMap::new(),
         uses: Vec::new(),
+        mixed: Vec::new(),
         errors: Vec::new(),
     };
     while parser.peek().kind != Kind::End && parser.errors.len() < MAX_ERRORS {
@@ -54,7 +62,11 @@ pub(super) fn namespaces(source: &str) -> Result<Parsed<'_>, Vec<OplError>> {
     }
 
     if parser.errors.is_empty() {
-        Ok((parser.namespaces, parser.uses))
+        Ok(Parsed {
+            namespaces: parser.namespaces,
+            uses: parser.uses,
+            mixed: parser.mixed,
+        })
     } else {
         Err(parser.errors)
     }
@@ -71,6 +83,7 @@ struct Parser<'source> {
     next: usize,
     namespaces: BTreeMap<String, Namespace>,
     uses: Vec<Use<'source>>,
+    mixed: Vec<usize>,
     errors: Vec<OplError>,
 }
 
@@ -229,11 +242,17 @@ impl<'source> Parser<'source> {
     fn expression(&mut self, class: &'source str, depth: usize) -> Result<Rewrite, Reported> {
         let first = self.operand(class, depth)?;
         let mut root = Rewrite::of(first);
+        let mut had_or = false;
         // Each operator nests the tree once more, and what walks or drops the tree does so by recursion.
         for _ in 0..MAX_OPERATORS {
+            let at = self.peek().start;
             let operator = if self.accept("&&") {
+                if had_or && self.mixed.len() < MAX_ERRORS {
+                    self.mixed.push(at);
+                }
                 Operator::And
             } else if self.accept("||") {
+                had_or = true;
                 Operator::Or
             } else {
                 return Ok(root);

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::parsed;
 use crate::opl::{Answer, CheckError, CheckLimits, Mode, ObjectRelation, Relations, Subject};
 
@@ -452,4 +454,103 @@ fn strict_mode_follows_only_what_is_declared() {
         Answer::Deny,
         "`members` declares no SubjectSet"
     );
+}
+
+/// A file without `&&` and `!`: what it allows is what can be reached, so a second implementation is a few lines.
+const REACH: &str = "
+class user implements Namespace {}
+class group implements Namespace { related: { members: (user | group)[] } }
+class folder implements Namespace {
+  related: { parents: folder[] viewers: user[] }
+  permits = {
+    view: (ctx) => this.related.viewers.includes(ctx.subject) || this.related.parents.traverse((p) => p.permits.view(ctx))
+  }
+}";
+
+const NODES: &[&str] = &[
+    "group:a#members",
+    "group:b#members",
+    "group:c#members",
+    "folder:a#viewers",
+    "folder:b#viewers",
+    "folder:c#viewers",
+];
+
+/// What grants `of` in one step, by the tuples and by the file.
+fn granting(tuples: &[&'static str], of: &str) -> Vec<String> {
+    let written = tuples
+        .iter()
+        .filter_map(|text| text.strip_prefix(of)?.strip_prefix("@("));
+    let mut found: Vec<String> = written
+        .filter_map(|set| Some(set.strip_suffix(')')?.to_owned()))
+        .collect();
+    if let Some(folder) = of.strip_suffix("#view") {
+        found.push(format!("{folder}#viewers"));
+        let parents = format!("{folder}#parents@(");
+        let up = tuples
+            .iter()
+            .filter_map(|text| text.strip_prefix(parents.as_str())?.strip_suffix("#)"));
+        found.extend(up.map(|parent| format!("{parent}#view")));
+    }
+    found
+}
+
+fn reaches(tuples: &[&'static str], from: &str, subject: &str) -> bool {
+    let mut seen = BTreeSet::from([from.to_owned()]);
+    let mut next = vec![from.to_owned()];
+    while let Some(of) = next.pop() {
+        if tuples.iter().any(|text| *text == format!("{of}@{subject}")) {
+            return true;
+        }
+        next.extend(
+            granting(tuples, &of)
+                .into_iter()
+                .filter(|step| seen.insert(step.clone())),
+        );
+    }
+    false
+}
+
+fn any_tuple() -> impl Strategy<Value = &'static str> {
+    let nodes = || prop::sample::select(NODES);
+    // Folders lie in later ones only: circles of parents are ended by the depth alone, after a number of steps that grows
+    // exponentially with it. Groups may form circles.
+    let folders = prop::sample::select(vec![("a", "b"), ("a", "c"), ("b", "c")]);
+    let text = prop_oneof![
+        (nodes(), prop::sample::select(vec!["x", "y"])).prop_map(|(of, id)| format!("{of}@{id}")),
+        (nodes(), nodes()).prop_map(|(of, set)| format!("{of}@({set})")),
+        folders.prop_map(|(child, parent)| format!("folder:{child}#parents@(folder:{parent}#)")),
+    ];
+    text.prop_map(|text| &*text.leak())
+}
+
+fn any_question() -> impl Strategy<Value = &'static str> {
+    prop::sample::select([NODES, &["folder:a#view", "folder:b#view"]].concat())
+}
+
+proptest! {
+    #[test]
+    fn a_deep_check_allows_what_can_be_reached_and_nothing_else(
+        tuples in prop::collection::vec(any_tuple(), 0..12),
+        of in any_question(),
+    ) {
+        // Three folders, then the six relations once each.
+        let limits = CheckLimits::default().depth(14);
+        let answer = ask(REACH, &tuples, format!("{of}@x").leak(), limits).unwrap();
+        prop_assert_eq!(answer.is_allow(), reaches(&tuples, of, "x"), "{:?}", answer);
+        prop_assert_ne!(answer, Answer::Exhausted);
+    }
+
+    #[test]
+    fn a_check_at_any_depth_and_width_allows_only_what_can_be_reached(
+        tuples in prop::collection::vec(any_tuple(), 0..12),
+        of in any_question(),
+        depth in 0_u32..8,
+        width in 0_u32..4,
+    ) {
+        let limits = CheckLimits::default().depth(depth).width(width);
+        let answer = ask(REACH, &tuples, format!("{of}@x").leak(), limits).unwrap();
+        prop_assert!(!answer.is_allow() || reaches(&tuples, of, "x"));
+        prop_assert!(answer != Answer::Deny || !reaches(&tuples, of, "x"), "a cut way is reported");
+    }
 }

@@ -303,6 +303,18 @@ fn nesting_is_bounded_as_in_keto() {
 }
 
 #[test]
+fn only_a_conjunction_behind_a_disjunction_is_read_otherwise_than_in_typescript() {
+    let a = "this.permits.p(ctx)";
+    let mixed = |expression: &str| parsed(&with_permit(expression)).mixed_operators().len();
+
+    assert_eq!(mixed(&format!("{a} || {a} && {a}")), 1);
+    assert_eq!(mixed(&format!("{a} && {a} || {a}")), 0);
+    assert_eq!(mixed(&format!("{a} && {a} || {a} && {a}")), 1);
+    assert_eq!(mixed(&format!("{a} || ({a} && {a})")), 0);
+    assert_eq!(mixed(&format!("({a} || {a}) && {a}")), 0);
+}
+
+#[test]
 fn operators_are_bounded() {
     let chain = |operators: usize| {
         let mut text = "this.permits.p(ctx)".to_owned();
