@@ -70,9 +70,10 @@ pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
         .map(|session| token_of(session.id, &session.issued_at().rfc3339_micros()));
     let next = last.filter(|_| rest.next().is_some());
 
+    let view = View::IN_SESSION_LIST;
     let shown = shown
         .into_iter()
-        .map(|session| expanded(&shared, &store, session, &request))
+        .map(|session| expanded(&shared, &store, session, &request, view))
         .collect();
     let first = token_of(Uuid::nil(), "2200-12-31T23:59:59Z");
     Ok(page::keyed(&request, shown, &first, next.as_deref()))
@@ -85,7 +86,7 @@ pub(crate) async fn get(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let session = store.session(id).ok_or_else(Refusal::not_found)?;
     Ok(json(
         StatusCode::OK,
-        &expanded(&shared, &store, session, &request),
+        &expanded(&shared, &store, session, &request, View::PUBLIC),
     ))
 }
 
@@ -115,13 +116,13 @@ pub(crate) async fn revoke(shared: Data<Shared>, request: HttpRequest) -> Answer
     Ok(answer)
 }
 
-fn expanded(shared: &Shared, store: &Store, session: &Session, request: &HttpRequest) -> Value {
+fn expanded(shared: &Shared, store: &Store, session: &Session, request: &HttpRequest, view: View) -> Value {
     let asked = |name: &str| {
         url::form_urlencoded::parse(request.query_string().as_bytes())
             .any(|(key, value)| key == "expand" && value.eq_ignore_ascii_case(name))
     };
     let identity = store.identity(session.identity).filter(|_| asked("identity"));
-    let identity = identity.map(|identity| identity.json(Some(&shared.public_url), View::PUBLIC));
+    let identity = identity.map(|identity| identity.json(Some(&shared.public_url), view));
     let devices = if asked("devices") {
         Devices::Shown
     } else {

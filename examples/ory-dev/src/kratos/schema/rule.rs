@@ -1,23 +1,13 @@
-//! What may an identity's traits be? The part of JSON Schema that identity schemas of small projects use.
-//!
-//! A keyword that is not checked here is a start-up error: a schema that looks strict and is not would teach the
-//! wrong thing.
+//! What must one value be? The keywords of a schema, and the check of a value against them.
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{ConfigError, Document, Options};
-
-/// A checked identity schema.
-#[derive(Clone, Debug)]
-pub(crate) struct Schema {
-    id: String,
-    source: Value,
-    traits: Rule,
-}
+use super::{Extracted, Field, Violation, message};
+use crate::config::{ConfigError, Options};
 
 /// What one value must be, and what it means to Kratos.
 #[derive(Clone, Debug, Default)]
-struct Rule {
+pub(super) struct Rule {
     kind: Option<Kind>,
     title: Option<String>,
     email: bool,
@@ -58,110 +48,12 @@ struct Meaning {
     recovery: bool,
 }
 
-/// One thing that is wrong with a value.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Violation {
-    /// The path of the value: `traits.email`.
-    pub(crate) path: String,
-    /// What a form shows.
-    pub(crate) message: Value,
-    /// What the admin interface says.
-    pub(crate) reason: String,
-}
-
-/// What Kratos reads out of valid traits.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extracted {
-    pub(crate) password_identifiers: Vec<String>,
-    pub(crate) code_identifiers: Vec<String>,
-    pub(crate) verifiable: Vec<String>,
-    pub(crate) recovery: Vec<String>,
-}
-
-/// One field of a registration form.
-#[derive(Debug)]
-pub(crate) struct Field {
-    pub(crate) name: String,
-    pub(crate) input: &'static str,
-    pub(crate) title: Option<String>,
-    pub(crate) required: bool,
-    pub(crate) email: bool,
-}
-
-impl Schema {
-    pub(crate) fn read(
-        id: &str,
-        document: &Document,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, ConfigError> {
-        let mut root = document.options()?;
-        for key in ["$id", "$schema", "title", "description", "$comment"] {
-            root.value(key);
-        }
-        if root.string("type")? != Some("object") {
-            return Err(root.refuse("type", "must be `object`"));
-        }
-        // What stands beside the traits is not a trait: Kratos ignores it too.
-        root.harmless("required", "only `properties.traits` is checked");
-        root.harmless("additionalProperties", "only `properties.traits` is checked");
-        let mut properties = root.section("properties")?;
-        let section = properties.section("traits")?;
-        if !section.is_present() {
-            return Err(properties.refuse("traits", "is required"));
-        }
-        let traits = Rule::read(section, warnings, 0)?;
-        properties.finish(warnings)?;
-        root.finish(warnings)?;
-        Ok(Self {
-            id: id.to_owned(),
-            source: document.root().clone(),
-            traits,
-        })
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Returns the schema as it was written.
-    pub(crate) fn source(&self) -> &Value {
-        &self.source
-    }
-
-    /// Returns everything that is wrong with `traits`.
-    pub(crate) fn violations(&self, traits: &Value) -> Vec<Violation> {
-        let mut found = Vec::new();
-        self.traits.check(traits, &Place::traits(), &mut found);
-        found
-    }
-
-    /// Returns the identifiers and addresses in valid traits.
-    pub(crate) fn extract(&self, traits: &Value) -> Extracted {
-        let mut extracted = Extracted::default();
-        self.traits.extract(traits, &mut extracted);
-        extracted
-    }
-
-    /// Returns the fields of the registration form.
-    pub(crate) fn fields(&self) -> Vec<Field> {
-        let mut fields = Vec::new();
-        self.traits.fields("traits", false, &mut fields);
-        fields
-    }
-
-    /// Returns the only trait that identifies a person, if there is exactly one.
-    pub(crate) fn identifier_field(&self) -> Option<Field> {
-        let mut names = Vec::new();
-        self.traits.identifiers("traits", &mut names);
-        match names.as_slice() {
-            [name] => self.fields().into_iter().find(|field| field.name == *name),
-            [] | [_, ..] => None,
-        }
-    }
-}
-
 impl Rule {
-    fn read(mut options: Options<'_>, warnings: &mut Vec<String>, depth: usize) -> Result<Self, ConfigError> {
+    pub(super) fn read(
+        mut options: Options<'_>,
+        warnings: &mut Vec<String>,
+        depth: usize,
+    ) -> Result<Self, ConfigError> {
         if depth > MAX_DEPTH {
             return Err(options.refuse("properties", "nested too deeply"));
         }
@@ -221,7 +113,7 @@ impl Rule {
         Ok(rule)
     }
 
-    fn check(&self, value: &Value, place: &Place, found: &mut Vec<Violation>) {
+    pub(super) fn check(&self, value: &Value, place: &Place, found: &mut Vec<Violation>) {
         if let Some(kind) = self.kind
             && !kind.fits(value)
         {
@@ -315,7 +207,7 @@ impl Rule {
         }
     }
 
-    fn extract(&self, value: &Value, extracted: &mut Extracted) {
+    pub(super) fn extract(&self, value: &Value, extracted: &mut Extracted) {
         match value {
             Value::String(text) => {
                 // Kratos compares addresses and identifiers without regard to case.
@@ -358,7 +250,7 @@ impl Rule {
         }
     }
 
-    fn fields(&self, path: &str, required: bool, fields: &mut Vec<Field>) {
+    pub(super) fn fields(&self, path: &str, required: bool, fields: &mut Vec<Field>) {
         let input = match self.kind {
             Some(Kind::Object) => {
                 for (name, rule) in &self.properties {
@@ -381,7 +273,7 @@ impl Rule {
         });
     }
 
-    fn identifiers(&self, path: &str, names: &mut Vec<String>) {
+    pub(super) fn identifiers(&self, path: &str, names: &mut Vec<String>) {
         if self.meaning.password {
             names.push(path.to_owned());
         }
@@ -449,14 +341,14 @@ fn via_email(options: &mut Options<'_>) -> Result<bool, ConfigError> {
 }
 
 /// Where a value stands: in the traits, and in the schema.
-struct Place {
+pub(super) struct Place {
     path: String,
     instance: String,
     schema: String,
 }
 
 impl Place {
-    fn traits() -> Self {
+    pub(super) fn traits() -> Self {
         Self {
             path: "traits".into(),
             instance: "#/traits".into(),
@@ -511,17 +403,8 @@ impl Place {
     }
 }
 
-/// Returns an error message of a form, as Kratos writes it.
-pub(crate) fn message(id: u32, text: &str, context: Option<Value>) -> Value {
-    let mut message = json!({"id": id, "text": text, "type": "error"});
-    if let (Some(context), Some(members)) = (context, message.as_object_mut()) {
-        members.insert("context".into(), context);
-    }
-    message
-}
-
 /// The check of Kratos's JSON Schema library: a local part, one `@`, and a host name.
-fn is_email(text: &str) -> bool {
+pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
@@ -538,143 +421,3 @@ fn is_email(text: &str) -> bool {
 }
 
 const MAX_DEPTH: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::Vars;
-
-    fn read(text: &str) -> Result<Schema, ConfigError> {
-        let document = Document::parse(Path::new("schema.json"), text, &Vars::new("/c", "/s"))?;
-        Schema::read("default", &document, &mut Vec::new())
-    }
-
-    fn shipped() -> Schema {
-        read(include_str!("../../config/identity.schema.json")).unwrap()
-    }
-
-    fn with_traits(traits: &str) -> Result<Schema, ConfigError> {
-        read(&format!(
-            r#"{{"type":"object","properties":{{"traits":{traits}}}}}"#
-        ))
-    }
-
-    fn ids(violations: &[Violation]) -> Vec<(&str, u64)> {
-        violations
-            .iter()
-            .map(|v| (v.path.as_str(), v.message["id"].as_u64().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn traits_that_the_schema_refuses_are_reported_with_their_paths() {
-        let schema = shipped();
-
-        for (traits, expected) in [
-            (json!({}), vec![("traits.email", 4_000_002)]),
-            (
-                json!({"email": "x"}),
-                vec![("traits.email", 4_000_003), ("traits.email", 4_000_040)],
-            ),
-            (json!({"email": 1}), vec![("traits.email", 4_000_026)]),
-            (
-                json!({"email": "a@b.c", "name": "x".repeat(201)}),
-                vec![("traits.name", 4_000_017)],
-            ),
-            (
-                json!({"email": "a@b.c", "admin": true}),
-                vec![("traits", 4_000_001)],
-            ),
-            (json!("text"), vec![("traits", 4_000_026)]),
-            (json!(null), vec![("traits", 4_000_026)]),
-            (json!({"email": "a@b.c", "name": "x".repeat(200)}), vec![]),
-        ] {
-            assert_eq!(ids(&schema.violations(&traits)), expected, "{traits}");
-        }
-    }
-
-    #[test]
-    fn every_keyword_is_checked() {
-        let schema = with_traits(
-            r#"{"type":"object","properties":{
-                "age":{"type":"integer","minimum":18,"maximum":99},
-                "size":{"type":"string","enum":["s","m"]},
-                "tags":{"type":"array","minItems":1,"maxItems":2,"items":{"type":"string"}},
-                "ok":{"type":"boolean"}}}"#,
-        )
-        .unwrap();
-
-        for (traits, expected) in [
-            (json!({"age": 17}), vec![("traits.age", 4_000_018)]),
-            (json!({"age": 100}), vec![("traits.age", 4_000_020)]),
-            (json!({"age": 20.5}), vec![("traits.age", 4_000_026)]),
-            (json!({"size": "l"}), vec![("traits.size", 4_000_001)]),
-            (json!({"tags": []}), vec![("traits.tags", 4_000_024)]),
-            (json!({"tags": ["a", "b", "c"]}), vec![("traits.tags", 4_000_023)]),
-            (json!({"tags": [1]}), vec![("traits.tags.0", 4_000_026)]),
-            (json!({"ok": "yes"}), vec![("traits.ok", 4_000_026)]),
-            (
-                json!({"age": 18, "size": "m", "tags": ["a"], "ok": true, "other": 1}),
-                vec![],
-            ),
-        ] {
-            assert_eq!(ids(&schema.violations(&traits)), expected, "{traits}");
-        }
-    }
-
-    #[test]
-    fn keyword_that_is_not_checked_is_a_start_up_error() {
-        for traits in [
-            r#"{"type":"object","patternProperties":{}}"#,
-            r#"{"type":"object","properties":{"a":{"type":"string","pattern":"^x$"}}}"#,
-            r#"{"type":"object","properties":{"a":{"type":"string","format":"uri"}}}"#,
-            r#"{"type":"object","properties":{"a":{"type":["string","null"]}}}"#,
-            r#"{"type":"object","properties":{"a":{"type":"text"}}}"#,
-            r#"{"anyOf":[]}"#,
-        ] {
-            let err = with_traits(traits).unwrap_err().to_string();
-            assert!(err.contains("properties.traits"), "{err}");
-        }
-        assert!(read(r#"{"type":"object"}"#).is_err());
-        assert!(read("[]").is_err());
-    }
-
-    #[test]
-    fn identifiers_and_addresses_are_read_without_regard_to_case() {
-        let extracted = shipped().extract(&json!({"email": " Alice@Example.com "}));
-
-        let address = vec!["alice@example.com".to_owned()];
-        assert_eq!(
-            extracted,
-            Extracted {
-                password_identifiers: address.clone(),
-                code_identifiers: address.clone(),
-                verifiable: address.clone(),
-                recovery: address,
-            }
-        );
-    }
-
-    #[test]
-    fn only_addresses_pass_as_email() {
-        for (text, expected) in [
-            ("a@b.c", true),
-            ("a.b+c@example-x.com", true),
-            ("a@localhost", true),
-            ("a@", false),
-            ("@b", false),
-            ("a b@c.d", false),
-            ("a@b@c.d", false),
-            ("a@-b.c", false),
-            ("a@b..c", false),
-            ("a\n@b.c", false),
-            ("not an address", false),
-            ("", false),
-        ] {
-            assert_eq!(is_email(text), expected, "{text:?}");
-        }
-        assert!(!is_email(&format!("{}@b.c", "a".repeat(65))));
-    }
-}
