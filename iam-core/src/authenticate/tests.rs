@@ -1,1 +1,344 @@
+use serde_json::{Value, json};
 
+use super::*;
+use crate::{
+    config::{Settings, TenantConfig},
+    requirement::RoutePolicy,
+    testing::{Mint, NOW, principal_of, tenants_of},
+};
+
+struct World {
+    mint: Mint,
+    settings: Settings,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl Fn(&mut TenantConfig)) -> Self {
+        let mint = Mint::new("k-1");
+        let settings = tenants_of(&mint, &["default"], change);
+        Self { mint, settings }
+    }
+
+    fn tenant(&self) -> &Tenant {
+        self.settings.registry().default_tenant()
+    }
+
+    fn ask(&self, method: &str, headers: &[(&str, &str)]) -> Result<Authenticated, Refusal> {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        let head = RequestHead {
+            method,
+            headers: &headers,
+        };
+        authenticate(
+            self.tenant(),
+            Transport::Oathkeeper,
+            &head,
+            Timestamp::from_secs(NOW),
+        )
+    }
+
+    fn bearer(&self, claims: &Value) -> String {
+        format!("Bearer {}", self.mint.token(claims))
+    }
+
+    fn ask_with(&self, claims: &Value) -> Result<Authenticated, Refusal> {
+        self.ask("GET", &[("authorization", &self.bearer(claims))])
+    }
+}
+
+fn reason(result: Result<Authenticated, Refusal>) -> Reason {
+    result.unwrap_err().reason
+}
+
+#[test]
+fn nothing_and_nonsense_are_told_apart() {
+    let world = World::new();
+    let token = world.mint.token(&json!({}));
+
+    for (headers, expected) in [
+        (vec![], Reason::MissingCredential),
+        (vec![("authorization", token.clone())], Reason::MissingCredential),
+        (
+            vec![("authorization", format!("Basic {token}"))],
+            Reason::MissingCredential,
+        ),
+        (
+            vec![("x-user", format!("Bearer {token}"))],
+            Reason::MissingCredential,
+        ),
+        (
+            vec![("cookie", "ory_kratos_session=x".to_owned())],
+            Reason::MissingCredential,
+        ),
+        (
+            vec![("authorization", format!("Bearer  {token}"))],
+            Reason::Malformed,
+        ),
+        (
+            vec![("authorization", "Bearer ory_st_session".to_owned())],
+            Reason::Malformed,
+        ),
+        (
+            vec![("authorization", format!("Bearer {token}, Bearer {token}"))],
+            Reason::AmbiguousCredential,
+        ),
+        (
+            vec![
+                ("authorization", format!("Bearer {token}")),
+                ("authorization", format!("Bearer {token}")),
+            ],
+            Reason::AmbiguousCredential,
+        ),
+    ] {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        assert_eq!(reason(world.ask("GET", &headers)), expected, "{headers:?}");
+    }
+}
+
+#[test]
+fn each_fault_of_a_token_has_its_reason() {
+    let world = World::new();
+
+    for (claims, expected) in [
+        (json!({"aud": ["billing-api"]}), Reason::AudienceMismatch),
+        (json!({"exp": NOW - 60}), Reason::Expired),
+        (json!({"nbf": NOW + 60, "exp": NOW + 120}), Reason::NotYetValid),
+        (json!({"iss": "https://gateway.example"}), Reason::IssuerMismatch),
+        (json!({"tenant": "acme"}), Reason::TenantMismatch),
+        (json!({"sub": ""}), Reason::Malformed),
+    ] {
+        assert_eq!(reason(world.ask_with(&claims)), expected, "{claims}");
+    }
+    let stranger = Mint::new("k-2").token(&json!({}));
+    assert_eq!(
+        reason(world.ask("GET", &[("authorization", &format!("Bearer {stranger}"))])),
+        Reason::UnknownKey
+    );
+    let forger = Mint::new("k-1").token(&json!({}));
+    assert_eq!(
+        reason(world.ask("GET", &[("authorization", &format!("Bearer {forger}"))])),
+        Reason::InvalidSignature
+    );
+}
+
+/// R119
+#[test]
+fn identity_headers_of_the_caller_are_not_looked_at() {
+    let world = World::new();
+    let bearer = world.bearer(&json!({}));
+
+    let authenticated = world
+        .ask(
+            "GET",
+            &[
+                ("x-user", "admin"),
+                ("authorization", &bearer),
+                ("x-tenant", "acme"),
+            ],
+        )
+        .unwrap();
+
+    assert_eq!(authenticated.principal().subject(), "alice");
+    assert_eq!(authenticated.principal().tenant(), "default");
+}
+
+#[test]
+fn a_header_of_its_own_carries_the_bare_token() {
+    let world = World::with(|tenant| tenant.oathkeeper.as_mut().unwrap().header = "X-Id-Token".to_owned());
+    let token = world.mint.token(&json!({}));
+
+    assert!(world.ask("GET", &[("x-id-token", &token)]).is_ok());
+    assert_eq!(
+        reason(world.ask("GET", &[("x-id-token", &format!("Bearer {token}"))])),
+        Reason::Malformed
+    );
+    assert_eq!(
+        reason(world.ask("GET", &[("authorization", &format!("Bearer {token}"))])),
+        Reason::MissingCredential
+    );
+}
+
+/// R116, D9
+#[test]
+fn with_several_tenants_a_token_of_none_belongs_to_none() {
+    let mint = Mint::new("k-1");
+    let settings = tenants_of(&mint, &["default", "acme"], |_| {});
+    let ask = |tenant: &str, claims: &Value| {
+        let value = format!("Bearer {}", mint.token(claims));
+        let head = RequestHead {
+            method: "GET",
+            headers: &[("authorization", value.as_bytes())],
+        };
+        let tenant = settings.registry().get(tenant).unwrap();
+        authenticate(tenant, Transport::Oathkeeper, &head, Timestamp::from_secs(NOW))
+    };
+
+    assert_eq!(reason(ask("acme", &json!({}))), Reason::TenantMismatch);
+    assert!(ask("acme", &json!({"tenant": "acme"})).is_ok());
+    for claims in [
+        json!({"tenant": null}),
+        json!({"tenant": ["acme"]}),
+        json!({"tenant": "ACME"}),
+    ] {
+        assert!(ask("acme", &claims).is_err(), "{claims}");
+    }
+}
+
+#[test]
+fn another_transport_than_the_tenants_is_our_mistake() {
+    let world = World::new();
+    let bearer = world.bearer(&json!({}));
+    let head = RequestHead {
+        method: "GET",
+        headers: &[("authorization", bearer.as_bytes())],
+    };
+
+    for transport in Transport::ALL {
+        let result = authenticate(world.tenant(), transport, &head, Timestamp::from_secs(NOW));
+        if transport == Transport::Oathkeeper {
+            assert!(result.is_ok());
+        } else {
+            assert_eq!(reason(result), Reason::UnknownTenant);
+        }
+    }
+}
+
+#[test]
+fn a_request_of_another_site_is_refused_after_its_credential_was_found_good() {
+    let world = World::new();
+    let bearer = world.bearer(&json!({}));
+    let site = ("sec-fetch-site", "cross-site");
+
+    assert_eq!(
+        reason(world.ask("POST", &[("authorization", &bearer), site])),
+        Reason::Csrf
+    );
+    assert_eq!(reason(world.ask("POST", &[site])), Reason::MissingCredential);
+    assert!(world.ask("POST", &[("authorization", &bearer)]).is_ok());
+    assert!(world.ask("GET", &[("authorization", &bearer), site]).is_ok());
+
+    let off = World::with(|tenant| tenant.csrf.enabled = false);
+    let bearer = off.bearer(&json!({}));
+    assert!(off.ask("POST", &[("authorization", &bearer), site]).is_ok());
+}
+
+/// R063
+#[test]
+fn a_client_is_never_taken_for_the_identity_of_the_same_id() {
+    let world = World::new();
+
+    let identity = principal_of(&world.mint, world.tenant(), &json!({}));
+    let client = principal_of(&world.mint, world.tenant(), &json!({"client_id": "alice"}));
+
+    assert!(matches!(identity, Principal::Identity(_)));
+    assert!(matches!(client, Principal::Client(_)));
+    assert_ne!(identity, client);
+    assert_eq!(identity.actor(), "user:alice");
+    assert_eq!(client.actor(), "client:alice");
+}
+
+/// R014
+#[test]
+fn the_same_subject_in_another_tenant_is_somebody_else() {
+    let mint = Mint::new("k-1");
+    let settings = tenants_of(&mint, &["default", "acme"], |_| {});
+    let of = |name: &str| {
+        principal_of(
+            &mint,
+            settings.registry().get(name).unwrap(),
+            &json!({"tenant": name}),
+        )
+    };
+
+    assert_ne!(of("default"), of("acme"));
+    assert_eq!(of("acme"), of("acme"));
+}
+
+/// D42
+#[test]
+fn roles_come_from_metadata_and_from_nowhere_else() {
+    let world = World::new();
+    let roles = |claims: &Value| {
+        let principal = principal_of(&world.mint, world.tenant(), claims);
+        principal.roles().map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    for claims in [
+        json!({"roles": ["admin"]}),
+        json!({"scope": "admin"}),
+        json!({"traits": {"roles": ["admin"]}}),
+        json!({"metadata_public": {"roles": ["admin"]}}),
+        json!({"metadataPublic": null}),
+        json!({"metadataPublic": {"roles": "admin"}}),
+        json!({"metadataPublic": {"roles": ["admin", 7]}}),
+    ] {
+        assert_eq!(roles(&claims), Vec::<String>::new(), "{claims}");
+    }
+    assert_eq!(roles(&json!({"metadataPublic": {"roles": ["admin"]}})), ["admin"]);
+
+    let moved = World::with(|tenant| tenant.roles_from = "metadata_public.access.groups".to_owned());
+    let principal = principal_of(
+        &moved.mint,
+        moved.tenant(),
+        &json!({"metadataPublic": {"roles": ["no"], "access": {"groups": ["staff"]}}}),
+    );
+    assert!(principal.has_role("staff") && !principal.has_role("no"));
+}
+
+/// R052, R159
+#[test]
+fn a_credential_that_counts_once_needs_an_id() {
+    let world = World::new();
+    let once = RoutePolicy::new("file.rs:1", "pay").single_use();
+    let once = EffectivePolicy::merge(&[&once]).unwrap();
+    let often = EffectivePolicy::merge(&[]).unwrap();
+
+    let authenticated = world.ask_with(&json!({})).unwrap();
+    let (id, until) = authenticated.claim(&once, world.tenant()).unwrap().unwrap();
+    assert_eq!(
+        (id.tenant, id.issuer, id.jti),
+        ("default", "https://gateway.example/", "one")
+    );
+    // `exp` and the clock skew, which is how long the token could be used again.
+    assert!(Timestamp::from_secs(NOW + 90) <= until);
+    assert!(authenticated.claim(&often, world.tenant()).unwrap().is_none());
+
+    let mint = Mint::new("k-1");
+    let always = tenants_of(&mint, &["default"], |tenant| {
+        tenant.oathkeeper.as_mut().unwrap().replay = ReplayMode::Always;
+    });
+    let value = format!("Bearer {}", mint.token(&json!({})));
+    let head = RequestHead {
+        method: "GET",
+        headers: &[("authorization", value.as_bytes())],
+    };
+    let tenant = always.registry().default_tenant();
+    let authenticated =
+        authenticate(tenant, Transport::Oathkeeper, &head, Timestamp::from_secs(NOW)).unwrap();
+    assert!(authenticated.claim(&often, tenant).unwrap().is_some());
+}
+
+/// R071, R131
+#[test]
+fn debug_output_holds_no_credential_and_no_claim() {
+    let world = World::new();
+    let bearer = world.bearer(&json!({"metadataPublic": {"secret": "hunter2"}, "jti": "canary"}));
+
+    let authenticated = world.ask("GET", &[("authorization", &bearer)]).unwrap();
+
+    let debug = format!("{authenticated:?}");
+    let signature = bearer.rsplit('.').next().unwrap();
+    for secret in ["hunter2", "canary", signature] {
+        assert!(!debug.contains(secret), "{debug}");
+    }
+}

@@ -1,1 +1,341 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
+use super::*;
+use crate::{
+    config::{Settings, SubjectForm, TenantConfig},
+    requirement::RoutePolicy,
+    testing::{Mint, principal_of, tenants_of},
+};
+
+struct World {
+    mint: Mint,
+    settings: Settings,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl Fn(&mut TenantConfig)) -> Self {
+        let mint = Mint::new("k-1");
+        let settings = tenants_of(&mint, &["default", "acme"], change);
+        Self { mint, settings }
+    }
+
+    fn tenant(&self) -> &Tenant {
+        self.settings.registry().get("default").unwrap()
+    }
+
+    fn principal(&self, claims: &Value) -> Principal {
+        principal_of(&self.mint, self.tenant(), claims)
+    }
+
+    fn decide(&self, claims: &Value, policy: &RoutePolicy, id: &str) -> Result<Vec<String>, Refusal> {
+        let policy = EffectivePolicy::merge(&[policy]).unwrap();
+        let principal = self.principal(claims);
+        let params = |name: &str| (name == "id").then(|| Cow::Owned(id.to_owned()));
+        Ok(match authorize(&principal, &policy, self.tenant(), &params)? {
+            Verdict::Allow => Vec::new(),
+            Verdict::Ask(question) => question.tuples().iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn policy() -> RoutePolicy {
+    RoutePolicy::new("file.rs:1", "route")
+}
+
+fn view() -> RoutePolicy {
+    policy().require_permission(Permission::new("orders", "view", "orders:{id}"))
+}
+
+fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Reason {
+    result.unwrap_err().reason
+}
+
+/// D43, R116
+#[test]
+fn a_principal_of_another_tenant_is_refused_before_anything_else() {
+    let world = World::new();
+    let acme = world.settings.registry().get("acme").unwrap();
+    let principal = principal_of(
+        &world.mint,
+        acme,
+        &json!({"tenant": "acme", "metadataPublic": {"roles": ["a"]}}),
+    );
+    let none = |_: &str| None;
+
+    for policy in [
+        policy(),
+        policy().require_role(["a"]),
+        policy().require_role(["b"]),
+        view(),
+    ] {
+        let policy = EffectivePolicy::merge(&[&policy]).unwrap();
+        assert_eq!(
+            reason(authorize(&principal, &policy, world.tenant(), &none)),
+            Reason::TenantMismatch
+        );
+    }
+    assert_eq!(
+        reason(tuple(&principal, world.tenant(), ("orders", "view"), "o-1")),
+        Reason::TenantMismatch
+    );
+}
+
+#[test]
+fn any_role_of_a_list_and_every_list_must_be_there() {
+    let world = World::new();
+    let with = |roles: &[&str]| json!({"metadataPublic": {"roles": roles}});
+    let route = policy().require_role(["a", "b"]).require_role(["c"]);
+
+    for roles in [
+        &[] as &[&str],
+        &["a"],
+        &["c"],
+        &["a", "b"],
+        &["A", "c"],
+        &["a|b", "c"],
+    ] {
+        assert_eq!(
+            reason(world.decide(&with(roles), &route, "1")),
+            Reason::RoleDeny,
+            "{roles:?}"
+        );
+    }
+    for roles in [&["a", "c"], &["c", "b"]] {
+        assert!(world.decide(&with(roles), &route, "1").is_ok(), "{roles:?}");
+    }
+}
+
+/// R062
+#[test]
+fn every_scope_must_be_there_and_scopes_are_no_roles() {
+    let world = World::new();
+    let route = policy().require_scope(["read", "write"]);
+
+    for claims in [
+        json!({}),
+        json!({"scope": "read"}),
+        json!({"scope": "read  writes"}),
+        json!({"scope": "READ WRITE"}),
+        json!({"metadataPublic": {"roles": ["read", "write"]}}),
+    ] {
+        assert_eq!(
+            reason(world.decide(&claims, &route, "1")),
+            Reason::ScopeDeny,
+            "{claims}"
+        );
+    }
+    assert!(
+        world
+            .decide(&json!({"scope": " write  read "}), &route, "1")
+            .is_ok()
+    );
+    assert_eq!(
+        reason(world.decide(&json!({"scope": "admin"}), &policy().require_role(["admin"]), "1")),
+        Reason::RoleDeny
+    );
+}
+
+#[test]
+fn the_cheapest_refusal_comes_first() {
+    let world = World::new();
+    let route = view().require_scope(["read"]).require_role(["a"]);
+    let roles = json!({"metadataPublic": {"roles": ["a"]}});
+    let both = json!({"metadataPublic": {"roles": ["a"]}, "scope": "read"});
+
+    assert_eq!(reason(world.decide(&json!({}), &route, "#")), Reason::RoleDeny);
+    assert_eq!(reason(world.decide(&roles, &route, "#")), Reason::ScopeDeny);
+    assert_eq!(reason(world.decide(&both, &route, "#")), Reason::InvalidObject);
+    assert_eq!(
+        world.decide(&both, &route, "1").unwrap(),
+        ["orders:\"orders:1\"#view@\"user:alice\""]
+    );
+}
+
+/// R018, R170
+#[test]
+fn a_parameter_that_cannot_name_an_object_is_never_asked_about() {
+    let world = World::new();
+
+    for id in [
+        "",
+        "a#b",
+        "a@b",
+        "a:b",
+        "a\r\nb",
+        "\0",
+        "(a)",
+        "\"",
+        "\u{fffd}",
+        " a",
+        &"x".repeat(600),
+    ] {
+        assert_eq!(
+            reason(world.decide(&json!({}), &view(), id)),
+            Reason::InvalidObject,
+            "{id:?}"
+        );
+    }
+    let missing = policy().require_permission(Permission::new("orders", "view", "{sku}"));
+    assert_eq!(
+        reason(world.decide(&json!({}), &missing, "1")),
+        Reason::InvalidRequirement
+    );
+}
+
+/// R018
+#[test]
+fn a_subject_that_could_be_read_as_another_one_is_refused() {
+    let world = World::new();
+
+    for sub in ["a#b@c", "a:b", "a@b"] {
+        assert_eq!(
+            reason(world.decide(&json!({"sub": sub}), &view(), "1")),
+            Reason::Malformed,
+            "{sub}"
+        );
+    }
+}
+
+/// R063, D41
+#[test]
+fn clients_and_identities_have_different_default_subjects() {
+    let world = World::new();
+
+    let identity = world.decide(&json!({"sub": "x"}), &view(), "1").unwrap();
+    let client = world
+        .decide(&json!({"sub": "x", "client_id": "x"}), &view(), "1")
+        .unwrap();
+
+    assert!(identity[0].ends_with("@\"user:x\""), "{identity:?}");
+    assert!(client[0].ends_with("@\"client:x\""), "{client:?}");
+}
+
+#[test]
+fn the_subject_form_decides_between_an_id_and_a_set() {
+    let world = World::with(|tenant| tenant.keto.as_mut().unwrap().subject_form = SubjectForm::Set);
+
+    let asked = world.decide(&json!({}), &view(), "1").unwrap();
+
+    assert!(asked[0].ends_with("@user:alice"), "{asked:?}");
+}
+
+#[test]
+fn reserved_placeholders_are_never_taken_from_the_path() {
+    let world = World::new();
+    let route = policy().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}"));
+    let policy = EffectivePolicy::merge(&[&route]).unwrap();
+    let principal = world.principal(&json!({}));
+    let params = |_: &str| Some(Cow::Borrowed("mallory"));
+
+    let Verdict::Ask(question) = authorize(&principal, &policy, world.tenant(), &params).unwrap() else {
+        panic!("there is a question");
+    };
+
+    assert_eq!(question.tuples()[0].to_string(), "Cat:mallory#owners@User:alice");
+}
+
+#[test]
+fn what_is_asked_of_identities_is_not_asked_about_clients() {
+    let world = World::new();
+    let of_user = policy().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}"));
+    let of_client = policy().require_permission(Permission::tuple("Cat:{id}#owners@App:{client_id}"));
+    let client = json!({"client_id": "alice"});
+
+    assert_eq!(
+        reason(world.decide(&client, &of_user, "1")),
+        Reason::PermissionDeny
+    );
+    assert_eq!(
+        reason(world.decide(&json!({}), &of_client, "1")),
+        Reason::PermissionDeny
+    );
+    assert!(world.decide(&json!({}), &of_user, "1").is_ok());
+    assert!(world.decide(&client, &of_client, "1").is_ok());
+}
+
+/// D38, D46
+#[test]
+fn several_permissions_make_one_question_that_needs_them_all() {
+    let world = World::new();
+    let route = view().require_permission(Permission::new("orders", "edit", "orders:{id}"));
+    let policy = EffectivePolicy::merge(&[&route]).unwrap();
+    let principal = world.principal(&json!({}));
+    let params = |_: &str| Some(Cow::Borrowed("1"));
+
+    let Verdict::Ask(question) = authorize(&principal, &policy, world.tenant(), &params).unwrap() else {
+        panic!("there is a question");
+    };
+
+    assert_eq!(question.tuples().len(), 2);
+    for (answers, expected) in [
+        ([true, false], false),
+        ([false, true], false),
+        ([true, true], true),
+    ] {
+        assert_eq!(question.answer(&answers), Some(expected));
+    }
+    assert_eq!(question.answer(&[true]), None);
+}
+
+#[test]
+fn a_permission_without_a_permission_server_is_our_mistake() {
+    let world = World::with(|tenant| tenant.keto = None);
+
+    assert_eq!(
+        reason(world.decide(&json!({}), &view(), "1")),
+        Reason::InvalidRequirement
+    );
+    assert!(world.decide(&json!({}), &policy(), "1").is_ok());
+}
+
+#[test]
+fn an_object_known_in_the_handler_is_checked_like_any_other() {
+    let world = World::new();
+    let principal = world.principal(&json!({}));
+    let ask = |namespace, relation, object| tuple(&principal, world.tenant(), (namespace, relation), object);
+
+    for object in ["", "a#b", "a\nb"] {
+        assert_eq!(
+            reason(ask("orders", "edit", object)),
+            Reason::InvalidObject,
+            "{object:?}"
+        );
+    }
+    assert_eq!(reason(ask("", "edit", "1")), Reason::InvalidRequirement);
+    assert_eq!(reason(ask("orders", "a b", "1")), Reason::InvalidRequirement);
+    assert_eq!(
+        ask("orders", "edit", "1").unwrap().to_string(),
+        "orders:1#edit@\"user:alice\""
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn fewer_roles_never_allow_more(
+        roles in proptest::collection::vec("[a-e]", 0..5),
+        dropped in 0..5_usize,
+        required in proptest::collection::vec(proptest::collection::vec("[a-e]", 1..3), 0..3),
+    ) {
+        let world = World::new();
+        let route = required.iter().fold(policy(), |policy, any_of| policy.require_role(any_of.clone()));
+        let mut fewer = roles.clone();
+        if dropped < fewer.len() {
+            fewer.remove(dropped);
+        }
+
+        let allows = |roles: &[String]| {
+            world.decide(&json!({"metadataPublic": {"roles": roles}}), &route, "1").is_ok()
+        };
+
+        prop_assert!(!allows(&fewer) || allows(&roles));
+        let expected = required.iter().all(|any_of| any_of.iter().any(|role| roles.contains(role)));
+        prop_assert_eq!(allows(&roles), expected);
+    }
+}

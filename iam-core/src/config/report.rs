@@ -50,6 +50,14 @@ impl Report {
         }
     }
 
+    /// Adds what another check found in a table, unless something in it is on the list already: it would be the same.
+    pub(super) fn add_of_table(&mut self, path: &str, message: impl Into<String>) {
+        let below = |problem: &Problem| problem.path().starts_with(path);
+        if !self.found.iter().chain(&self.unread).any(below) {
+            self.add(path, message);
+        }
+    }
+
     pub(super) fn unavailable(&mut self, path: &str) {
         self.add(path, "not available in this version");
     }

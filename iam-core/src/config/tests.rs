@@ -1,1 +1,767 @@
+use std::{fs, time::Duration};
 
+use super::*;
+use crate::{
+    tenant::{ReplayMode, Transport},
+    testing::{config_with, settings_with},
+};
+
+fn problems(config: IamConfig) -> Vec<String> {
+    match config.validate() {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems().iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Returns the problems of the sound configuration of the tests with `more` behind it.
+fn problems_with(more: &str) -> Vec<String> {
+    problems(config_with(more))
+}
+
+fn oathkeeper(keys: &str) -> IamConfig {
+    IamConfig::from_toml(&format!(
+        r#"
+        [tenants.default]
+        transports = ["oathkeeper"]
+        [tenants.default.oathkeeper]
+        {keys}
+        "#
+    ))
+    .unwrap()
+}
+
+fn sound_oathkeeper(more: &str) -> IamConfig {
+    oathkeeper(&format!(
+        "issuer = \"https://gateway.example/\"\naudience = [\"orders-api\"]\njwks.url = \"https://gateway.example/jwks\"\n{more}"
+    ))
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let settings = settings_with("");
+    let tenant = settings.registry().default_tenant();
+    let profile = tenant.verifier().unwrap().profile();
+    let policy = *tenant.jwks().unwrap().policy();
+
+    assert_eq!(tenant.name(), "default");
+    assert_eq!(tenant.transport(), Transport::Oathkeeper);
+    assert_eq!(tenant.replay(), ReplayMode::SingleUse);
+    assert_eq!(profile.clock_skew(), Duration::from_secs(30));
+    assert_eq!(profile.max_lifetime(), Duration::from_secs(24 * 60 * 60));
+    assert_eq!(profile.metadata_claim(), Some("metadataPublic"));
+    assert!(!profile.tenant().unwrap().required);
+    assert_eq!(policy.refresh, Duration::from_secs(600));
+    assert_eq!(policy.refetch_interval, Duration::from_secs(1));
+    assert_eq!(policy.wait, Duration::from_secs(2));
+    assert_eq!(policy.stale, Duration::from_secs(3600));
+    assert_eq!(policy.grace, Duration::from_secs(60));
+    assert_eq!(tenant.jwks().unwrap().limits().timeout, Duration::from_secs(5));
+    assert_eq!(tenant.jwks().unwrap().limits().max_body, 256 * 1024);
+    assert_eq!(tenant.keto().unwrap().batch_size(), 10);
+    assert_eq!(tenant.keto().unwrap().limits().timeout, Duration::from_secs(5));
+    assert_eq!(
+        tenant.keto().unwrap().limits().connect_timeout,
+        Duration::from_secs(1)
+    );
+    assert_eq!(tenant.keto().unwrap().limits().max_body, 1 << 20);
+    assert_eq!(settings.audit(), &AuditConfig::default());
+    assert!(!settings.registry().development());
+    assert_eq!(
+        settings.registry().credential_headers(),
+        ["authorization", "origin", "sec-fetch-site", "upgrade"]
+    );
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_path() {
+    let config = IamConfig::from_toml(
+        r#"
+        development = "yes"
+        surprise = 1
+        [audit]
+        sink = { fiel = "x" }
+        queue = 0
+        [tenants.customer]
+        transports = ["oathkeeper", "pigeon"]
+        [tenants.customer.oathkeeper]
+        issuer = 7
+        audience = ["*"]
+        algorithms = ["HS256", "none"]
+        clock_skew = "6m"
+        [tenants.customer.oathkeeper.jwks]
+        url = "ftp://gateway.example/jwks"
+        refresh = "soon"
+        [tenants.customer.keto]
+        read_url = "http://keto.example"
+        batch_size = 0
+        "#,
+    )
+    .unwrap();
+
+    let problems = problems(config);
+
+    let paths: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.split(':').next().unwrap())
+        .collect();
+    for path in [
+        "`development`",
+        "`surprise`",
+        "`audit.sink.fiel`",
+        "`audit.sink.file`",
+        "`audit.queue`",
+        "`tenants.customer.transports[1]`",
+        "`tenants.customer.oathkeeper.issuer`",
+        "`tenants.customer.oathkeeper.audience[0]`",
+        "`tenants.customer.oathkeeper.algorithms[0]`",
+        "`tenants.customer.oathkeeper.algorithms[1]`",
+        "`tenants.customer.oathkeeper.clock_skew`",
+        "`tenants.customer.oathkeeper.jwks.url`",
+        "`tenants.customer.oathkeeper.jwks.refresh`",
+        "`tenants.customer.keto.read_url`",
+        "`tenants.customer.keto.batch_size`",
+    ] {
+        assert_eq!(
+            paths.iter().filter(|one| **one == path).count(),
+            1,
+            "{path} in {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), 15, "{problems:#?}");
+    assert!(problems.contains(&"`tenants.customer.keto.read_url`: not an https URL".to_owned()));
+}
+
+/// R172
+#[test]
+fn unknown_keys_are_refused_at_every_level() {
+    for (more, path) in [
+        ("[nonsense]", "`nonsense`"),
+        ("[tenants.default.nonsense]", "`tenants.default.nonsense`"),
+        (
+            "[tenants.default.cache]\nnonsense = 1",
+            "`tenants.default.cache.nonsense`",
+        ),
+        (
+            "[tenants.default.csrf]\nEnabled = true",
+            "`tenants.default.csrf.Enabled`",
+        ),
+        (
+            "[tenants.default.keto.upstream]\nx = 1",
+            "`tenants.default.keto.upstream.x`",
+        ),
+        ("[audit]\nlevel = 1", "`audit.level`"),
+    ] {
+        let problems = problems_with(more);
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(path),
+            "{problems:?}"
+        );
+    }
+}
+
+/// R001, R004, D14
+#[test]
+fn an_algorithm_without_public_keys_does_not_start_and_is_named() {
+    for name in [
+        "none", "None", "HS256", "HS512", "rs256", "RS128", "ES256K", "", "RS256 ",
+    ] {
+        let problems = problems(sound_oathkeeper(&format!("algorithms = [\"RS256\", \"{name}\"]")));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].starts_with(&format!(
+                "`tenants.default.oathkeeper.algorithms[1]`: `{name}` is not"
+            )),
+            "{problems:?}"
+        );
+    }
+    assert_eq!(
+        problems(sound_oathkeeper("algorithms = []")),
+        ["`tenants.default.oathkeeper.algorithms`: at least one algorithm is required"]
+    );
+    assert_eq!(
+        problems(sound_oathkeeper("algorithms = [\"RS256\", \"RS256\"]")).len(),
+        1
+    );
+}
+
+/// R012, R015, D8
+#[test]
+fn issuer_audience_and_keys_are_required() {
+    let missing = problems(oathkeeper(""));
+
+    assert_eq!(
+        missing,
+        [
+            "`tenants.default.oathkeeper.issuer`: required",
+            "`tenants.default.oathkeeper.audience`: required",
+            "`tenants.default.oathkeeper.jwks.url`: required, unless there are `keys`",
+        ]
+    );
+    assert_eq!(problems(sound_oathkeeper("")), Vec::<String>::new());
+    for audience in [
+        "[]",
+        "[\"\"]",
+        "[\"*\"]",
+        "[\"a\", \"*\"]",
+        "[\" a\"]",
+        "[\"a\\n\"]",
+    ] {
+        let config = oathkeeper(&format!(
+            "issuer = \"i\"\njwks.url = \"https://g.example\"\naudience = {audience}"
+        ));
+        assert_eq!(problems(config).len(), 1, "{audience}");
+    }
+}
+
+#[test]
+fn a_tenant_without_a_transport_or_without_its_block_is_refused() {
+    let bare = |text: &str| problems(IamConfig::from_toml(text).unwrap());
+
+    assert_eq!(
+        bare("[tenants.default]"),
+        ["`tenants.default.transports`: required"]
+    );
+    assert_eq!(
+        bare("[tenants.default]\ntransports = [\"oathkeeper\"]"),
+        ["`tenants.default.oathkeeper`: required for the transport \"oathkeeper\""]
+    );
+    assert_eq!(bare(""), ["`tenants`: at least one tenant is required"]);
+}
+
+/// R124, D94
+#[test]
+fn urls_that_are_not_https_or_loopback_are_refused() {
+    for url in [
+        "file:///etc/passwd",
+        "ftp://keto.example",
+        "javascript:alert(1)",
+        "mailto:a@b.example",
+        "localhost:4466",
+        "keto.example",
+        "",
+        "http://keto.example",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://169.254.169.254/",
+        "https://169.254.169.254/",
+        "https://[fe80::1]/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://0.0.0.0/",
+        "https://user@keto.example",
+        "https://user:password@keto.example",
+        "https://keto.example/?a=b",
+        "https://keto.example/#a",
+    ] {
+        let config = config_with(&format!(
+            "[tenants.default.kratos.upstream]\n[tenants.other]\ntransports = []\n[tenants.other.keto]\nread_url = \"{url}\""
+        ));
+        let problems = problems(config);
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.starts_with("`tenants.other.keto.read_url`:")),
+            "{url}: {problems:?}"
+        );
+        assert!(
+            !problems.iter().any(|problem| problem.contains("password")),
+            "{problems:?}"
+        );
+    }
+    for url in [
+        "https://keto.example",
+        "http://127.0.0.1:4466",
+        "http://[::1]:4466",
+        "http://localhost:4466/",
+    ] {
+        let mut config = config_with("");
+        config
+            .tenants
+            .get_mut("default")
+            .unwrap()
+            .keto
+            .as_mut()
+            .unwrap()
+            .read_url = url.to_owned();
+        assert_eq!(problems(config), Vec::<String>::new(), "{url}");
+    }
+}
+
+/// R124
+#[test]
+fn development_allows_http_but_no_metadata_address() {
+    let with = |url: &str| {
+        let mut config = config_with("").development(true);
+        config
+            .tenants
+            .get_mut("default")
+            .unwrap()
+            .keto
+            .as_mut()
+            .unwrap()
+            .read_url = url.to_owned();
+        problems(config)
+    };
+
+    assert_eq!(with("http://keto:4466"), Vec::<String>::new());
+    assert_eq!(with("http://169.254.169.254/").len(), 1);
+    assert_eq!(with("ftp://keto").len(), 1);
+}
+
+/// D92 of a base URL
+#[test]
+fn a_slash_at_the_end_of_a_base_url_makes_no_double_slash() {
+    let settings = settings_with("");
+
+    assert_eq!(
+        settings
+            .registry()
+            .default_tenant()
+            .kratos()
+            .unwrap()
+            .public_url(),
+        "https://kratos.example"
+    );
+}
+
+#[test]
+fn ranges_hold_at_both_ends() {
+    for (key, inside, outside) in [
+        ("clock_skew", ["0s", "5m"], ["301s", "1h"]),
+        ("max_lifetime", ["1s", "30d"], ["0s", "31d"]),
+        ("jwks.refresh", ["1s", "24h"], ["999ms", "25h"]),
+        ("jwks.wait", ["0s", "10s"], ["11s", "1m"]),
+        ("jwks.grace", ["0s", "24h"], ["25h", "2d"]),
+        ("jwks.timeout", ["1ms", "60s"], ["0s", "61s"]),
+    ] {
+        for value in inside {
+            let found = problems(sound_oathkeeper(&format!("{key} = \"{value}\"")));
+            assert_eq!(found, Vec::<String>::new(), "{key} {value}");
+        }
+        for value in outside {
+            let found = problems(sound_oathkeeper(&format!("{key} = \"{value}\"")));
+            assert_eq!(found.len(), 1, "{key} {value}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_of_features_that_are_not_there_are_not_ignored() {
+    for (more, path) in [
+        ("mode", "[tenants.cloud]\nmode = \"ory-network\""),
+        ("transports", "[tenants.cloud]\ntransports = [\"cookie\"]"),
+        ("transports", "[tenants.cloud]\ntransports = [\"oauth2\"]"),
+        ("ory_network", "[tenants.cloud.ory_network]\nproject_slug = \"x\""),
+        ("hydra", "[tenants.cloud.hydra]"),
+        (
+            "kratos.admin_url",
+            "[tenants.cloud.kratos]\nadmin_url = \"https://a.example\"",
+        ),
+        (
+            "kratos.required_aal",
+            "[tenants.cloud.kratos]\nrequired_aal = \"aal2\"",
+        ),
+        ("keto.permissions", "[tenants.cloud.keto]\npermissions = \"x\""),
+        (
+            "oathkeeper.verifier",
+            "[tenants.cloud.oathkeeper]\nverifier = \"hmac\"",
+        ),
+        ("oathkeeper.keys", "[tenants.cloud.oathkeeper]\nkeys = [\"a\"]"),
+        ("cache.session_ttl", "[tenants.cloud.cache]\nsession_ttl = \"1s\""),
+        ("upstream.retries", "[tenants.cloud.upstream]\nretries = 2"),
+        (
+            "upstream.breaker",
+            "[tenants.cloud.upstream]\nbreaker = { failures = 5 }",
+        ),
+        (
+            "keto.upstream.rate",
+            "[tenants.cloud.keto.upstream]\nrate = { burst = 1 }",
+        ),
+        ("roles_from", "[tenants.cloud]\nroles_from = \"traits.roles\""),
+    ]
+    .map(|(path, more)| (more, format!("`tenants.cloud.{path}`:")))
+    {
+        let problems = problems_with(more);
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.starts_with(&path)
+                    && problem.ends_with("not available in this version")),
+            "{path}: {problems:?}"
+        );
+    }
+    assert!(
+        problems_with("[stores]\nprefix = \"iam:\"")
+            .contains(&"`stores`: not available in this version".to_owned())
+    );
+    let off = "[tenants.default.cache]\nsession_ttl = \"0s\"\nnegative_ttl = \"0s\"\n[tenants.default.upstream]\nretries = 0";
+    assert_eq!(problems_with(off), Vec::<String>::new());
+}
+
+/// D95
+#[test]
+fn keys_without_an_effect_are_refused() {
+    assert_eq!(
+        problems_with("[tenants.default.csrf]\nenabled = false\nallowed_origins = [\"https://a.example\"]"),
+        ["`tenants.default.csrf.allowed_origins`: has no effect when `enabled` is false"]
+    );
+    let keys = oathkeeper(
+        "issuer = \"i\"\naudience = [\"a\"]\njwks.refresh = \"5m\"\njwks.keys = [{ kty = \"OKP\", crv = \"Ed25519\", x = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\" }]",
+    );
+    assert_eq!(
+        problems(keys),
+        ["`tenants.default.oathkeeper.jwks`: settings for fetching have no effect beside `keys`"]
+    );
+}
+
+/// R036
+#[test]
+fn any_problem_of_an_inline_key_keeps_the_service_from_starting() {
+    let with = |keys: &str| {
+        problems(oathkeeper(&format!(
+            "issuer = \"i\"\naudience = [\"a\"]\njwks.keys = {keys}"
+        )))
+    };
+
+    for key in [
+        "{ kty = \"oct\", k = \"c2VjcmV0\" }",
+        "{}",
+        "{ kty = \"OKP\", crv = \"Ed25519\", x = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\", d = \"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\" }",
+        "7",
+    ] {
+        let problems = with(&format!("[{key}]"));
+        assert_eq!(problems.len(), 1, "{key}: {problems:?}");
+        assert!(
+            problems[0].starts_with("`tenants.default.oathkeeper.jwks.keys[0]`:"),
+            "{problems:?}"
+        );
+        assert!(
+            !problems[0].contains("nWGxne") && !problems[0].contains("c2VjcmV0"),
+            "{problems:?}"
+        );
+    }
+    assert_eq!(
+        with("[{ kty = \"OKP\", crv = \"Ed25519\", x = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\" }]"),
+        Vec::<String>::new()
+    );
+}
+
+/// D96
+#[test]
+fn the_default_tenant_is_looked_up_exactly() {
+    let named = |name: &str| problems(config_with("").default_tenant(name));
+
+    assert_eq!(named("toString"), ["`default_tenant`: names no tenant"]);
+    assert_eq!(named("Default"), ["`default_tenant`: names no tenant"]);
+    assert_eq!(named("default"), Vec::<String>::new());
+}
+
+/// R116, D9
+#[test]
+fn with_several_tenants_a_default_is_named_and_the_tenant_claim_required() {
+    let other = sound_oathkeeper("").tenants.remove("default").unwrap();
+    let config = config_with("").tenant("other", other);
+
+    assert_eq!(
+        problems(config.clone()),
+        ["`default_tenant`: required when there is more than one tenant"]
+    );
+    let settings = config.default_tenant("other").validate().unwrap();
+    assert_eq!(settings.registry().default_tenant().name(), "other");
+    for tenant in settings.registry().iter() {
+        let rule = tenant.verifier().unwrap().profile().tenant().unwrap();
+        assert!(rule.required);
+    }
+}
+
+/// R063, D41
+#[test]
+fn subjects_that_would_mix_up_clients_and_identities_are_refused() {
+    let with = |keys: &str| problems_with(keys);
+
+    assert_eq!(
+        with("client_subject = \"user:{client_id}\""),
+        [
+            "`tenants.default.keto.client_subject`: a client and an identity of the same id would be the same subject"
+        ]
+    );
+    for subject in [
+        "user",
+        "user:{id}",
+        "user:{client_id}",
+        "",
+        "user:{sub}{sub}",
+        "user:{sub",
+    ] {
+        assert_eq!(with(&format!("subject = \"{subject}\"")).len(), 1, "{subject}");
+    }
+    assert_eq!(with("subject_form = \"set\"\nsubject = \"{sub}\"").len(), 1);
+    assert_eq!(with("subject_form = \"set\""), Vec::<String>::new());
+    assert_eq!(with("subject = \"{sub}\""), Vec::<String>::new());
+}
+
+#[test]
+fn keys_that_occur_twice_are_refused_in_every_format() {
+    for (name, result) in [
+        (
+            "toml",
+            IamConfig::from_toml("development = true\ndevelopment = false"),
+        ),
+        (
+            "yaml",
+            IamConfig::from_yaml("development: true\ndevelopment: false\n"),
+        ),
+        (
+            "json",
+            IamConfig::from_json(r#"{"development": true, "development": false}"#),
+        ),
+        (
+            "json",
+            IamConfig::from_json(r#"{"tenants": {"a": {}, "\u0061": {}}}"#),
+        ),
+    ] {
+        assert!(result.is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_three_formats_say_the_same() {
+    let toml =
+        IamConfig::from_toml("[tenants.default.keto]\nread_url = \"https://k.example\"\nbatch_size = 7")
+            .unwrap();
+    let yaml = IamConfig::from_yaml(
+        "tenants:\n  default:\n    keto:\n      read_url: https://k.example\n      batch_size: 7\n",
+    )
+    .unwrap();
+    let json = IamConfig::from_json(
+        r#"{"tenants":{"default":{"keto":{"read_url":"https://k.example","batch_size":7}}}}"#,
+    )
+    .unwrap();
+
+    assert_eq!(toml.tenants, yaml.tenants);
+    assert_eq!(toml.tenants, json.tenants);
+}
+
+fn env(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = config_with("").with_env(env(&[
+        ("IAM__TENANTS__DEFAULT__KETO__READ_URL", "http://127.0.0.1:4466"),
+        ("IAM__TENANTS__DEFAULT__KETO__BATCH_SIZE", "25"),
+        (
+            "IAM__TENANTS__DEFAULT__OATHKEEPER__AUDIENCE",
+            "orders-api, billing-api",
+        ),
+        ("IAM__TENANTS__DEFAULT__OATHKEEPER__CLOCK_SKEW", "5s"),
+        ("IAM__TENANTS__DEFAULT__OATHKEEPER__REPLAY", "always"),
+        ("IAM__TENANTS__DEFAULT__CSRF__ENABLED", "false"),
+        ("IAM__AUDIT__SINK", "json"),
+        ("PATH", "/bin"),
+    ]));
+
+    let settings = config.validate().unwrap();
+
+    let tenant = settings.registry().default_tenant();
+    assert_eq!(tenant.keto().unwrap().read_url(), "http://127.0.0.1:4466");
+    assert_eq!(tenant.keto().unwrap().batch_size(), 25);
+    let profile = tenant.verifier().unwrap().profile();
+    assert_eq!(profile.audience(), ["orders-api", "billing-api"]);
+    assert_eq!(profile.clock_skew(), Duration::from_secs(5));
+    assert!(profile.jti_required());
+    assert_eq!(settings.registry().credential_headers(), ["authorization"]);
+    assert_eq!(settings.audit().sink, AuditSinkConfig::Json);
+}
+
+#[test]
+fn a_variable_that_names_no_key_does_not_start() {
+    for name in [
+        "IAM__TENANT__DEFAULT",
+        "IAM__TENANTS__DEFAULT__KETO__READURL",
+        "IAM__",
+        "IAM____X",
+        "IAM__DEVELOPMENT__X",
+    ] {
+        let problems = problems(config_with("development = true\n").with_env(env(&[(name, "1")])));
+        assert!(!problems.is_empty(), "{name}");
+    }
+    assert_eq!(
+        problems(config_with("").with_env(env(&[("IAM__DEVELOPMENT", "perhaps")]))),
+        ["`development`: expected a boolean"]
+    );
+    let twice = config_with("").with_env(env(&[
+        ("IAM__DEVELOPMENT", "true"),
+        ("IAM__Development", "false"),
+    ]));
+    assert_eq!(problems(twice).len(), 1);
+}
+
+#[test]
+fn changes_in_code_are_not_silently_undone_by_the_environment() {
+    let config = config_with("").development(true).with_env(env(&[]));
+
+    assert_eq!(problems(config).len(), 1);
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_of_its_own() {
+    let file = std::env::temp_dir().join(format!("iam-core-secret-{}", std::process::id()));
+    fs::write(&file, "hunter2\n").unwrap();
+    let path = file.display();
+
+    let settings = settings_with(&format!("token_file = '{path}'"));
+    let both = problems_with(&format!("token = \"x\"\ntoken_file = '{path}'"));
+    fs::write(&file, "\n").unwrap();
+    let empty = problems_with(&format!("token_file = '{path}'"));
+    fs::remove_file(&file).unwrap();
+    let gone = problems_with(&format!("token_file = '{path}'"));
+
+    let token = settings
+        .registry()
+        .default_tenant()
+        .keto()
+        .unwrap()
+        .token()
+        .cloned();
+    assert_eq!(token, Some(Secret::new("hunter2")));
+    assert_eq!(
+        both,
+        ["`tenants.default.keto.token_file`: given together with `token`"]
+    );
+    assert_eq!(empty, ["`tenants.default.keto.token_file`: the file is empty"]);
+    assert_eq!(
+        gone,
+        ["`tenants.default.keto.token_file`: the file cannot be opened"]
+    );
+}
+
+/// R172, D79
+#[test]
+fn no_secret_appears_in_debug_output_or_problems() {
+    let config = config_with(
+        "token = \"hunter2\"\n[stores]\ncache_key = \"hunter2\"\nredis = \"rediss://u:hunter2@h\"",
+    );
+    let debug = format!("{config:?}");
+    let error = config.validate().unwrap_err();
+
+    assert!(!debug.contains("hunter2"), "{debug}");
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+    for broken in [
+        "token = [\"hunter2\"]",
+        "batch_size = \"hunter2\"",
+        "token = \"hunter2 \\n\"",
+        "subject_form = \"hunter2\"",
+    ] {
+        let error = config_with(broken).validate().unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
+    }
+    for broken in ["token = \"hunter2", "token = hunter2", "a = \"hunter2\" b"] {
+        let error = IamConfig::from_toml(broken).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
+    }
+    for broken in ["{\"token\": \"hunter2\" x}", "{\"token\": hunter2}"] {
+        let error = IamConfig::from_json(broken).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
+    }
+    for broken in [
+        "token: \"hunter2",
+        "token: *hunter2",
+        "token: !hunter2 x",
+        "- hunter2: [",
+        "hunter2",
+    ] {
+        let Err(error) = IamConfig::from_yaml(broken).and_then(IamConfig::validate) else {
+            panic!("{broken}");
+        };
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    for origin in [
+        "https://app.example/",
+        "https://APP.example",
+        "app.example",
+        "*",
+        "null",
+        "http://app.example",
+        "https://app.example:443",
+    ] {
+        let problems = problems_with(&format!(
+            "[tenants.default.csrf]\nallowed_origins = [\"{origin}\"]"
+        ));
+        assert_eq!(problems.len(), 1, "{origin}: {problems:?}");
+    }
+    assert_eq!(
+        problems_with(
+            "[tenants.default.csrf]\nallowed_origins = [\"https://app.example\", \"http://127.0.0.1:4455\"]"
+        ),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn headers_with_a_meaning_of_their_own_carry_no_tokens() {
+    for header in ["Cookie", "", "a b", "Host", "Sec-Fetch-Site", "x:y"] {
+        assert_eq!(
+            problems(sound_oathkeeper(&format!("header = \"{header}\""))).len(),
+            1,
+            "{header}"
+        );
+    }
+    assert_eq!(
+        problems(sound_oathkeeper("header = \"X-User\"")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_configuration_may_be_built_in_code() {
+    let settings = IamConfig::new()
+        .tenant(
+            "default",
+            TenantConfig::behind(
+                OathkeeperConfig::new("http://127.0.0.1:4455/", ["orders-api"])
+                    .jwks_url("http://127.0.0.1:4456/jwks"),
+            )
+            .keto(KetoConfig::new("http://127.0.0.1:4466").write_url("http://127.0.0.1:4467"))
+            .kratos(KratosConfig::new("http://127.0.0.1:4433")),
+        )
+        .validate()
+        .unwrap();
+
+    assert_eq!(settings.registry().iter().count(), 1);
+    assert!(settings.registry().get("default").is_some());
+    assert!(settings.registry().get("Default").is_none());
+}
+
+#[test]
+fn a_file_is_read_by_its_extension() {
+    let folder = std::env::temp_dir().join(format!("iam-core-config-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        IamConfig::from_file(path)
+    };
+
+    let results = [
+        (write("a.toml", b"development = true"), true),
+        (write("a.yml", b"development: true"), true),
+        (write("a.json", b"{\"development\": true}"), true),
+        (write("a.ini", b"development = true"), false),
+        (write("b.toml", b"\xff"), false),
+        (write("c.toml", &vec![b'#'; (1 << 20) + 1]), false),
+        (IamConfig::from_file(folder.join("none.toml")), false),
+    ];
+
+    fs::remove_dir_all(&folder).unwrap();
+    for (index, (result, expected)) in results.into_iter().enumerate() {
+        assert_eq!(result.is_ok_and(|config| config.development), expected, "{index}");
+    }
+}

@@ -6,7 +6,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::config::{IamConfig, Settings};
+use serde_json::Value;
+
+use super::{Mint, NOW};
+use crate::{
+    authenticate::authenticate,
+    clock::Timestamp,
+    config::{IamConfig, KetoConfig, OathkeeperConfig, Settings, TenantConfig},
+    principal::Principal,
+    request::RequestHead,
+    tenant::{Tenant, Transport},
+};
 
 /// Runs a future that waits for nothing but scripted answers.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
@@ -44,4 +54,34 @@ pub(crate) fn config_with(more: &str) -> IamConfig {
         "#
     ))
     .unwrap()
+}
+
+/// The same tenants, with keys of `mint` that stand in the configuration.
+pub(crate) fn tenants_of(mint: &Mint, names: &[&str], change: impl Fn(&mut TenantConfig)) -> Settings {
+    names
+        .iter()
+        .fold(IamConfig::new().default_tenant(names[0]), |config, name| {
+            let mut oathkeeper =
+                OathkeeperConfig::new("https://gateway.example/", ["orders-api"]).key(mint.jwk());
+            oathkeeper.algorithms = vec!["EdDSA".to_owned()];
+            let mut tenant = TenantConfig::behind(oathkeeper).keto(KetoConfig::new("https://keto.example"));
+            change(&mut tenant);
+            config.tenant(*name, tenant)
+        })
+        .validate()
+        .unwrap()
+}
+
+/// The principal of a token with `claims`, and its tenant.
+pub(crate) fn principal_of(mint: &Mint, tenant: &Tenant, claims: &Value) -> Principal {
+    let value = format!("Bearer {}", mint.token(claims));
+    let head = RequestHead {
+        method: "GET",
+        headers: &[("authorization", value.as_bytes())],
+    };
+    let now = Timestamp::from_secs(NOW);
+    authenticate(tenant, Transport::Oathkeeper, &head, now)
+        .unwrap()
+        .principal()
+        .clone()
 }

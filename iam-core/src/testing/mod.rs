@@ -4,8 +4,10 @@ mod audit;
 mod client;
 #[cfg(test)]
 mod fixture;
-
 #[cfg(test)]
-pub(crate) use self::fixture::*;
+mod mint;
+
 pub use self::{audit::ChannelSink, client::ScriptedClient};
+#[cfg(test)]
+pub(crate) use self::{fixture::*, mint::*};
 pub use crate::clock::ManualClock;

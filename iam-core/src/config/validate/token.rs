@@ -55,7 +55,7 @@ pub(super) fn token(
         .jti_required(written.replay == ReplayMode::Always)
         .build()
         // INVARIANT: whatever it refuses is on the list by now.
-        .map_err(|err| report.add(&path, err.to_string()))
+        .map_err(|err| report.add_of_table(&path, err.to_string()))
         .ok()?;
     let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
     let source = source.map(|source| *source);
