@@ -23,6 +23,9 @@ mod request_id;
 mod route;
 mod slot;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

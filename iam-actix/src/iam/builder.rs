@@ -111,19 +111,21 @@ impl IamBuilder {
     /// [`StartError`] with every problem of the configuration, or because the system gives no thread or file. An event
     /// `config.boot_failure` goes to the audit sink (D84).
     pub async fn start(self) -> Result<Iam, StartError> {
-        let audit = self.config.audit.clone();
-        let fallback = self.fallback_sinks(&audit);
         let clock = Arc::clone(&self.clock);
+        let (sink, further) = (self.sink.clone(), self.further_sinks.clone());
+        let audit = self.config.audit.clone();
 
-        let started = self.start_parts();
-        match started {
+        match self.start_parts() {
             Ok((iam, fetching)) => {
                 // An error means that the task is gone, and with it the keys: the state says so to whoever asks.
                 join_all(fetching).await;
                 Ok(iam)
             }
             Err(err) => {
-                report(&err, fallback, clock.as_ref());
+                // Whatever the configured sink needs may be what failed.
+                let sinks =
+                    sinks(sink, further, &audit).unwrap_or_else(|_| vec![Arc::new(TracingAuditSink::new())]);
+                report(&err, sinks, clock.as_ref());
                 Err(err)
             }
         }
@@ -181,12 +183,6 @@ impl IamBuilder {
             upstreams,
         });
         Ok((Iam::new(Arc::new(state)), fetching))
-    }
-
-    /// Returns the sinks that learn of a start that failed. Whatever they need may be what failed.
-    fn fallback_sinks(&self, audit: &AuditConfig) -> Vec<Arc<dyn AuditSink>> {
-        sinks(self.sink.clone(), self.further_sinks.clone(), audit)
-            .unwrap_or_else(|_| vec![Arc::new(TracingAuditSink::new())])
     }
 }
 

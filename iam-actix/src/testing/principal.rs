@@ -1,0 +1,108 @@
+//! Who sends the requests of a test?
+
+use std::{sync::Arc, time::Duration};
+
+use iam_core::{
+    clock::{Clock, ManualClock},
+    tenant::Tenant,
+};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::TestIssuer;
+
+/// A person or machine with a token for the next request. Made by [`TestWorld::identity`](super::TestWorld::identity) and
+/// [`TestWorld::client`](super::TestWorld::client).
+///
+/// Every token has an id of its own; [`TestPrincipal::header`] makes a new one at each call.
+#[derive(Clone, Debug)]
+#[must_use = "put its header into a request"]
+pub struct TestPrincipal {
+    claims: Map<String, Value>,
+    clock: ManualClock,
+    issuer: Option<Arc<TestIssuer>>,
+    lifetime: Duration,
+    metadata_claim: String,
+    roles: Vec<String>,
+}
+
+impl TestPrincipal {
+    pub(super) fn new(
+        tenant: &Tenant,
+        issuer: Option<Arc<TestIssuer>>,
+        clock: ManualClock,
+        subject: &str,
+    ) -> Self {
+        let mut claims = Map::new();
+        let mut metadata_claim = METADATA.to_owned();
+        claims.insert("sub".to_owned(), json!(subject));
+        if let Some(verifier) = tenant.verifier() {
+            let profile = verifier.profile();
+            claims.insert("iss".to_owned(), json!(profile.issuer()));
+            claims.insert("aud".to_owned(), json!(profile.audience()));
+            if let Some(rule) = profile.tenant() {
+                claims.insert(rule.claim.clone(), json!(rule.name));
+            }
+            if let Some(claim) = profile.metadata_claim() {
+                claim.clone_into(&mut metadata_claim);
+            }
+        }
+        Self {
+            claims,
+            clock,
+            issuer,
+            lifetime: Duration::from_secs(60),
+            metadata_claim,
+            roles: Vec::new(),
+        }
+    }
+
+    /// Sets a claim, also one that is set otherwise. `null` takes it away.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets how long tokens live. Defaults to 60 seconds.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Adds a role, where Kratos keeps them.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.roles.push(role.into());
+        self
+    }
+
+    /// Sets the scopes, separated by spaces.
+    pub fn scope(self, scope: &str) -> Self {
+        self.claim("scope", scope)
+    }
+
+    /// Returns the header of a request, with a new token. Give it to `insert_header`.
+    pub fn header(&self) -> (&'static str, String) {
+        ("Authorization", format!("Bearer {}", self.token()))
+    }
+
+    /// Returns a new token. Without a key there is none, and the text is empty.
+    pub fn token(&self) -> String {
+        let now = self.clock.now();
+        let mut claims = Map::new();
+        claims.insert("iat".to_owned(), json!(now.as_secs()));
+        claims.insert("nbf".to_owned(), json!(now.as_secs()));
+        claims.insert(
+            "exp".to_owned(),
+            json!(now.saturating_add(self.lifetime).as_secs()),
+        );
+        claims.insert("jti".to_owned(), json!(Uuid::new_v4().to_string()));
+        claims.insert(self.metadata_claim.clone(), json!({ "roles": self.roles }));
+        claims.extend(self.claims.clone());
+        claims.retain(|_, value| !value.is_null());
+        let claims = Value::Object(claims);
+        let token = self.issuer.as_ref().and_then(|issuer| issuer.sign(&claims).ok());
+        token.unwrap_or_default()
+    }
+}
+
+const METADATA: &str = "metadataPublic";

@@ -1,0 +1,190 @@
+//! What does a test control?
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use iam_core::{
+    audit::AuditEvent,
+    clock::ManualClock,
+    config::{ConfigError, IamConfig, Settings},
+    tenant::Tenant,
+};
+use iam_grammar::{GrammarError, RelationTuple};
+use tokio::{sync::Mutex, time};
+
+use super::{IssuerError, TestIssuer, TestPrincipal, upstreams::TestUpstreams};
+use crate::{
+    audit::{AuditEvents, ChannelAuditSink, audit_channel},
+    iam::{Iam, StartError},
+};
+
+/// Everything around a service under test: issuers, permission servers, time, audit. See the [module](super).
+#[derive(Debug)]
+pub struct TestWorld {
+    clock: ManualClock,
+    config: IamConfig,
+    events: Mutex<AuditEvents>,
+    issuers: HashMap<String, Arc<TestIssuer>>,
+    settings: Settings,
+    sink: ChannelAuditSink,
+    upstreams: Arc<TestUpstreams>,
+}
+
+impl TestWorld {
+    /// Makes the world of a configuration: the service's own, which may name upstreams that do not exist here.
+    ///
+    /// Keys that stand in the configuration stay what they are: the world cannot sign for them.
+    ///
+    /// # Errors
+    ///
+    /// [`WorldError`] when the configuration has problems, or the world cannot sign what it asks for.
+    pub fn new(config: IamConfig) -> Result<Self, WorldError> {
+        let settings = config.clone().validate()?;
+        let upstreams = Arc::new(TestUpstreams::default());
+        let mut issuers = HashMap::new();
+        for tenant in settings.registry().iter() {
+            if let Some(verifier) = tenant.verifier() {
+                let issuer = Arc::new(TestIssuer::signing_with(verifier.profile().algorithms())?);
+                if let Some(source) = tenant.jwks() {
+                    upstreams.serve_keys(source.url(), Arc::clone(&issuer));
+                }
+                issuers.insert(tenant.name().to_owned(), issuer);
+            }
+            if let Some(keto) = tenant.keto() {
+                upstreams.serve_permissions(keto.read_url());
+            }
+        }
+
+        let (sink, events) = audit_channel();
+        Ok(Self {
+            clock: ManualClock::at_system_time(),
+            config,
+            events: Mutex::new(events),
+            issuers,
+            settings,
+            sink,
+            upstreams,
+        })
+    }
+
+    /// Starts an [`Iam`] in this world.
+    ///
+    /// # Errors
+    ///
+    /// As [`IamBuilder::start`](crate::IamBuilder::start).
+    pub async fn start(&self) -> Result<Iam, StartError> {
+        Iam::builder(self.config.clone())
+            .clock(Arc::new(self.clock.clone()))
+            .audit_sink(Arc::new(self.sink.clone()))
+            .http_client(Arc::<TestUpstreams>::clone(&self.upstreams))
+            .start()
+            .await
+    }
+
+    /// Returns a machine of the default tenant, to be given claims.
+    pub fn client(&self, client_id: &str) -> TestPrincipal {
+        self.identity(client_id).claim("client_id", client_id)
+    }
+
+    /// Returns a person of the default tenant, to be given roles and claims.
+    pub fn identity(&self, subject: &str) -> TestPrincipal {
+        self.principal(self.settings.registry().default_tenant(), subject)
+    }
+
+    /// Returns a person of a tenant; nothing when no tenant is called that.
+    pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
+        let tenant = self.settings.registry().get(tenant)?;
+        Some(self.principal(tenant, subject))
+    }
+
+    /// Returns the clock, to be set.
+    pub const fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Returns the issuer of a tenant, to change its keys.
+    pub fn issuer(&self, tenant: &str) -> Option<&Arc<TestIssuer>> {
+        self.issuers.get(tenant)
+    }
+
+    /// Grants what a tuple such as `orders:7#view@"user:alice"` says, at the permission server of the default tenant.
+    /// Only that very tuple is granted: its subject is compared as it is written.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no tuple.
+    pub fn grant(&self, tuple: &str) -> Result<(), GrammarError> {
+        let tuple: RelationTuple = tuple.parse()?;
+        if let Some(url) = self.permissions_url() {
+            self.upstreams.grant(url, &tuple);
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`TestWorld::grant`] granted.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no tuple.
+    pub fn revoke(&self, tuple: &str) -> Result<(), GrammarError> {
+        let tuple: RelationTuple = tuple.parse()?;
+        if let Some(url) = self.permissions_url() {
+            self.upstreams.revoke(url, &tuple);
+        }
+        Ok(())
+    }
+
+    /// Lets the permission server of the default tenant answer no longer, or again.
+    pub fn set_permissions_down(&self, down: bool) {
+        if let Some(url) = self.permissions_url() {
+            self.upstreams.set_down(url, down);
+        }
+    }
+
+    /// Lets the issuer of the default tenant answer no longer, or again.
+    pub fn set_keys_down(&self, down: bool) {
+        if let Some(source) = self.settings.registry().default_tenant().jwks() {
+            self.upstreams.set_down(source.url(), down);
+        }
+    }
+
+    /// Returns how often the keys of the default tenant were fetched.
+    pub fn key_fetches(&self) -> usize {
+        self.settings
+            .registry()
+            .default_tenant()
+            .jwks()
+            .map_or(0, |source| self.upstreams.fetches(source.url()))
+    }
+
+    /// Waits for the next audit event, up to five seconds.
+    pub async fn next_event(&self) -> Option<AuditEvent> {
+        let mut events = self.events.lock().await;
+        time::timeout(PATIENCE, events.next()).await.ok().flatten()
+    }
+
+    fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
+        // INVARIANT: every tenant that verifies tokens has an issuer; the others take none.
+        let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
+        TestPrincipal::new(tenant, issuer, self.clock.clone(), subject)
+    }
+
+    fn permissions_url(&self) -> Option<&str> {
+        let keto = self.settings.registry().default_tenant().keto()?;
+        Some(keto.read_url())
+    }
+}
+
+/// Why there is no world for a configuration.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorldError {
+    /// The configuration has problems.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing can be signed.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+}
+
+/// How long an event may take from the decision to the test.
+const PATIENCE: Duration = Duration::from_secs(5);
