@@ -278,7 +278,7 @@ p: {permit} this.related.a.includes(ctx.subject) }} }}"
 
         assert_eq!(config.warnings().len(), 1);
         assert!(
-            config.warnings()[0].contains("n.ts`: line 2, column 89"),
+            config.warnings()[0].contains("n.ts`: line 2, column 90"),
             "{:?}",
             config.warnings()
         );
