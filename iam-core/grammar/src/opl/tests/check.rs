@@ -41,6 +41,8 @@ class doc implements Namespace {
     grouped: (ctx) => this.related.a.includes(ctx.subject) || (this.related.b.includes(ctx.subject) && this.related.c.includes(ctx.subject)),
     guarded: (ctx) => this.related.a.includes(ctx.subject) && !this.related.banned.includes(ctx.subject),
     neither: (ctx) => !(this.related.a.includes(ctx.subject) || this.related.b.includes(ctx.subject)),
+    through_c: (ctx) => this.related.c.includes(ctx.subject),
+    a_and_c: (ctx) => this.related.a.includes(ctx.subject) && this.permits.through_c(ctx),
     ring: (ctx) => !this.permits.gnir(ctx),
     gnir: (ctx) => !this.permits.ring(ctx),
     round: (ctx) => this.permits.dnuor(ctx),
@@ -216,6 +218,35 @@ fn depth_one_denies_what_a_group_grants() {
 }
 
 #[test]
+fn an_operand_of_a_conjunction_that_could_not_be_looked_at_denies() {
+    let tuples = ["doc:1#a@alice", "doc:1#c@alice", "doc:1#c@bob"];
+    let at = |depth, question| ask(DOCS, &tuples, question, CheckLimits::default().depth(depth)).unwrap();
+
+    // The left side of an operator is an expression of its own and costs one.
+    assert_eq!(at(1, "doc:1#a_and_c@alice"), Answer::Exhausted);
+    assert_eq!(at(1, "doc:1#a_and_c@bob"), Answer::Exhausted);
+    assert_eq!(at(2, "doc:1#a_and_c@alice"), Answer::Allow);
+    assert!(!at(5, "doc:1#a_and_c@bob").is_allow());
+}
+
+#[test]
+fn each_traversal_costs_one() {
+    let tuples = ["doc:1#parents@(folder:in#)", "folder:in#viewers@alice"];
+    let at = |depth| {
+        ask(
+            DOCS,
+            &tuples,
+            "doc:1#seen@alice",
+            CheckLimits::default().depth(depth),
+        )
+        .unwrap()
+    };
+
+    assert_eq!(at(2), Answer::Exhausted);
+    assert_eq!(at(3), Answer::Allow);
+}
+
+#[test]
 fn groups_in_a_circle_come_to_an_end() {
     let tuples = [
         "group:a#members@(group:b#members)",
@@ -334,6 +365,15 @@ fn more_subject_sets_than_the_width_are_cut_off() {
     assert_eq!(at(3), Answer::Allow);
     assert_eq!(at(2), Answer::Exhausted);
     assert_eq!(at(0), Answer::Exhausted);
+
+    // Of too many, one less than the width is followed.
+    let through_second = ["group:2#members@(group:4#members)", "group:4#members@dave"];
+    let tuples = [&tuples[..3], &through_second].concat();
+    let two = CheckLimits::default().width(2);
+    assert_eq!(
+        ask(STACK, &tuples, "group:a#members@dave", two),
+        Ok(Answer::Exhausted)
+    );
 }
 
 #[test]

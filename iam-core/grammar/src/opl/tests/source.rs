@@ -167,6 +167,28 @@ permits = { p: (ctx) => this.related.members.traverse((g) => g.permits.p(ctx)) }
 }
 
 #[test]
+fn sets_of_sets_are_checked_as_deep_as_keto_checks_them() {
+    let chain = |links: usize| {
+        let mut related = String::new();
+        for link in 0..links {
+            writeln!(
+                related,
+                "r{link}: SubjectSet<n, \"r{}\">[]",
+                link.saturating_add(1)
+            )
+            .unwrap();
+        }
+        format!(
+            "class n implements Namespace {{ related: {{ {related} r{links}: n[] }}
+             permits = {{ p: (ctx) => this.related.r0.traverse((x) => x.permits.p(ctx)) }} }}"
+        )
+    };
+
+    parsed(&chain(10));
+    assert_eq!(refusals(&chain(11)).len(), 1);
+}
+
+#[test]
 fn a_mistake_in_one_class_does_not_hide_one_in_the_next() {
     let refused = refusals(
         "class a implements Namespace { related: { x: a[ } }
