@@ -1,1 +1,24 @@
 //! One fuzz target body for each parser of outside bytes.
+//!
+//! A body takes any bytes, must not panic on its own account, and checks what acceptance promises. To add one: a file here with
+//! `pub fn run(data: &[u8])`, a line in [`TARGETS`], a folder under `corpus/` with a few good and bad inputs, and a one-line
+//! file under `fuzz_targets/` with its `[[bin]]`.
+//!
+//! `cargo test -p iam-fuzz` drives every body on stable: its corpus, then mutations of it from a fixed seed.
+//! `cargo +nightly fuzz run --features libfuzzer NAME` does it in earnest, from this folder.
+
+pub mod claims;
+pub mod json;
+pub mod jwks;
+pub mod jws;
+
+/// Takes any bytes and panics when a promise is broken.
+pub type Body = fn(&[u8]);
+
+/// Every target by name, which is also that of its corpus folder.
+pub const TARGETS: &[(&str, Body)] = &[
+    ("claims", claims::run),
+    ("json", json::run),
+    ("jwks", jwks::run),
+    ("jws", jws::run),
+];

@@ -1,0 +1,80 @@
+//! Payloads behind a genuine signature: what a careless or hostile issuer could make a verifier read.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use iam_core::{
+    clock::Timestamp,
+    jwks::{KeyLimits, KeySet, KeyStore},
+    jwt::{Algorithm, Profile, TenantRule, Verifier},
+};
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp::from_secs(1_795_328_690);
+
+const ISSUER: &str = "http://127.0.0.1:4455/";
+
+const AUDIENCE: &str = "orders-api";
+
+struct World {
+    key: Ed25519KeyPair,
+    verifier: Verifier,
+}
+
+/// Whatever is accepted says what a naive reader, too, would accept.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn run(data: &[u8]) {
+    static WORLD: OnceLock<Option<World>> = OnceLock::new();
+    let Some(world) = WORLD.get_or_init(world) else {
+        return;
+    };
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA"}"#),
+        URL_SAFE_NO_PAD.encode(data)
+    );
+    let signature = world.key.sign(signed.as_bytes());
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+
+    let Ok(claims) = world.verifier.verify(token.as_bytes(), NOW) else {
+        return;
+    };
+
+    let naive: Value = serde_json::from_slice(data).unwrap_or_default();
+    let text = |name: &str| naive.get(name).and_then(Value::as_str);
+    assert_eq!(text("iss"), Some(ISSUER));
+    assert_eq!(text("sub"), Some(claims.subject()));
+    let audience = naive.get("aud").cloned().unwrap_or_default();
+    let listed = audience
+        .as_array()
+        .is_some_and(|all| all.contains(&Value::from(AUDIENCE)));
+    assert!(listed || audience == AUDIENCE, "accepted for another audience");
+    let expiry = naive.get("exp").and_then(Value::as_f64).unwrap_or_default();
+    assert!(expiry + 30.001 > 1_795_328_690.0, "accepted after it expired");
+    assert!(
+        naive.get("tenant").is_none_or(|tenant| tenant == "default"),
+        "accepted for another tenant"
+    );
+}
+
+fn world() -> Option<World> {
+    let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).ok()?;
+    let jwks =
+        json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(key.public_key())}]});
+    let (keys, _problems) = KeySet::parse(jwks.to_string().as_bytes(), KeyLimits::default()).ok()?;
+    let profile = Profile::builder(ISSUER, vec![AUDIENCE.to_owned()])
+        .algorithms(vec![Algorithm::EdDsa])
+        .tenant(TenantRule::new("tenant", "default"))
+        .metadata_claim("metadataPublic")
+        .build()
+        .ok()?;
+
+    Some(World {
+        key,
+        verifier: Verifier::new(profile, Arc::new(KeyStore::fixed(keys)), 16),
+    })
+}

@@ -1,0 +1,436 @@
+//! A key that could not be trusted is left out and reported; the good ones beside it serve.
+
+use iam_core::{
+    json::JsonError,
+    jwks::{KeyFault, KeyLimits, KeySet, KeySetError},
+    jwt::{Algorithm, TokenFault},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    ABSENT, NOW, Signer, decode, encode, fault, good_claims, jwks, key_set, profile, verifier_of,
+};
+
+fn parse(body: impl AsRef<[u8]>) -> (KeySet, Vec<KeyFault>) {
+    let (set, problems) = KeySet::parse(body.as_ref(), KeyLimits::default()).unwrap();
+    (set, problems.into_iter().map(|problem| problem.fault).collect())
+}
+
+/// Puts a key beside a good one, asserts that it is left out for this reason, and that the good one still serves.
+fn left_out(key: Value, fault_of: KeyFault) {
+    let good = Signer::named("good", Algorithm::EdDsa);
+    let (set, faults) = parse(jwks([key.clone(), good.jwk()]));
+    assert_eq!(faults, [fault_of], "{key}");
+    assert_eq!(set.kids().collect::<Vec<_>>(), ["good"]);
+    assert!(
+        verifier_of(profile(), set)
+            .verify(good.token(&good_claims()).as_bytes(), NOW)
+            .is_ok()
+    );
+    assert!(
+        KeySet::inline(&[key.clone(), good.jwk()], KeyLimits::default()).is_err(),
+        "{key}"
+    );
+}
+
+fn rsa() -> Signer {
+    Signer::new(Algorithm::Rs256)
+}
+
+fn modulus() -> Vec<u8> {
+    decode(rsa().jwk()["n"].as_str().unwrap())
+}
+
+/// R036: private or symmetric keys, whatever else is right about them.
+#[test]
+fn private_or_symmetric_key_is_left_out_and_is_an_incident() {
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        left_out(rsa().jwk_with(json!({member: "AQAB"})), KeyFault::PrivateMaterial);
+        left_out(
+            Signer::new(Algorithm::Es256).jwk_with(json!({member: null})),
+            KeyFault::PrivateMaterial,
+        );
+        left_out(
+            Signer::new(Algorithm::EdDsa).jwk_with(json!({member: "AA"})),
+            KeyFault::PrivateMaterial,
+        );
+    }
+    left_out(
+        json!({"kty": "oct", "kid": "k1", "k": encode([7; 32]), "alg": "HS256"}),
+        KeyFault::Symmetric,
+    );
+    left_out(json!({"kty": "oct"}), KeyFault::Symmetric);
+
+    assert!(KeyFault::PrivateMaterial.is_incident() && KeyFault::Symmetric.is_incident());
+    assert_eq!(KeyFault::PrivateMaterial.code(), "jwks.private_material");
+    assert!(!KeyFault::Weak.is_incident());
+}
+
+/// R033: what a key is for.
+#[test]
+fn key_that_is_not_for_signatures_alone_is_left_out() {
+    for members in [
+        json!({"use": "enc"}),
+        json!({"use": ""}),
+        json!({"use": "SIG"}),
+        json!({"use": "sig", "key_ops": ["encrypt"]}),
+        json!({"key_ops": []}),
+        json!({"key_ops": ["sign"]}),
+        json!({"key_ops": ["verify", "verify"]}),
+        json!({"key_ops": ["verify", "sign", "verify"]}),
+        json!({"key_ops": ["verify", "encrypt"]}),
+        json!({"key_ops": ["verify", 1]}),
+        json!({"key_ops": ["Verify"]}),
+        json!({"use": "enc", "key_ops": ["verify"]}),
+    ] {
+        left_out(rsa().jwk_with(members), KeyFault::NotForSignatures);
+    }
+    for members in [
+        json!({"use": null}),
+        json!({"use": ["sig"]}),
+        json!({"key_ops": "verify"}),
+        json!({"key_ops": null}),
+    ] {
+        left_out(rsa().jwk_with(members), KeyFault::Malformed);
+    }
+    for members in [
+        json!({"use": "sig"}),
+        json!({"key_ops": ["verify"]}),
+        json!({"use": "sig", "key_ops": ["sign", "verify"]}),
+    ] {
+        assert_eq!(key_set([rsa().jwk_with(members)]).len(), 1);
+    }
+}
+
+/// R002: `alg` must be one of the key's type and curve.
+#[test]
+fn key_that_names_a_foreign_algorithm_is_left_out() {
+    for alg in ["ES256", "EdDSA", "HS256", "none", "RSA-OAEP", "rs256", "RS1", ""] {
+        left_out(rsa().jwk_with(json!({"alg": alg})), KeyFault::AlgorithmMismatch);
+    }
+    for alg in ["ES384", "ES512", "RS256", "ES256K"] {
+        left_out(
+            Signer::new(Algorithm::Es256).jwk_with(json!({"alg": alg})),
+            KeyFault::AlgorithmMismatch,
+        );
+    }
+    left_out(
+        Signer::new(Algorithm::EdDsa).jwk_with(json!({"alg": "ES256"})),
+        KeyFault::AlgorithmMismatch,
+    );
+    left_out(rsa().jwk_with(json!({"alg": 256})), KeyFault::Malformed);
+    left_out(rsa().jwk_with(json!({"alg": null})), KeyFault::Malformed);
+}
+
+/// R037: sizes and exponents.
+#[test]
+fn rsa_key_of_bad_size_or_exponent_is_left_out() {
+    let sized = |bytes: usize, high: u8| {
+        let mut n = vec![0xff; bytes];
+        n[0] = high;
+        rsa().jwk_with(json!({"n": encode(n)}))
+    };
+    left_out(sized(128, 0xff), KeyFault::Weak);
+    left_out(sized(256, 0x7f), KeyFault::Weak);
+    left_out(sized(255, 0xff), KeyFault::Weak);
+    left_out(sized(1025, 0x01), KeyFault::Weak);
+    left_out(sized(2048, 0xff), KeyFault::Weak);
+    left_out(rsa().jwk_with(json!({"n": encode([1])})), KeyFault::Weak);
+    assert_eq!(key_set([sized(256, 0x80)]).len(), 1);
+    assert_eq!(key_set([sized(1024, 0xff)]).len(), 1);
+
+    let mut even = modulus();
+    *even.last_mut().unwrap() &= 0xfe;
+    left_out(rsa().jwk_with(json!({"n": encode(even)})), KeyFault::Weak);
+
+    for e in [
+        &[1][..],
+        &[2],
+        &[1, 0, 0],
+        &[1, 0, 0, 0, 0],
+        &[1, 0, 0, 0, 1],
+        &[1, 0, 0, 0, 0, 0],
+        &[0xff; 32],
+    ] {
+        left_out(rsa().jwk_with(json!({"e": encode(e)})), KeyFault::Weak);
+    }
+    for e in [&[3][..], &[1, 0, 1], &[0xff, 0xff, 0xff, 0xff]] {
+        assert_eq!(
+            key_set([rsa().jwk_with(json!({"e": encode(e)}))]).len(),
+            1,
+            "{e:?}"
+        );
+    }
+}
+
+#[test]
+fn rsa_limit_can_be_lowered_and_not_raised() {
+    let n = vec![0xff; 512];
+    let body = jwks([rsa().jwk_with(json!({"n": encode(n)}))]);
+    let mut limits = KeyLimits::default();
+    limits.max_rsa_bits = 4096;
+    assert_eq!(KeySet::parse(body.as_bytes(), limits).unwrap().0.len(), 1);
+    limits.max_rsa_bits = 4095;
+    assert_eq!(KeySet::parse(body.as_bytes(), limits).unwrap().0.len(), 0);
+
+    let giant = jwks([rsa().jwk_with(json!({"n": encode(vec![0xff; 2048])}))]);
+    limits.max_rsa_bits = usize::MAX;
+    assert_eq!(KeySet::parse(giant.as_bytes(), limits).unwrap().0.len(), 0);
+}
+
+/// R043: a leading zero is refused, so that it cannot lie about the size.
+#[test]
+fn rsa_number_with_a_leading_zero_is_left_out() {
+    left_out(
+        rsa().jwk_with(json!({"n": encode([&[0], &modulus()[..]].concat())})),
+        KeyFault::Malformed,
+    );
+    left_out(
+        rsa().jwk_with(json!({"e": encode([0, 1, 0, 1])})),
+        KeyFault::Malformed,
+    );
+    left_out(rsa().jwk_with(json!({"n": ""})), KeyFault::Malformed);
+    left_out(rsa().jwk_with(json!({"e": ""})), KeyFault::Weak);
+}
+
+/// R010, R039, R042: a point has full length and lies on its curve.
+#[test]
+fn ec_point_of_wrong_length_curve_or_place_is_left_out() {
+    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+        let signer = Signer::new(algorithm);
+        let jwk = signer.jwk();
+        let (x, y) = (
+            decode(jwk["x"].as_str().unwrap()),
+            decode(jwk["y"].as_str().unwrap()),
+        );
+        let mut off = y.clone();
+        *off.last_mut().unwrap() ^= 1;
+        let zero = vec![0; x.len()];
+        for (x, y) in [
+            (&x[1..], &y[..]),
+            (&x[..], &y[1..]),
+            (&[&[0], &x[..]].concat()[..], &y[..]),
+            (&x[..], &[&y[..], &[0]].concat()[..]),
+            (&x[..], &off[..]),
+            (&y[..], &x[..]),
+            (&zero[..], &zero[..]),
+            (&vec![0xff; x.len()][..], &y[..]),
+            (&[][..], &[][..]),
+            (&[&x[..], &y[..]].concat()[..], &[][..]),
+        ] {
+            left_out(
+                signer.jwk_with(json!({"x": encode(x), "y": encode(y)})),
+                KeyFault::InvalidPoint,
+            );
+        }
+        for curve in ["P-256", "P-384", "P-521"]
+            .into_iter()
+            .filter(|curve| jwk["crv"] != *curve)
+        {
+            left_out(signer.jwk_with(json!({"crv": curve})), KeyFault::InvalidPoint);
+        }
+        for curve in ["secp256k1", "p-256", "Ed25519", "brainpoolP256r1", ""] {
+            left_out(signer.jwk_with(json!({"crv": curve})), KeyFault::UnknownCurve);
+        }
+        for member in ["x", "y", "crv"] {
+            left_out(signer.jwk_with(json!({member: ABSENT})), KeyFault::Malformed);
+            left_out(signer.jwk_with(json!({member: 5})), KeyFault::Malformed);
+        }
+    }
+}
+
+/// R056, R057: keys of other purposes, of small order, in second spellings.
+#[test]
+fn okp_key_of_another_curve_order_or_length_is_left_out() {
+    let signer = Signer::new(Algorithm::EdDsa);
+    for curve in ["X25519", "Ed448", "X448", "ed25519", "P-256", ""] {
+        left_out(signer.jwk_with(json!({"crv": curve})), KeyFault::UnknownCurve);
+    }
+    left_out(
+        signer.jwk_with(json!({"crv": "X25519", "alg": "EdDSA"})),
+        KeyFault::UnknownCurve,
+    );
+    let x = decode(signer.jwk()["x"].as_str().unwrap());
+    let identity = {
+        let mut one = vec![0; 32];
+        one[0] = 1;
+        one
+    };
+    for x in [
+        x[1..].to_vec(),
+        [&x[..], &[0]].concat(),
+        Vec::new(),
+        vec![0; 32],
+        vec![0xff; 32],
+        identity,
+    ] {
+        left_out(signer.jwk_with(json!({"x": encode(x)})), KeyFault::InvalidPoint);
+    }
+    left_out(signer.jwk_with(json!({"x": ABSENT})), KeyFault::Malformed);
+}
+
+/// R023, R035: keys that are no keys, and numbers that are not base64url.
+#[test]
+fn malformed_key_is_left_out() {
+    for key in [
+        json!(null),
+        json!(5),
+        json!("key"),
+        json!([]),
+        json!({}),
+        json!({"kty": null}),
+        json!({"kty": ["RSA"]}),
+        json!({"kid": "k1"}),
+    ] {
+        left_out(key, KeyFault::Malformed);
+    }
+    for kind in ["foo", "rsa", "", "Rsa", "AKP"] {
+        left_out(rsa().jwk_with(json!({"kty": kind})), KeyFault::UnknownType);
+    }
+    for kid in [
+        json!(5),
+        json!(null),
+        json!({}),
+        json!("k".repeat(257)),
+        json!("a\nb"),
+    ] {
+        left_out(rsa().jwk_with(json!({"kid": kid})), KeyFault::Malformed);
+    }
+    let n = rsa().jwk()["n"].as_str().unwrap().to_owned();
+    for n in [
+        json!(ABSENT),
+        json!(5),
+        json!(format!("{n}=")),
+        json!(format!("{n}\n")),
+        json!(n.replacen(&n[..1], "+", 1)),
+    ] {
+        left_out(rsa().jwk_with(json!({"n": n})), KeyFault::Malformed);
+    }
+    left_out(rsa().jwk_with(json!({"e": ABSENT})), KeyFault::Malformed);
+}
+
+/// R032: a member that occurs twice spoils its key, and no other.
+#[test]
+fn key_with_a_repeated_member_is_left_out() {
+    let good = Signer::named("good", Algorithm::EdDsa);
+    let (n, e) = (&rsa().jwk()["n"], &rsa().jwk()["e"]);
+    for key in [
+        format!(r#"{{"kty":"RSA","kty":"EC","kid":"bad","n":{n},"e":{e}}}"#),
+        format!(r#"{{"kty":"RSA","kid":"bad","n":{n},"e":{e},"e":{e}}}"#),
+        format!(r#"{{"kty":"RSA","kid":"bad","kid":"good","n":{n},"e":{e}}}"#),
+        format!(r#"{{"kty":"RSA","kid":"bad","n":{n},"e":{e},"x":{{"y":1,"\u0079":1}}}}"#),
+    ] {
+        let (set, faults) = parse(format!(r#"{{"keys":[{key},{}]}}"#, good.jwk()));
+        assert_eq!(faults, [KeyFault::DuplicateMember], "{key}");
+        assert_eq!(set.kids().collect::<Vec<_>>(), ["good"]);
+    }
+}
+
+/// R034: two keys under one `kid`, neither is used, whether the other one is usable or not.
+#[test]
+fn keys_that_share_an_id_are_all_left_out() {
+    let (one, two) = (Signer::new(Algorithm::EdDsa), Signer::new(Algorithm::EdDsa));
+    let good = Signer::named("good", Algorithm::EdDsa);
+    let (set, faults) = parse(jwks([one.jwk(), two.jwk(), good.jwk()]));
+    assert_eq!(faults, [KeyFault::DuplicateKid, KeyFault::DuplicateKid]);
+    assert_eq!(set.kids().collect::<Vec<_>>(), ["good"]);
+    let verifier = verifier_of(profile(), set);
+    for signer in [&one, &two] {
+        assert_eq!(
+            fault(&verifier, signer.token(&good_claims())),
+            TokenFault::KeyUnknown
+        );
+    }
+
+    let (set, faults) = parse(jwks([one.jwk(), one.jwk()]));
+    assert_eq!((set.len(), faults.len()), (0, 2));
+    let (set, faults) = parse(jwks([one.jwk(), rsa().jwk_with(json!({"e": "AQ"}))]));
+    assert_eq!(faults, [KeyFault::DuplicateKid, KeyFault::Weak]);
+    assert!(set.is_empty());
+    // A key for encryption beside the one for signatures confuses nobody.
+    let (set, _) = parse(jwks([one.jwk(), rsa().jwk_with(json!({"use": "enc"}))]));
+    assert_eq!(set.len(), 1);
+}
+
+/// R035, R053, R058, R142: the set itself.
+#[test]
+fn body_that_is_no_key_set_is_refused() {
+    let refusal = |body: &[u8]| KeySet::parse(body, KeyLimits::default()).err();
+    for body in [
+        "{}",
+        r#"{"keys":null}"#,
+        r#"{"keys":{}}"#,
+        r#"{"keys":"x"}"#,
+        "[]",
+        "null",
+        "",
+        "<html>",
+        r#"{"keys":[]}{}"#,
+        "{\"keys\":[}",
+    ] {
+        assert!(
+            matches!(refusal(body.as_bytes()), Some(KeySetError::Json(_))),
+            "{body}"
+        );
+    }
+    assert_eq!(refusal(b"{}"), Some(KeySetError::Json(JsonError::WrongShape)));
+    assert_eq!(
+        refusal(b"\xEF\xBB\xBF{\"keys\":[]}"),
+        Some(KeySetError::Json(JsonError::Malformed))
+    );
+    assert_eq!(
+        refusal(b"{\"keys\":[\"\xFF\"]}"),
+        Some(KeySetError::Json(JsonError::Malformed))
+    );
+    assert_eq!(
+        refusal(br#"{"keys":[],"keys":[]}"#),
+        Some(KeySetError::Json(JsonError::DuplicateMember))
+    );
+
+    let keys = |count: usize| format!(r#"{{"keys":[{}]}}"#, vec!["null"; count].join(","));
+    assert_eq!(parse(keys(100)).1.len(), 100);
+    assert_eq!(refusal(keys(101).as_bytes()), Some(KeySetError::TooManyKeys));
+
+    let padded = |length: usize| format!(r#"{{"keys":[]}}{}"#, " ".repeat(length - 11));
+    assert!(refusal(padded(256 * 1024).as_bytes()).is_none());
+    assert_eq!(
+        refusal(padded(256 * 1024 + 1).as_bytes()),
+        Some(KeySetError::Json(JsonError::TooLong))
+    );
+}
+
+#[test]
+fn unknown_members_of_a_key_and_a_set_are_ignored() {
+    let signer = Signer::new(Algorithm::EdDsa);
+    let key = signer.jwk_with(json!({"x5t": "AAAA", "x5c": ["AAAA"], "foo": {"bar": [1]}}));
+    let body = json!({"issuer": "x", "keys": [key], "next": null}).to_string();
+
+    assert_eq!(parse(body).0.len(), 1);
+}
+
+/// R036: in the configuration every problem counts, and all are told at once.
+#[test]
+fn inline_keys_report_every_problem() {
+    assert_eq!(
+        KeySet::inline(&[], KeyLimits::default()).unwrap_err().to_string(),
+        "there is no key"
+    );
+
+    let keys = [
+        json!({"kty": "oct", "k": "canary"}),
+        rsa().jwk(),
+        rsa().jwk_with(json!({"kid": "k2", "d": "canary"})),
+        json!({}),
+    ];
+    let error = KeySet::inline(&keys, KeyLimits::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "key 0: symmetric; key 2: holds private material; key 3: a member is missing or malformed"
+    );
+    assert!(!format!("{error:?}").contains("canary"));
+
+    assert_eq!(
+        KeySet::inline(&keys[1..2], KeyLimits::default()).unwrap().len(),
+        1
+    );
+}

@@ -1,0 +1,288 @@
+//! Keys come, go and age; valid tokens are not refused for it, and removed or outdated keys are.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use iam_core::{
+    clock::Timestamp,
+    jwks::{KeyLimits, KeySet, KeyStatus, KeyStore, RefreshPolicy},
+    jwt::{Algorithm, Verifier, VerifyError},
+};
+use serde_json::json;
+
+use crate::support::{NOW, Signer, claims_with, key_set, profile};
+
+const DAY: u64 = 24 * 60 * 60;
+
+struct World {
+    store: Arc<KeyStore>,
+    verifier: Verifier,
+    old: Signer,
+    new: Signer,
+}
+
+impl World {
+    /// With a cache, so that it is tested along.
+    fn new() -> Self {
+        let store = Arc::new(KeyStore::remote(RefreshPolicy::default()));
+        let verifier = Verifier::new(profile().build().unwrap(), Arc::clone(&store), 100);
+        let (old, new) = (
+            Signer::named("old", Algorithm::EdDsa),
+            Signer::named("new", Algorithm::EdDsa),
+        );
+        Self {
+            store,
+            verifier,
+            old,
+            new,
+        }
+    }
+
+    fn install<const N: usize>(&self, signers: [&Signer; N], secs: u64) {
+        self.store.install(key_set(signers.map(Signer::jwk)), at(secs));
+    }
+
+    /// Verifies one long-lived token of a signer.
+    fn verdict(&self, signer: &Signer, secs: u64) -> Option<VerifyError> {
+        let token = signer.token(&claims_with(
+            json!({"exp": NOW.as_secs() + DAY - 60, "jti": signer.kid}),
+        ));
+        self.verifier.verify(token.as_bytes(), at(secs)).err()
+    }
+}
+
+fn at(secs: u64) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(secs))
+}
+
+/// R083, D16: no keys is no answer, and not a forged signature.
+#[test]
+fn without_a_first_fetch_there_is_no_answer() {
+    let world = World::new();
+    assert_eq!(world.verdict(&world.old, 0), Some(VerifyError::KeysUnavailable));
+    world.store.fetch_failed(at(1));
+    assert_eq!(world.verdict(&world.old, 2), Some(VerifyError::KeysUnavailable));
+    assert_eq!(world.store.status(at(2)), KeyStatus::Unavailable);
+
+    world.install([&world.old], 3);
+    assert_eq!(world.verdict(&world.old, 3), None);
+    assert_eq!(world.store.status(at(3)), KeyStatus::Fresh);
+}
+
+/// D16: the last good set serves for refresh and stale together, to the millisecond; then nothing, cached tokens included.
+#[test]
+fn outage_is_bridged_for_the_stated_time_and_no_longer() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    assert_eq!(world.verdict(&world.old, 1), None);
+    world.store.fetch_failed(at(600));
+    world.store.fetch_failed(at(700));
+    assert_eq!(world.store.status(at(700)), KeyStatus::Stale { since: at(600) });
+
+    let end = 600 + 3600;
+    assert_eq!(world.verdict(&world.old, end - 1), None);
+    assert_eq!(world.verdict(&world.old, end), Some(VerifyError::KeysUnavailable));
+    assert_eq!(world.verdict(&world.new, end), Some(VerifyError::KeysUnavailable));
+    assert_eq!(world.store.status(at(end)), KeyStatus::Unavailable);
+
+    world.install([&world.old], end + 5);
+    assert_eq!(world.verdict(&world.old, end + 5), None);
+    assert_eq!(world.store.status(at(end + 5)), KeyStatus::Fresh);
+    assert_eq!(world.store.fetched_at(), Some(at(end + 5)));
+}
+
+/// R153: a key that leaves the set is refused after its grace, and its tokens leave the cache.
+#[test]
+fn removed_key_is_refused_after_its_grace() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    assert_eq!(world.verdict(&world.old, 0), None);
+    assert_eq!(world.verdict(&world.new, 0), Some(VerifyError::UnknownKey));
+
+    world.install([&world.new], 100);
+    assert_eq!(world.verdict(&world.new, 100), None);
+    assert_eq!(world.verdict(&world.old, 100), None);
+    assert_eq!(world.verdict(&world.old, 159), None);
+    assert_eq!(world.verdict(&world.old, 160), Some(VerifyError::UnknownKey));
+    assert_eq!(world.verdict(&world.new, 160), None);
+    assert_eq!(world.store.kids(), ["new"]);
+}
+
+/// R153: the grace of a key is not prolonged by further fetches.
+#[test]
+fn grace_begins_once() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    for secs in (100..=150).step_by(10) {
+        world.install([&world.new], secs);
+    }
+
+    assert_eq!(world.verdict(&world.old, 159), None);
+    assert_eq!(world.verdict(&world.old, 160), Some(VerifyError::UnknownKey));
+}
+
+/// R153: a purge ends the grace at once, for cached tokens too.
+#[test]
+fn purge_ends_the_grace_at_once() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    world.install([&world.new], 10);
+    assert_eq!(world.verdict(&world.old, 11), None);
+
+    let generation = world.store.generation();
+    assert_eq!(world.store.purge(at(12)), 1);
+    assert_ne!(world.store.generation(), generation);
+    assert_eq!(world.verdict(&world.old, 12), Some(VerifyError::UnknownKey));
+    assert_eq!(world.verdict(&world.new, 12), None);
+    assert_eq!(world.store.purge(at(13)), 0);
+}
+
+#[test]
+fn key_that_comes_back_is_current_again() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    world.install([&world.new], 10);
+    world.install([&world.old, &world.new], 20);
+
+    assert_eq!(world.verdict(&world.old, 200), None);
+    assert_eq!(world.store.purge(at(201)), 0);
+}
+
+/// An issuer that withdraws everything is believed.
+#[test]
+fn empty_set_retires_every_key() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    assert_eq!(world.verdict(&world.old, 1), None);
+    world.install([], 10);
+
+    assert_eq!(world.verdict(&world.old, 69), None);
+    assert_eq!(world.verdict(&world.old, 70), Some(VerifyError::UnknownKey));
+}
+
+/// An id names one key: the successor under the same id ends its predecessor's grace before it begins.
+#[test]
+fn key_replaced_under_its_own_id_has_no_grace() {
+    let world = World::new();
+    let successor = Signer::named("old", Algorithm::EdDsa);
+    world.install([&world.old], 0);
+    assert_eq!(world.verdict(&world.old, 1), None);
+    world.install([&successor], 10);
+
+    assert_eq!(world.verdict(&world.old, 10), Some(VerifyError::InvalidSignature));
+    assert_eq!(world.verdict(&successor, 10), None);
+}
+
+/// R153: the same numbers with another `alg` are another key.
+#[test]
+fn key_that_changes_its_algorithm_is_another_key() {
+    let store = Arc::new(KeyStore::remote(RefreshPolicy::default()));
+    let verifier = Verifier::new(profile().build().unwrap(), Arc::clone(&store), 100);
+    let signer = Signer::new(Algorithm::Rs256);
+    let token = signer.token(&claims_with(json!({})));
+    store.install(key_set([signer.jwk_with(json!({"alg": "RS256"}))]), NOW);
+    assert!(verifier.verify(token.as_bytes(), NOW).is_ok());
+
+    let change = store.install(key_set([signer.jwk_with(json!({"alg": "PS256"}))]), NOW);
+
+    assert_eq!((change.added, change.removed), (1, 1));
+    assert_eq!(
+        verifier.verify(token.as_bytes(), NOW).err(),
+        Some(VerifyError::InvalidSignature)
+    );
+}
+
+/// A fetch that finds nothing new changes nothing, the token cache included.
+#[test]
+fn unchanged_set_keeps_its_generation() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    let generation = world.store.generation();
+    world.install([&world.old, &world.new], 10);
+    world.install([&world.new, &world.old], 20);
+
+    assert_eq!(world.store.generation(), generation);
+}
+
+#[test]
+fn fixed_keys_never_age_and_take_nothing_over() {
+    let signer = Signer::named("old", Algorithm::EdDsa);
+    let store = Arc::new(KeyStore::fixed(key_set([signer.jwk()])));
+    store.fetch_failed(NOW);
+    let change = store.install(KeySet::default(), NOW);
+
+    assert_eq!((change.added, change.removed), (0, 0));
+    assert_eq!(
+        store.status(Timestamp::from_secs(u64::MAX / 2000)),
+        KeyStatus::Fresh
+    );
+    assert_eq!(store.kids(), ["old"]);
+    assert!(store.policy().is_none());
+}
+
+/// R164: what happens to one tenant's keys is not seen by another.
+#[test]
+fn keys_of_one_tenant_are_not_those_of_another() {
+    let (ours, theirs) = (World::new(), World::new());
+    ours.install([&ours.old], 0);
+    theirs.install([&theirs.old], 0);
+    assert_eq!(ours.verdict(&ours.old, 1), None);
+    assert_eq!(theirs.verdict(&ours.old, 1), Some(VerifyError::InvalidSignature));
+
+    theirs.install([], 2);
+    theirs.store.purge(at(3));
+    assert_eq!(ours.verdict(&ours.old, 3), None);
+    assert_eq!(theirs.verdict(&theirs.old, 3), Some(VerifyError::UnknownKey));
+}
+
+/// R143, R153, D1: while sets are exchanged under load, no token of a published key is refused.
+#[test]
+fn rotation_under_load_refuses_no_valid_token() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    let tokens: Vec<_> = (0..50)
+        .map(|jti| world.old.token(&claims_with(json!({"jti": jti.to_string()}))))
+        .collect();
+    let done = AtomicBool::new(false);
+
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for token in &tokens {
+                        assert_eq!(world.verifier.verify(token.as_bytes(), at(1)).err(), None);
+                    }
+                }
+            });
+        }
+        for _ in 0..200 {
+            world.install([&world.new], 1);
+            world.install([&world.old, &world.new], 1);
+            world.install([&world.old], 1);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Memory stays bounded when the issuer replaces its whole set with every fetch.
+#[test]
+fn keys_on_grace_are_bounded() {
+    let store = KeyStore::remote(RefreshPolicy::default());
+    for _ in 0..30 {
+        let kids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let body = json!({"keys": kids.map(|kid| {
+            let signer = Signer::named(kid, Algorithm::EdDsa);
+            signer.jwk_with(json!({"kid": signer.jwk()["x"]}))
+        })});
+        let (set, _) = KeySet::parse(body.to_string().as_bytes(), KeyLimits::default()).unwrap();
+        store.install(set, NOW);
+    }
+
+    assert_eq!(store.purge(NOW), 200);
+}
