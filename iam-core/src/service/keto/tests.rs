@@ -45,10 +45,11 @@ fn recording(name: &str) -> Value {
 
 fn recorded(name: &str) -> Response<bytes::Bytes> {
     let response = recording(name)["response"].clone();
-    let text = match &response["body"] {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        body => body.to_string(),
+    let body = &response["body"];
+    let text = if body.is_null() {
+        String::new()
+    } else {
+        body.as_str().map_or_else(|| body.to_string(), str::to_owned)
     };
     Response::builder()
         .status(u16::try_from(response["status"].as_u64().unwrap()).unwrap())
@@ -446,10 +447,9 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_that_lost_or_changed_a_byte_is_none_or_says_the_same(at in 0..60_usize, byte: u8) {
+    fn an_answer_that_lost_or_changed_a_byte_is_none_or_says_the_same(at in 0..49_usize, byte: u8) {
         let body = br#"{"results":[{"allowed":false},{"allowed":false}]}"#;
         let mut changed = body.to_vec();
-        let at = at % changed.len();
         changed[at] = byte;
 
         if let Ok(answers) = decode_batch(&changed, JsonLimits::new(1024, 8), 2) {

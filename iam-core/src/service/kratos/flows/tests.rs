@@ -37,10 +37,8 @@ fn recorded(name: &str) -> Response<Bytes> {
     for header in response["headers"].as_array().unwrap() {
         builder = builder.header(header[0].as_str().unwrap(), header[1].as_str().unwrap());
     }
-    let body = match &response["body"] {
-        Value::String(text) => text.clone(),
-        body => body.to_string(),
-    };
+    let body = &response["body"];
+    let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
     builder.body(body.into()).unwrap()
 }
 
