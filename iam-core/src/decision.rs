@@ -1,7 +1,32 @@
 //! Yes, or no and why?
 //!
-//! Every refusal has one [`Reason`]; every reason has one code and one audit event. Which status a client sees for it is
-//! the framework adapter's to say, in one exhaustive match of its own.
+//! Every refusal has one [`Reason`]; every reason has one code, one audit event and one class. Which status a client sees is
+//! the framework adapter's to say, in one exhaustive match of its own; the class says what it must come to.
+//!
+//! | Reason | Event | Status |
+//! |---|---|---|
+//! | `missing_credential` | `auth.failure.missing_credential` | 401 |
+//! | `ambiguous_credential` | `auth.failure.malformed` | 400 |
+//! | `malformed` | `auth.failure.malformed` | 401 |
+//! | `invalid_signature` | `auth.failure.invalid_signature` | 401 |
+//! | `expired` | `auth.failure.expired` | 401 |
+//! | `not_yet_valid` | `auth.failure.not_yet_valid` | 401 |
+//! | `audience_mismatch` | `auth.failure.audience_mismatch` | 401 |
+//! | `issuer_mismatch` | `auth.failure.issuer_mismatch` | 401 |
+//! | `unknown_key` | `auth.failure.unknown_key` | 401 |
+//! | `replay` | `auth.failure.replay` | 401 |
+//! | `tenant_mismatch` | `auth.tenant_mismatch` | 401 |
+//! | `csrf` | `auth.failure.csrf` | 403 |
+//! | `role_deny` | `authz.role.deny` | 403 |
+//! | `scope_deny` | `authz.scope.deny` | 403 |
+//! | `permission_deny` | `authz.permission.deny` | 403 |
+//! | `invalid_object` | `authz.permission.deny` | 400 |
+//! | `keys_unavailable` | `auth.failure.upstream` | 503 |
+//! | `permission_unavailable` | `authz.upstream_unavailable` | 503 |
+//! | `replay_unavailable` | `auth.failure.upstream` | 503 |
+//! | `policy_conflict` | `authz.upstream_unavailable` | 500 |
+//! | `invalid_requirement` | `authz.upstream_unavailable` | 500 |
+//! | `unknown_tenant` | `auth.failure.upstream` | 500 |
 
 use std::fmt;
 
@@ -164,6 +189,28 @@ impl Reason {
         }
     }
 
+    /// Returns who has to do something about it.
+    pub const fn class(self) -> Class {
+        match self {
+            Self::AmbiguousCredential | Self::InvalidObject => Class::BadRequest,
+            Self::Csrf | Self::RoleDeny | Self::ScopeDeny | Self::PermissionDeny => Class::Denied,
+            Self::PolicyConflict | Self::InvalidRequirement | Self::UnknownTenant => Class::Misconfigured,
+            Self::MissingCredential
+            | Self::Malformed
+            | Self::InvalidSignature
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::AudienceMismatch
+            | Self::IssuerMismatch
+            | Self::UnknownKey
+            | Self::Replay
+            | Self::TenantMismatch => Class::Unauthenticated,
+            Self::KeysUnavailable | Self::PermissionUnavailable | Self::ReplayUnavailable => {
+                Class::Unavailable
+            }
+        }
+    }
+
     /// Returns the audit event of the reason.
     pub const fn event(self) -> EventName {
         match self {
@@ -191,6 +238,35 @@ impl Reason {
     }
 }
 
+/// Who has to do something about a refusal, and what.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "each class has a status of its own")]
+pub enum Class {
+    /// The caller has to send something else: 400.
+    BadRequest,
+    /// The caller may not: 403.
+    Denied,
+    /// The application or its configuration has to be mended: 500.
+    Misconfigured,
+    /// The caller has to say who it is: 401, with a challenge.
+    Unauthenticated,
+    /// The caller may come again, an upstream has to answer: 503.
+    Unavailable,
+}
+
+impl Class {
+    /// Returns the status that a client sees.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Denied => 403,
+            Self::Misconfigured => 500,
+            Self::Unauthenticated => 401,
+            Self::Unavailable => 503,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -208,5 +284,32 @@ mod tests {
         let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
 
         assert_eq!(codes.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_is_the_code() {
+        let rows: Vec<_> = include_str!("decision.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! | `"))
+            .map(|row| format!("| `{row}"))
+            .collect();
+        let expected: Vec<_> = Reason::ALL
+            .iter()
+            .map(|reason| {
+                let (code, event, status) = (reason.code(), reason.event(), reason.class().status());
+                format!("| `{code}` | `{event}` | {status} |")
+            })
+            .collect();
+
+        assert_eq!(rows, expected);
+    }
+
+    /// R082
+    #[test]
+    fn only_refusals_without_an_answer_invite_to_come_again() {
+        for reason in Reason::ALL {
+            let is_unavailable = reason.code().ends_with("_unavailable");
+            assert_eq!(reason.class() == Class::Unavailable, is_unavailable, "{reason}");
+        }
     }
 }

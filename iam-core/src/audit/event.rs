@@ -33,6 +33,12 @@ pub enum EventName {
     AuthFailureUnknownKey,
     /// A credential that was used before.
     AuthFailureReplay,
+    /// A session that is over, or whose identity is inactive.
+    AuthFailureSessionInactive,
+    /// An access token that its issuer does not vouch for any more.
+    AuthFailureTokenInactive,
+    /// A session that is weaker than the route asks for.
+    AuthFailureInsufficientLevel,
     /// A request across sites.
     AuthFailureCsrf,
     /// No answer from what authentication needs.
@@ -45,6 +51,10 @@ pub enum EventName {
     AuthzScopeDeny,
     /// A permission is missing.
     AuthzPermissionDeny,
+    /// A tuple was written. Never a check that passed.
+    AuthzPermissionGrant,
+    /// A tuple was deleted.
+    AuthzPermissionRevoke,
     /// No usable answer from the permission service.
     AuthzUpstreamUnavailable,
     /// A key set held keys that cannot be used, private ones among them.
@@ -56,6 +66,35 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// All names, in the order of the documentation.
+    pub const ALL: [Self; 25] = [
+        Self::AuthSuccess,
+        Self::AuthFailureMissingCredential,
+        Self::AuthFailureMalformed,
+        Self::AuthFailureInvalidSignature,
+        Self::AuthFailureExpired,
+        Self::AuthFailureNotYetValid,
+        Self::AuthFailureAudienceMismatch,
+        Self::AuthFailureIssuerMismatch,
+        Self::AuthFailureUnknownKey,
+        Self::AuthFailureReplay,
+        Self::AuthFailureSessionInactive,
+        Self::AuthFailureTokenInactive,
+        Self::AuthFailureInsufficientLevel,
+        Self::AuthFailureCsrf,
+        Self::AuthFailureUpstream,
+        Self::AuthTenantMismatch,
+        Self::AuthzRoleDeny,
+        Self::AuthzScopeDeny,
+        Self::AuthzPermissionDeny,
+        Self::AuthzPermissionGrant,
+        Self::AuthzPermissionRevoke,
+        Self::AuthzUpstreamUnavailable,
+        Self::JwksKeyRejected,
+        Self::ConfigBootFailure,
+        Self::HealthProbeFailure,
+    ];
+
     /// Returns the name as it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,12 +108,17 @@ impl EventName {
             Self::AuthFailureIssuerMismatch => "auth.failure.issuer_mismatch",
             Self::AuthFailureUnknownKey => "auth.failure.unknown_key",
             Self::AuthFailureReplay => "auth.failure.replay",
+            Self::AuthFailureSessionInactive => "auth.failure.session_inactive",
+            Self::AuthFailureTokenInactive => "auth.failure.token_inactive",
+            Self::AuthFailureInsufficientLevel => "auth.failure.insufficient_level",
             Self::AuthFailureCsrf => "auth.failure.csrf",
             Self::AuthFailureUpstream => "auth.failure.upstream",
             Self::AuthTenantMismatch => "auth.tenant_mismatch",
             Self::AuthzRoleDeny => "authz.role.deny",
             Self::AuthzScopeDeny => "authz.scope.deny",
             Self::AuthzPermissionDeny => "authz.permission.deny",
+            Self::AuthzPermissionGrant => "authz.permission.grant",
+            Self::AuthzPermissionRevoke => "authz.permission.revoke",
             Self::AuthzUpstreamUnavailable => "authz.upstream_unavailable",
             Self::JwksKeyRejected => "iam.jwks.key_rejected",
             Self::ConfigBootFailure => "config.boot_failure",
@@ -157,6 +201,11 @@ impl AuditEvent {
         Self::new(reason.event(), time, Outcome::Deny, Some(reason))
     }
 
+    /// Makes the event of a tuple that was written or deleted.
+    pub fn tuple(event: EventName, time: Timestamp) -> Self {
+        Self::new(event, time, Outcome::Allow, None)
+    }
+
     /// Makes an event that belongs to no request.
     pub fn notice(event: EventName, time: Timestamp) -> Self {
         Self::new(event, time, Outcome::Deny, None)
@@ -198,7 +247,30 @@ fn as_code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::O
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn every_name_is_one_of_its_own() {
+        let names: HashSet<_> = EventName::ALL.iter().map(|name| name.as_str()).collect();
+
+        assert_eq!(names.len(), EventName::ALL.len());
+    }
+
+    /// D51
+    #[test]
+    fn a_check_that_passed_is_not_written_as_a_grant() {
+        let event = AuditEvent::allow(Timestamp::from_secs(1));
+
+        assert_eq!(event.event.as_str(), "auth.success");
+        for reason in Reason::ALL {
+            assert!(!matches!(
+                reason.event(),
+                EventName::AuthzPermissionGrant | EventName::AuthzPermissionRevoke | EventName::AuthSuccess
+            ));
+        }
+    }
 
     #[test]
     fn an_event_is_one_line_of_json_with_the_names_of_the_documentation() {
