@@ -228,7 +228,7 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn of(file: &'a Path, path: String, value: Option<&'a Value>) -> Result<Self, ConfigError> {
+    pub(crate) fn of(file: &'a Path, path: String, value: Option<&'a Value>) -> Result<Self, ConfigError> {
         let members = match value {
             None | Some(Value::Null) => None,
             Some(Value::Object(members)) => Some(members),

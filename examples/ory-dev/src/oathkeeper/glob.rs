@@ -153,7 +153,7 @@ impl One {
 
 #[derive(Debug, Clone)]
 enum Part {
-    Choice(Vec<Vec<Part>>),
+    Choice(Vec<Vec<Self>>),
     Many(One),
     One(One),
 }

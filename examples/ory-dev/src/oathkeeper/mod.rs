@@ -1,11 +1,224 @@
 //! Who may come through? Access rules, sessions and signed tokens, as Oathkeeper answers.
+//!
+//! The proxy matches each request against the access rules, asks the session service who is calling, replaces the
+//! caller's credential by a signed token, and passes the request on. The API publishes the keys, shows the rules and
+//! decides without forwarding.
+//!
+//! Beyond what the configuration refuses, three things differ from the real gateway: an answer of the session check
+//! that is not JSON is an error and not a session of nobody, redirects of the session check are not followed, and
+//! connections are not upgraded.
 
-mod glob;
+mod config;
+mod rule;
+mod handlers;
+mod gate;
 mod target;
-mod value;
+mod glob;
+mod authn;
 mod session;
+mod mutate;
 mod template;
-mod key_file;
+mod value;
 mod keys;
+mod key_file;
+mod clock;
+mod refusal;
+mod proxy;
+mod api;
 
-pub use key_file::{KeyFile, KeyFileError};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_web::web;
+
+pub use self::clock::Clock;
+pub use self::config::OathkeeperConfig;
+pub use self::key_file::{KeyFile, KeyFileError};
+
+use crate::config::{ConfigError, Vars};
+use crate::oathkeeper::gate::{Gate, Moved};
+use crate::oathkeeper::keys::KeyRing;
+use crate::oathkeeper::mutate::{Mint, TokenCache};
+use crate::oathkeeper::proxy::Clients;
+use crate::server::{Server, StartError};
+
+/// A running gateway. Dropping it stops it.
+#[derive(Debug)]
+pub struct Oathkeeper {
+    server: Server,
+    gate: Arc<Gate>,
+    watcher: Watcher,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OathkeeperError {
+    /// A key file cannot be used.
+    #[error("oathkeeper: the signing keys cannot be used")]
+    Keys(#[from] KeyFileError),
+    /// The listeners or a thread did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl Oathkeeper {
+    /// Reads `oathkeeper.yml` and the access rules that it names.
+    ///
+    /// # Errors
+    ///
+    /// As [`OathkeeperConfig::from_files`].
+    pub fn from_files(path: &Path, vars: &Vars) -> Result<OathkeeperConfig, ConfigError> {
+        OathkeeperConfig::from_files(path, vars)
+    }
+
+    /// Starts the gateway. A key file that does not exist is created with one fresh key.
+    ///
+    /// # Errors
+    ///
+    /// When a key file cannot be used, or a port cannot be bound.
+    pub fn start(config: OathkeeperConfig) -> Result<Self, OathkeeperError> {
+        let mut rings = BTreeMap::new();
+        for path in &config.key_files {
+            rings.insert(path.clone(), Arc::new(KeyRing::open(path)?));
+        }
+        let gate = Arc::new(Gate {
+            rules: config.rules,
+            mint: Mint {
+                rings,
+                clock: config.clock,
+                cache: TokenCache::default(),
+            },
+            is_verbose: config.is_verbose,
+            trusts_forwarded: config.trusts_forwarded,
+            moved: OnceLock::new(),
+        });
+        let watcher = Watcher::start(Arc::clone(&gate), config.reload)?;
+
+        let shared = Arc::clone(&gate);
+        let listeners = [(PROXY, config.proxy), (API, config.api)];
+        let server = Server::start("oathkeeper", &listeners, config.workers, move |listener, app| {
+            let gate = Arc::clone(&shared);
+            let clients = Clients::new();
+            if listener == PROXY {
+                app.default_service(web::to(move |request, payload| {
+                    proxy::proxy(request, payload, Arc::clone(&gate), clients.clone())
+                }));
+            } else {
+                app.default_service(web::to(move |request| {
+                    api::api(request, Arc::clone(&gate), clients.clone())
+                }));
+            }
+        })?;
+        if let Some(actual) = server
+            .addr(PROXY)
+            .filter(|actual| *actual != config.written_proxy)
+        {
+            let moved = Moved {
+                actual: actual.to_string(),
+                configured: config.written_proxy.to_string(),
+            };
+            // Nothing else sets it.
+            let _ = gate.moved.set(moved);
+        }
+        Ok(Self {
+            server,
+            gate,
+            watcher,
+        })
+    }
+
+    /// Returns where the proxy listens.
+    pub fn proxy_addr(&self) -> Option<SocketAddr> {
+        self.server.addr(PROXY)
+    }
+
+    /// Returns where the API listens.
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.server.addr(API)
+    }
+
+    /// Reads the key files again now, in place of waiting for the next time.
+    pub fn reload_keys(&self) {
+        reload(&self.gate, &mut BTreeMap::new());
+    }
+
+    /// Stops the gateway and returns once its ports are free.
+    pub async fn stop(self) {
+        let Self {
+            server,
+            gate: _,
+            watcher,
+        } = self;
+        server.stop().await;
+        drop(watcher);
+    }
+}
+
+/// Reads the key files again and again, until it is dropped.
+#[derive(Debug)]
+struct Watcher {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    fn start(gate: Arc<Gate>, interval: Duration) -> Result<Self, StartError> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("oathkeeper-keys".to_owned())
+            .spawn(move || {
+                let mut told = BTreeMap::new();
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
+                    reload(&gate, &mut told);
+                }
+            })
+            .map_err(|source| StartError::Thread {
+                server: "oathkeeper".to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // The thread ends when the channel closes.
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that reads the gateway's keys panicked");
+        }
+    }
+}
+
+/// Reads every key file. `told` holds what was last said about each, so that a broken file is reported once.
+fn reload(gate: &Gate, told: &mut BTreeMap<PathBuf, String>) {
+    for (path, ring) in &gate.mint.rings {
+        match ring.reload() {
+            Ok(()) => {
+                told.remove(path);
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if told.get(path) != Some(&problem) {
+                    tracing::warn!(%error, "the key file cannot be used; the keys stay as they were");
+                    told.insert(path.clone(), problem);
+                }
+            }
+        }
+    }
+}
+
+const PROXY: &str = "proxy";
+
+const API: &str = "api";

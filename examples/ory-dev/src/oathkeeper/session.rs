@@ -1,25 +1,17 @@
 //! Who is calling, as far as the gateway found out.
 
+use actix_web::http::header::HeaderMap;
 use serde_json::{Map, Value};
 
 /// What an authenticator learned about the caller, and what the mutators made of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Session {
     /// Empty for a caller whom nobody asked.
     pub(crate) subject: String,
     /// What the session check answered.
     pub(crate) extra: Option<Map<String, Value>>,
     /// Headers that replace the caller's on the way upstream.
-    pub(crate) headers: Vec<(String, String)>,
-}
-
-impl Session {
-    /// Sets one header, in place of what an earlier mutator set.
-    pub(crate) fn set_header(&mut self, name: &str, value: String) {
-        self.headers
-            .retain(|(existing, _)| !existing.eq_ignore_ascii_case(name));
-        self.headers.push((name.to_owned(), value));
-    }
+    pub(crate) headers: HeaderMap,
 }
 
 /// A path into a JSON answer: `@this`, or member names and array positions with dots between them.

@@ -83,6 +83,14 @@ impl Template {
         }
     }
 
+    /// Whether no two renderings are the same, because one part of it is random.
+    pub(crate) fn is_always_fresh(&self) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Action(commands) => commands.iter().any(|command| matches!(command, Command::Uuid)),
+            Piece::Text(_) => false,
+        })
+    }
+
     /// Fills the template in for one session.
     pub(crate) fn render(&self, session: &Session) -> Result<String, RenderError> {
         let mut out = String::new();

@@ -1,0 +1,223 @@
+//! What is configured? `oathkeeper.yml` and the rules that it names.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use crate::config::{ConfigError, Document, Options, Vars, file_path};
+use crate::oathkeeper::clock::Clock;
+use crate::oathkeeper::handlers::Handlers;
+use crate::oathkeeper::rule::{Rule, read_rules};
+
+/// The configuration of one embedded gateway.
+#[derive(Debug, Clone)]
+#[must_use = "a configuration does nothing until a gateway is started with it"]
+pub struct OathkeeperConfig {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) api: SocketAddr,
+    /// Where the file says that the proxy is, which is what the rules are written for.
+    pub(crate) written_proxy: SocketAddr,
+    pub(crate) trusts_forwarded: bool,
+    pub(crate) is_verbose: bool,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) key_files: BTreeSet<PathBuf>,
+    pub(crate) reload: Duration,
+    pub(crate) workers: usize,
+    pub(crate) clock: Clock,
+    warnings: Vec<String>,
+}
+
+impl OathkeeperConfig {
+    /// Reads `oathkeeper.yml` and the access rules that it names.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, or sets an option that this stand-in does not know, or a template uses a function
+    /// that it does not have.
+    pub fn from_files(path: &Path, vars: &Vars) -> Result<Self, ConfigError> {
+        Self::from_document(&Document::read(path, vars)?, vars)
+    }
+
+    fn from_document(document: &Document, vars: &Vars) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        let warn = &mut warnings;
+        let mut root = document.options()?;
+        if !root
+            .string("version")?
+            .is_none_or(|version| version.starts_with("v26."))
+        {
+            warn.push(format!(
+                "`{}`: answers are those of v26.2.0",
+                document.file().display()
+            ));
+        }
+        root.harmless("log", "this stand-in does not read it");
+        root.harmless("tracing", "this stand-in does not trace");
+        root.harmless("profiling", "this stand-in does not profile");
+
+        let mut serve = root.section("serve")?;
+        let mut proxy_section = serve.section("proxy")?;
+        let trusts_forwarded = proxy_section.boolean("trust_forwarded_headers")?.unwrap_or(false);
+        let proxy = listener(proxy_section, 4455, warn)?;
+        let api = listener(serve.section("api")?, 4456, warn)?;
+        serve.harmless("prometheus", "this stand-in has no metrics");
+        serve.finish(warn)?;
+
+        let handlers = Handlers::read(&mut root, warn)?;
+        let is_verbose = errors(root.section("errors")?, warn)?;
+
+        let mut access_rules = root.section("access_rules")?;
+        if access_rules.string("matching_strategy")? != Some("glob") {
+            return Err(access_rules.refuse(
+                "matching_strategy",
+                "must be `glob`: nothing else is supported here",
+            ));
+        }
+        let mut rules = Vec::new();
+        for repository in access_rules.strings("repositories")?.unwrap_or_default() {
+            let Some(file) = file_path(repository) else {
+                return Err(access_rules.refuse("repositories", "only `file://` URLs are supported here"));
+            };
+            rules.extend(read_rules(&file, vars, &handlers, warn)?);
+        }
+        access_rules.finish(warn)?;
+        root.finish(warn)?;
+
+        let mut key_files: BTreeSet<PathBuf> = rules.iter().flat_map(Rule::key_files).cloned().collect();
+        // Published even when every rule brings its own.
+        let common = handlers
+            .id_token_config()
+            .and_then(|config| config.get("jwks_url"))
+            .and_then(Value::as_str);
+        key_files.extend(common.and_then(file_path));
+        Ok(Self {
+            proxy,
+            api,
+            written_proxy: proxy,
+            trusts_forwarded,
+            is_verbose,
+            rules,
+            key_files,
+            reload: DEFAULT_RELOAD,
+            workers: DEFAULT_WORKERS,
+            clock: Clock::default(),
+            warnings,
+        })
+    }
+
+    /// Listens on other ports than the file says; 0 lets the operating system choose. The rules, which name the port
+    /// in the file, match requests to the new one.
+    pub fn ports(mut self, proxy: u16, api: u16) -> Self {
+        self.proxy.set_port(proxy);
+        self.api.set_port(api);
+        self
+    }
+
+    /// Sends what the rules send to `from` to `to`: services and session checks that a test has on other ports.
+    pub fn replace_origin(mut self, from: &Url, to: &Url) -> Self {
+        for rule in &mut self.rules {
+            rule.replace_origin(from, to);
+        }
+        self
+    }
+
+    /// Reads the key files again this often. Defaults to 500 milliseconds; the real gateway takes up to 30 seconds.
+    pub fn reload(mut self, interval: Duration) -> Self {
+        self.reload = interval;
+        self
+    }
+
+    /// Answers with this many workers on each listener. Defaults to 2.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Takes the time from `clock`, so that a test can move it ahead.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
+    /// Returns what the files set without effect here, one sentence each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns the files of the signing keys.
+    pub fn key_files(&self) -> impl Iterator<Item = &Path> {
+        self.key_files.iter().map(PathBuf::as_path)
+    }
+}
+
+fn listener(
+    mut options: Options<'_>,
+    default_port: u16,
+    warnings: &mut Vec<String>,
+) -> Result<SocketAddr, ConfigError> {
+    let address = options.address(default_port)?;
+    options.harmless("timeout", "this stand-in has its own timeouts");
+    let mut cors = options.section("cors")?;
+    if cors.boolean("enabled")?.unwrap_or(false) {
+        return Err(cors.refuse(
+            "enabled",
+            "this stand-in adds no CORS headers; let the services behind it add them",
+        ));
+    }
+    for key in [
+        "allowed_origins",
+        "allowed_methods",
+        "allowed_headers",
+        "exposed_headers",
+        "allow_credentials",
+        "max_age",
+        "debug",
+    ] {
+        cors.harmless(key, "CORS is not enabled");
+    }
+    cors.finish(warnings)?;
+    options.finish(warnings)?;
+    Ok(address)
+}
+
+/// Whether errors are verbose. The JSON handler is the only one.
+fn errors(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {
+    if options
+        .strings("fallback")?
+        .is_some_and(|fallback| fallback.first() != Some(&"json"))
+    {
+        return Err(options.refuse(
+            "fallback",
+            "must start with `json`: no other error handler is supported here",
+        ));
+    }
+    let mut handlers = options.section("handlers")?;
+    for name in ["redirect", "www_authenticate"] {
+        handlers.harmless(name, "this stand-in answers every error with JSON");
+    }
+    let mut json = handlers.section("json")?;
+    if !json.boolean("enabled")?.unwrap_or(true) {
+        return Err(json.refuse(
+            "enabled",
+            "must be `true`: no other error handler is supported here",
+        ));
+    }
+    let mut config = json.section("config")?;
+    let is_verbose = config.boolean("verbose")?.unwrap_or(false);
+    config.finish(warnings)?;
+    json.finish(warnings)?;
+    handlers.finish(warnings)?;
+    options.finish(warnings)?;
+    Ok(is_verbose)
+}
+
+const DEFAULT_RELOAD: Duration = Duration::from_millis(500);
+
+const DEFAULT_WORKERS: usize = 2;
+
+#[cfg(test)]
+mod tests;

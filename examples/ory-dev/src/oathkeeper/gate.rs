@@ -1,0 +1,167 @@
+//! May this request come through? Rule, authenticators, authorizer, mutators: the path, top to bottom.
+
+use std::sync::OnceLock;
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use actix_web::http::uri::Authority;
+use awc::Client;
+
+use crate::oathkeeper::authn::Outcome;
+use crate::oathkeeper::mutate::Mint;
+use crate::oathkeeper::refusal::Refusal;
+use crate::oathkeeper::rule::{Authorizer, Rule};
+use crate::oathkeeper::session::Session;
+use crate::oathkeeper::target::Target;
+
+/// Everything that the workers of one gateway share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) mint: Mint,
+    /// Whether errors say what went wrong, or only their status in words.
+    pub(crate) is_verbose: bool,
+    /// Whether `X-Forwarded-*` of the caller is believed and passed on.
+    pub(crate) trusts_forwarded: bool,
+    /// The address that the proxy listens on in place of the configured one, and the configured one, which is what
+    /// the rules are written for.
+    pub(crate) moved: OnceLock<Moved>,
+}
+
+/// A listener that is not where the configuration says.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) actual: String,
+    pub(crate) configured: String,
+}
+
+/// A request as the pipeline sees it: without the headers of this hop, and without those that only a proxy may set.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) method: Method,
+    pub(crate) scheme: String,
+    pub(crate) host: String,
+    pub(crate) target: Target,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Gate {
+    /// Decides about one request, and returns the rule that let it through and what is to be told to the service.
+    pub(crate) async fn admit(
+        &self,
+        client: &Client,
+        incoming: &Incoming,
+    ) -> Result<(&Rule, Session), Refusal> {
+        let rule = self.rule(incoming)?;
+
+        let mut known = None;
+        for authenticator in &rule.authenticators {
+            match authenticator.authenticate(client, incoming).await {
+                Outcome::Known(session) => {
+                    known = Some(session);
+                    break;
+                }
+                Outcome::NotResponsible => {}
+                Outcome::Refused(refusal) => return Err(refusal),
+            }
+        }
+        let mut session = known.ok_or_else(Refusal::unauthorized)?;
+
+        match rule.authorizer {
+            Authorizer::Allow => {}
+            Authorizer::Deny => return Err(Refusal::forbidden()),
+        }
+
+        for mutator in &rule.mutators {
+            mutator.mutate(&mut session, &incoming.headers, &self.mint, rule.id())?;
+        }
+        Ok((rule, session))
+    }
+
+    /// A refusal in the words that the configuration asks for.
+    pub(crate) fn worded(&self, refusal: Refusal) -> Refusal {
+        if self.is_verbose { refusal } else { refusal.terse() }
+    }
+
+    fn rule(&self, incoming: &Incoming) -> Result<&Rule, Refusal> {
+        let host = match self.moved.get() {
+            Some(moved) if moved.actual == incoming.host => &moved.configured,
+            Some(_) | None => &incoming.host,
+        };
+        let url = format!("{}://{host}{}", incoming.scheme, incoming.target.path());
+        let mut matching = self
+            .rules
+            .iter()
+            .filter(|rule| rule.matches(incoming.method.as_str(), &url));
+        match (matching.next(), matching.next()) {
+            (None, _) => Err(Refusal::no_rule()),
+            (Some(rule), None) => Ok(rule),
+            (Some(_), Some(_)) => Err(Refusal::several_rules()),
+        }
+    }
+}
+
+/// The caller's `Host`, or nothing.
+pub(crate) fn host_of(request: &HttpRequest) -> String {
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    request
+        .uri()
+        .authority()
+        .map(Authority::as_str)
+        .or(header)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The caller's headers without those of the connection (RFC 9110 §7.6.1), without length and host, which the next
+/// hop has its own of, and without what claims to come from a proxy.
+pub(crate) fn end_to_end(headers: &HeaderMap, trusts_forwarded: bool) -> HeaderMap {
+    let named_by_connection = connection_options(headers);
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let is_forwarded = name == "forwarded" || name.as_str().starts_with("x-forwarded");
+        let is_trusted = trusts_forwarded
+            && matches!(
+                name.as_str(),
+                "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto"
+            );
+        if !is_hop_by_hop(name)
+            && !named_by_connection.contains(name)
+            && *name != HOST
+            && *name != CONTENT_LENGTH
+            && (!is_forwarded || is_trusted)
+        {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+/// The names that the `Connection` header lists.
+pub(crate) fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|option| HeaderName::try_from(option.trim()).ok())
+        .collect()
+}
+
+/// Whether a header is about the connection and not about the message.
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [
+        CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ]
+    .contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
