@@ -29,9 +29,8 @@ pub(crate) fn public(app: &mut ServiceConfig) {
         .route("/self-service/logout/api", web::delete().to(logout::native))
         .route("/self-service/logout", web::get().to(logout::submit))
         .service(
-            web::resource("/sessions/whoami")
-                .route(web::get().to(whoami::whoami))
-                .route(web::head().to(whoami::whoami)),
+            // A gateway asks with the method of the request that it asks about.
+            web::resource("/sessions/whoami").route(web::to(whoami::whoami)),
         )
         .route("/sessions", web::get().to(whoami::list_mine))
         .route("/schemas", web::get().to(whoami::schemas))

@@ -164,7 +164,7 @@ async fn pages_show_every_identity_once() {
         assert_eq!(made.status, 201);
     }
 
-    let (mut seen, mut pages) = (BTreeSet::new(), 0);
+    let (mut seen, mut pages) = (BTreeSet::new(), Vec::new());
     let mut url = stand.admin("admin/identities?page_size=3");
     loop {
         let answer = stand.get(&url, &[]).await;
@@ -174,7 +174,7 @@ async fn pages_show_every_identity_once() {
                 "an identity came twice"
             );
         }
-        pages += 1;
+        pages.push(answer.value().as_array().unwrap().len());
         let link = answer.header("link").unwrap();
         let Some(next) = link.split(',').find(|part| part.contains("rel=\"next\"")) else {
             break;
@@ -183,7 +183,7 @@ async fn pages_show_every_identity_once() {
         url = stand.admin(path);
     }
 
-    assert_eq!((seen.len(), pages), (7, 3));
+    assert_eq!((seen.len(), pages), (7, vec![3, 3, 1]));
 }
 
 #[actix_web::test]

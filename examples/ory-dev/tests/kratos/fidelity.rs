@@ -420,8 +420,8 @@ impl Replay {
                     assert_eq!(made.status, 201);
                 }
             }
-            "identity: deactivate" => self.register("dave", url, &following[0]).await,
-            "identity: delete all sessions" => self.register("erin", url, &following[0]).await,
+            "identity: deactivate" => self.register("dave", url, &following[1]).await,
+            "identity: delete all sessions" => self.register("erin", url, &following[1]).await,
             _ => {}
         }
     }
@@ -460,7 +460,9 @@ impl Replay {
         let body = match &request["body"] {
             Value::Null => String::new(),
             Value::String(raw) => raw.clone(),
-            body => self.here.translate(&body.to_string()),
+            body @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                self.here.translate(&body.to_string())
+            }
         };
         let url = self.here.translate(request["url"].as_str().unwrap());
         self.stand
@@ -522,7 +524,10 @@ async fn every_recorded_exchange_is_answered_as_the_real_server_answered_it() {
     let mut here = Here::default();
     here.put("http://127.0.0.1:4433/", stand.kratos.public_url().as_str());
     here.put("http://127.0.0.1:4434/", stand.kratos.admin_url().as_str());
-    here.put("0ec0d1", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    here.put(
+        "0ec0d1",
+        uuid::Uuid::new_v4().to_string().split('-').next().unwrap(),
+    );
     let probe = stand.get(&stand.public("schemas"), &[]).await;
     here.put(
         "csrf_token_806060ca5bf70dff3caa0e5c860002aade9d470a5a4dce73bcfa7ba10778f481",
@@ -534,15 +539,15 @@ async fn every_recorded_exchange_is_answered_as_the_real_server_answered_it() {
         problems: Vec::new(),
     };
 
-    let mut sent = 0;
+    let mut sent = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let name = entry["name"].as_str().unwrap();
         if !INSIDE.contains(&name) {
             continue;
         }
-        replay.prepare(name, entry, &entries[index + 1..]).await;
+        replay.prepare(name, entry, &entries[index..]).await;
         let answer = replay.send(entry).await;
-        sent += 1;
+        sent.push(name);
         let recorded = &entry["response"];
         if recorded["status"] != answer.status {
             replay.problem(
@@ -560,7 +565,7 @@ async fn every_recorded_exchange_is_answered_as_the_real_server_answered_it() {
     }
 
     assert!(replay.problems.is_empty(), "{}\n", replay.problems.join("\n"));
-    assert_eq!(sent, INSIDE.len());
+    assert_eq!(sent, INSIDE);
 }
 
 #[test]

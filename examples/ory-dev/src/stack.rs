@@ -1,0 +1,173 @@
+//! How does everything start together, on the ports that the files say?
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::{ConfigError, Vars};
+use crate::keto::{Keto, KetoConfig};
+use crate::kratos::{Kratos, KratosConfig};
+use crate::oathkeeper::{Oathkeeper, OathkeeperConfig, OathkeeperError};
+use crate::server::StartError;
+
+/// Kratos, Keto and Oathkeeper in this process.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Stack {
+    /// Identities and sessions.
+    pub kratos: Kratos,
+    /// Relationships and checks.
+    pub keto: Keto,
+    /// The gateway.
+    pub oathkeeper: Oathkeeper,
+}
+
+/// What the files say, before anything starts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StackConfig {
+    /// From `kratos.yml`.
+    pub kratos: KratosConfig,
+    /// From `keto.yml`.
+    pub keto: KetoConfig,
+    /// From `oathkeeper.yml`.
+    pub oathkeeper: OathkeeperConfig,
+}
+
+/// Why the stack did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The gateway did not start.
+    #[error(transparent)]
+    Oathkeeper(#[from] OathkeeperError),
+    /// The folder for what the servers write cannot be made.
+    #[error("`{}`: cannot be made: {source}", folder.display())]
+    State {
+        /// The folder.
+        folder: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A port cannot be bound.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl StackConfig {
+    /// Reads `kratos.yml`, `keto.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read or sets an option that is not known here, or the folder cannot be made.
+    pub fn read(config: &Path, state: &Path) -> Result<Self, StackError> {
+        std::fs::create_dir_all(state).map_err(|source| StackError::State {
+            folder: state.to_owned(),
+            source,
+        })?;
+        let vars = Vars::new(config, state);
+        Ok(Self {
+            kratos: Kratos::from_files(&config.join("kratos.yml"), &vars)?,
+            keto: Keto::from_files(&config.join("keto.yml"), &vars)?,
+            oathkeeper: Oathkeeper::from_files(&config.join("oathkeeper.yml"), &vars)?,
+        })
+    }
+
+    /// Returns what the files set without effect here, one sentence each.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        let (kratos, keto) = (self.kratos.warnings(), self.keto.warnings());
+        kratos
+            .iter()
+            .chain(keto)
+            .chain(self.oathkeeper.warnings())
+            .map(String::as_str)
+    }
+}
+
+impl Stack {
+    /// Starts everything on the ports that the files in `config` say; what the servers write goes to `state`. Says on
+    /// the error output that this is a stand-in, and what the files set without effect.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be used, or a port cannot be bound. Nothing is left running then.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use ory_dev::Stack;
+    ///
+    /// # async fn run() -> Result<(), ory_dev::StackError> {
+    /// let state = std::env::temp_dir().join("ory-dev");
+    /// let stack = Stack::start(&ory_dev::shipped_configuration(), &state).await?;
+    /// println!("Kratos answers on {}", stack.kratos.public_url());
+    /// stack.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start(config: &Path, state: &Path) -> Result<Self, StackError> {
+        Self::run(StackConfig::read(config, state)?).await
+    }
+
+    /// Starts everything as `config` says, for a caller that has changed what the files say.
+    ///
+    /// # Errors
+    ///
+    /// When a port cannot be bound, or a key file cannot be used. Nothing is left running then.
+    pub async fn run(config: StackConfig) -> Result<Self, StackError> {
+        announce(&config);
+        let kratos = Kratos::start(config.kratos)?;
+        let keto = match Keto::start(config.keto) {
+            Ok(keto) => keto,
+            Err(err) => {
+                kratos.stop().await;
+                return Err(err.into());
+            }
+        };
+        match Oathkeeper::start(config.oathkeeper) {
+            Ok(oathkeeper) => Ok(Self {
+                kratos,
+                keto,
+                oathkeeper,
+            }),
+            Err(err) => {
+                kratos.stop().await;
+                keto.stop().await;
+                Err(err.into())
+            }
+        }
+    }
+
+    /// Stops everything and returns once all ports are free.
+    pub async fn stop(self) {
+        let Self {
+            kratos,
+            keto,
+            oathkeeper,
+        } = self;
+        // The gateway first: nothing reaches it while the others go.
+        oathkeeper.stop().await;
+        futures_util::future::join(kratos.stop(), keto.stop()).await;
+    }
+}
+
+/// Returns the folder with the configuration files that come with this package.
+pub fn shipped_configuration() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever starts a stand-in must be told, whatever they log"
+)]
+fn announce(config: &StackConfig) {
+    eprintln!(
+        "ory-dev: a stand-in for Ory Kratos, Keto and Oathkeeper, in memory, for development and tests. \
+         Not for production."
+    );
+    for warning in config.warnings() {
+        eprintln!("ory-dev: {warning}");
+    }
+}
