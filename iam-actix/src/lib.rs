@@ -42,7 +42,11 @@ pub use crate::{
 };
 pub use iam_macros::{optional, public, require_permission, require_role, require_scope, single_use};
 
-pub use iam_core::config::{ConfigError, IamConfig};
+pub use iam_core::{
+    config::{ConfigError, IamConfig},
+    tenant::Transport,
+};
+pub use iam_grammar::Permission;
 
 #[cfg(test)]
 mod test_upstream;

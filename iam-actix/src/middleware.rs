@@ -100,7 +100,7 @@ where
             return self.inside(&outer, request);
         }
 
-        let probe = check::probe_of(request.request());
+        let probe = check::probe_of(&self.engine, request.request());
         let slot = RequestSecurity::attach(&self.engine, &request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
@@ -153,8 +153,11 @@ where
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
         if !outer.is_of(&self.engine) {
-            let refusal = Refusal::with_detail(Reason::PolicyConflict, "two_gates");
-            return Box::pin(ready(Ok(outer.refuse(refusal))));
+            let (outer, refusal) = (
+                Rc::clone(outer),
+                Refusal::with_detail(Reason::PolicyConflict, "two_gates"),
+            );
+            return Box::pin(async move { Ok(outer.refuse(refusal)) });
         }
 
         let inner = self.service.call(request);

@@ -17,10 +17,16 @@ impl PathValues {
     /// A name that occurs twice, in a scope's pattern and in the route's, has no value: nobody could tell which is meant.
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let info = request.match_info();
-        let mut values: HashMap<String, String> = info.load().unwrap_or_default();
+        let decoded: Vec<String> = info.load().unwrap_or_default();
+        let occurs_once = |name: &str| info.iter().filter(|(other, _)| *other == name).count() == 1;
 
-        values.retain(|name, _| info.iter().filter(|(other, _)| other == name).count() == 1);
-        Self(values)
+        Self(
+            info.iter()
+                .zip(decoded)
+                .filter(|((name, _), _)| occurs_once(name))
+                .map(|((name, _), value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 
     /// Returns the value of a parameter.

@@ -45,8 +45,12 @@ thread_local! {
 }
 
 /// Marks a sample request and takes what is seen of it.
-#[derive(Clone, Default)]
-struct Probe(Rc<RefCell<Seen>>);
+#[derive(Clone)]
+struct Probe {
+    /// Whose gate is looked for.
+    engine: Arc<dyn Engine>,
+    seen: Rc<RefCell<Seen>>,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -64,14 +68,14 @@ pub(crate) fn register(policy: &Rc<RoutePolicy>) {
 }
 
 /// Tells, before it is routed, whether a request is a sample.
-pub(crate) fn probe_of(request: &HttpRequest) -> Option<GateProbe> {
+pub(crate) fn probe_of(engine: &Arc<dyn Engine>, request: &HttpRequest) -> Option<GateProbe> {
     if CHECKS.get() == 0 {
         return None;
     }
     let probe = request.extensions().get::<Probe>().cloned()?;
 
-    {
-        let mut seen = probe.0.borrow_mut();
+    if Arc::ptr_eq(&probe.engine, engine) {
+        let mut seen = probe.seen.borrow_mut();
         seen.reached_gate = true;
         seen.tree = request
             .app_data::<web::Data<IntrospectionTree>>()
@@ -87,7 +91,7 @@ pub(crate) fn observe_params(request: &HttpRequest, params: &PathValues) {
     }
 
     if let Some(probe) = request.extensions().get::<Probe>() {
-        probe.0.borrow_mut().params = params.names().map(str::to_owned).collect();
+        probe.seen.borrow_mut().params = params.names().map(str::to_owned).collect();
     }
 }
 
@@ -97,7 +101,7 @@ pub(crate) struct GateProbe(Probe);
 impl GateProbe {
     /// Shows what was announced for the sample.
     pub(crate) fn observe(&self, slot: &RequestSecurity) {
-        self.0.0.borrow_mut().chain = slot.chain();
+        self.0.seen.borrow_mut().chain = slot.chain();
     }
 }
 
@@ -117,7 +121,7 @@ where
         .map_err(|_| CheckError::one(Problem::Init))?;
     let built = BUILT.take();
 
-    let root = see(&service, TestRequest::with_uri("/").to_request()).await;
+    let root = see(engine, &service, TestRequest::with_uri("/").to_request()).await;
     let (true, Some(tree)) = (root.reached_gate, root.tree) else {
         return Err(CheckError::one(Problem::NoGate));
     };
@@ -130,7 +134,7 @@ where
         let request = TestRequest::with_uri(&path)
             .method(target.method.clone())
             .to_request();
-        let seen = see(&service, request).await;
+        let seen = see(engine, &service, request).await;
 
         if let Some(chain) = &seen.chain {
             sampled.extend(chain.policies().map(std::ptr::from_ref));
@@ -153,16 +157,19 @@ where
 }
 
 /// Sends one sample through the application and returns what was seen of it.
-async fn see<S, B>(service: &S, request: Request) -> Seen
+async fn see<S, B>(engine: &Arc<dyn Engine>, service: &S, request: Request) -> Seen
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
 {
-    let probe = Probe::default();
+    let probe = Probe {
+        engine: Arc::clone(engine),
+        seen: Rc::default(),
+    };
     request.extensions_mut().insert(probe.clone());
 
     // The gate answers samples itself; what outer middleware makes of that answer is of no interest.
     drop(service.call(request).await);
-    probe.0.take()
+    probe.seen.take()
 }
 
 fn find_problems(

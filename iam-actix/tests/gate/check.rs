@@ -1,0 +1,250 @@
+//! The access map, and what `Iam::check` finds before the first request comes.
+
+use actix_web::{App, Responder, dev::ServiceResponse, guard, middleware::from_fn, web};
+use iam_actix::{
+    Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _, optional, public,
+    require_permission, require_role,
+};
+use serde_json::Value;
+
+use crate::common::World;
+
+#[public]
+#[actix_web::get("/health")]
+async fn health() -> impl Responder {
+    "ok"
+}
+
+#[optional]
+#[actix_web::get("/feed")]
+async fn feed() -> impl Responder {
+    "ok"
+}
+
+#[require_role("admin")]
+#[actix_web::route("/jobs/{id:[0-9]+}", method = "POST", method = "DELETE")]
+async fn jobs() -> impl Responder {
+    "ok"
+}
+
+#[require_permission(namespace = "orders", relation = "view", object = "orders:{id}")]
+#[actix_web::get("/orders/{id}")]
+async fn order() -> impl Responder {
+    "ok"
+}
+
+#[require_permission(namespace = "orders", relation = "view", object = "{shop}/{id}")]
+#[actix_web::get("/orders/{id}")]
+async fn order_of_shop() -> impl Responder {
+    "ok"
+}
+
+async fn panics() -> String {
+    panic!("no sample may run a handler")
+}
+
+fn problems(result: Result<iam_actix::AccessMap, iam_actix::CheckError>) -> Vec<String> {
+    let error = result.unwrap_err();
+    error.problems().iter().map(ToString::to_string).collect()
+}
+
+/// R148
+#[actix_web::test]
+async fn the_map_lists_what_every_route_requires() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let map = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(health)
+                .service(feed)
+                .service(web::scope("/admin").service(jobs).require_role(["staff"]))
+                .service(order)
+                .route("/plain", web::get().to(panics))
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    let rows: Vec<_> = map
+        .routes()
+        .iter()
+        .map(|route| {
+            (
+                route.method.as_str(),
+                route.pattern.as_str(),
+                route.mode,
+                route.requirements.len(),
+            )
+        })
+        .collect();
+    for expected in [
+        ("GET", "/health", Mode::Public, 0),
+        ("GET", "/feed", Mode::Optional, 0),
+        ("POST", "/admin/jobs/{id:[0-9]+}", Mode::Protected, 2),
+        ("DELETE", "/admin/jobs/{id:[0-9]+}", Mode::Protected, 2),
+        ("GET", "/orders/{id}", Mode::Protected, 1),
+        ("GET", "/plain", Mode::Protected, 0),
+    ] {
+        assert!(rows.contains(&expected), "{expected:?} in {rows:?}");
+    }
+    assert_eq!(rows.len(), 6);
+    assert!(map.unsampled().is_empty());
+    let shown = map
+        .routes()
+        .iter()
+        .find(|route| route.pattern == "/orders/{id}")
+        .unwrap();
+    assert_eq!(shown.declared[0].name, "order");
+    assert!(shown.declared[0].at.contains("check.rs:"));
+    let json: Value = serde_json::to_value(&map).unwrap();
+    assert_eq!(json["routes"][0]["tenant"], "default");
+
+    let refused = problems(map.strict());
+    assert_eq!(refused, ["`GET /plain`: says nothing of who may come"]);
+}
+
+#[actix_web::test]
+async fn a_placeholder_that_no_part_of_the_pattern_provides_is_found() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let found = problems(
+        world
+            .iam
+            .check(|| {
+                App::new()
+                    .service(web::scope("/shops/{shop}").service(order_of_shop))
+                    .service(order_of_shop)
+                    .service(
+                        web::scope("/s")
+                            .route("/{id}", web::get().to(panics))
+                            .require_permission(Permission::new("orders", "view", "{id}")),
+                    )
+                    .wrap(iam.middleware())
+            })
+            .await,
+    );
+
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("`/orders/{id}`: no parameter `shop`")
+            || found[1].starts_with("`/orders/{id}`: no parameter `shop`"),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|one| one.starts_with("`/s/{id}`: no parameter `id`")),
+        "{found:?}"
+    );
+}
+
+#[actix_web::test]
+async fn contradictions_and_unknown_tenants_are_found() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let error = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(
+                    web::scope("/two")
+                        .route("/x", web::get().to(panics).tenant("a"))
+                        .tenant("b"),
+                )
+                .route("/unknown", web::get().to(panics).tenant("nobody"))
+                .route("/broken", web::get().to(panics).require_role([""]))
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap_err();
+
+    let kinds = |wanted: fn(&Problem) -> bool| error.problems().iter().filter(|one| wanted(one)).count();
+    assert_eq!(kinds(|one| matches!(one, Problem::Conflict { .. })), 2);
+    assert_eq!(kinds(|one| matches!(one, Problem::Tenant { .. })), 1);
+    assert_eq!(error.problems().len(), 3);
+}
+
+#[actix_web::test]
+async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+    let hiding = || {
+        from_fn(
+            async |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| {
+                let response: ServiceResponse = next.call(request).await?;
+                Ok(response)
+            },
+        )
+    };
+
+    let map = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(web::scope("/hidden").service(health).wrap(hiding()))
+                .service(
+                    web::resource("/guarded")
+                        .guard(guard::Header("x-kind", "rare"))
+                        .route(web::get().to(panics))
+                        .public(),
+                )
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    let names: Vec<_> = map.unsampled().iter().map(|declared| declared.name).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.contains(&"health") && names.contains(&"public"));
+    assert!(map.strict().is_err());
+}
+
+#[actix_web::test]
+async fn an_application_without_the_gate_does_not_pass() {
+    let world = World::start().await;
+    let other = World::start().await;
+
+    assert_eq!(
+        problems(world.iam.check(|| App::new().service(health)).await),
+        ["no gate: register `iam.middleware()` on the application"]
+    );
+    let foreign = other.iam.clone();
+    assert_eq!(
+        problems(
+            world
+                .iam
+                .check(|| App::new().service(health).wrap(foreign.middleware()))
+                .await
+        ),
+        ["no gate: register `iam.middleware()` on the application"]
+    );
+}
+
+#[actix_web::test]
+async fn a_check_leaves_no_audit_event_and_reaches_the_gate_through_outer_middleware() {
+    let mut world = World::start().await;
+    let iam: Iam = world.iam.clone();
+
+    world
+        .iam
+        .check(|| {
+            App::new().service(health).wrap(iam.middleware()).wrap(from_fn(
+                async |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| {
+                    let response: ServiceResponse = next.call(request).await?;
+                    Ok(response)
+                },
+            ))
+        })
+        .await
+        .unwrap();
+
+    let touched = crate::common::Touched::default();
+    let app = app!(world, touched, .service(health));
+    assert_eq!(send!(app, GET "/health").status(), 200);
+    world.allowed().await;
+}

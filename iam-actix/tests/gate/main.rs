@@ -1,0 +1,20 @@
+//! The gate, seen from outside: through applications, over sockets, and by its audit events.
+
+#[cfg(test)]
+#[macro_use]
+mod common;
+
+#[cfg(test)]
+mod around;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod extract;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod scopes;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,318 @@
+//! Permissions, single use, and what a handler asks by itself.
+
+use crate::common;
+
+use actix_web::{HttpResponse, http::StatusCode, test, web};
+use iam_actix::{
+    Access, Error, Granted, Permission, RouteExt as _, require_permission, require_role, single_use,
+};
+use iam_core::{
+    config::{IamConfig, OathkeeperConfig, TenantConfig},
+    decision::Reason,
+    tenant::ReplayMode,
+};
+use serde_json::json;
+
+use crate::common::{Issuer, Touched, World, assert_refusal, handler};
+
+#[require_permission(namespace = "docs", relation = "view", object = "docs:{id}")]
+#[actix_web::get("/docs/{id}")]
+async fn document(id: web::Path<String>, granted: Granted<String>) -> String {
+    assert_eq!(*id, *granted);
+    format!("{} {}", granted.tuples()[0], *granted)
+}
+
+/// R092, R139
+#[actix_web::test]
+async fn keto_is_asked_about_the_object_that_the_handler_loads() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(document));
+
+    for (raw, object) in [
+        ("7", "7"),
+        ("a%2Fb", "a/b"),
+        ("a%25b", "a%b"),
+        ("a%2Bb", "a+b"),
+        ("a+b", "a+b"),
+        ("%C3%A9", "é"),
+    ] {
+        world.keto.allow(&format!("docs:docs:{object}#view@user:alice"));
+
+        let response = send!(app, GET & format!("/docs/{raw}"), world.bearer());
+
+        assert_eq!(response.status(), 200, "{raw}");
+        let body = test::read_body(response).await;
+        assert!(body.ends_with(object.as_bytes()), "{raw}");
+        let event = world.allowed().await;
+        assert_eq!(event.route.as_deref(), Some("/docs/{id}"));
+    }
+}
+
+/// R092, R170
+#[actix_web::test]
+async fn a_parameter_that_cannot_name_an_object_is_400_and_keto_is_not_asked() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(document));
+
+    for raw in [
+        "%fe",
+        "%ff",
+        "%EF%BF%BD",
+        "a%23b",
+        "a%40b",
+        "a:b",
+        "a%0D%0Ab",
+        "%00",
+        "a%22b",
+    ] {
+        assert_refusal(&send!(app, GET & format!("/docs/{raw}"), world.bearer()), 400);
+        world.denied(Reason::InvalidObject).await;
+    }
+    assert_eq!(world.keto.asked(), [""; 0]);
+}
+
+/// R082, R083, R084, D44, D85
+#[actix_web::test]
+async fn a_denied_permission_is_403_and_a_keto_that_is_down_503() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/docs/{id}", web::post().to(handler).require_permission(Permission::new("docs", "edit", "{id}")))
+    );
+
+    assert_refusal(&send!(app, POST "/docs/7"), 401);
+    world.denied(Reason::MissingCredential).await;
+    assert_eq!(world.keto.asked(), [""; 0], "nobody is asked about nobody");
+
+    assert_refusal(&send!(app, POST "/docs/7", world.bearer()), 403);
+    let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
+
+    world.keto.down(true);
+    assert_refusal(&send!(app, POST "/docs/7", world.bearer()), 503);
+    world.denied(Reason::PermissionUnavailable).await;
+    touched.nothing();
+
+    world.keto.down(false);
+    world.keto.allow("docs:7#edit@user:alice");
+    assert_eq!(send!(app, POST "/docs/7", world.bearer()).status(), 200);
+    world.allowed().await;
+}
+
+/// D25
+#[actix_web::test]
+async fn the_question_to_keto_carries_the_request_id() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(document));
+
+    send!(app, GET "/docs/7", world.bearer(), ("x-request-id", "trace-7"));
+
+    assert_eq!(world.keto.request_ids(), ["trace-7"]);
+    assert_eq!(
+        world.denied(Reason::PermissionDeny).await.request_id.as_deref(),
+        Some("trace-7")
+    );
+}
+
+/// D41
+#[actix_web::test]
+async fn a_machine_is_asked_about_under_a_name_of_its_own() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(document));
+    world.keto.allow("docs:docs:7#view@user:alice");
+
+    let machine = world.bearer_with(&json!({ "client_id": "alice" }));
+    assert_refusal(&send!(app, GET "/docs/7", machine), 403);
+
+    assert_eq!(world.keto.asked(), ["docs:docs:7#view@client:alice"]);
+    assert_eq!(
+        world.denied(Reason::PermissionDeny).await.actor.as_deref(),
+        Some("client:alice")
+    );
+}
+
+#[single_use]
+#[require_role("payer")]
+#[require_permission(namespace = "orders", relation = "pay", object = "{id}")]
+#[actix_web::post("/orders/{id}/payment")]
+async fn pay(touched: web::Data<Touched>, seen: common::Seen) -> HttpResponse {
+    handler(touched, seen, web::Bytes::new()).await
+}
+
+/// D5, R162
+#[actix_web::test]
+async fn a_refused_request_burns_nothing_and_a_used_token_is_refused() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(pay));
+    let payer = world.bearer_with(&json!({ "metadataPublic": { "roles": ["payer"] } }));
+    let path = "/orders/7/payment";
+
+    // The same id, in a token without the role.
+    let number = json!({ "jti": "one" });
+    assert_refusal(&send!(app, POST path, world.bearer_with(&number)), 403);
+    world.denied(Reason::RoleDeny).await;
+    world.keto.down(true);
+    assert_refusal(&send!(app, POST path, payer.clone()), 503);
+    world.denied(Reason::PermissionUnavailable).await;
+    world.keto.down(false);
+    assert_refusal(&send!(app, POST path, payer.clone()), 403);
+    world.denied(Reason::PermissionDeny).await;
+    touched.nothing();
+
+    world.keto.allow("orders:7#pay@user:alice");
+    assert_eq!(send!(app, POST path, payer.clone()).status(), 200);
+    world.allowed().await;
+    let response = send!(app, POST path, payer);
+    assert_refusal(&response, 401);
+    assert_eq!(
+        response.headers().get("www-authenticate").unwrap(),
+        r#"Bearer error="invalid_token""#
+    );
+    let event = world.denied(Reason::Replay).await;
+    assert_eq!(event.event.as_str(), "auth.failure.replay");
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
+    assert_eq!(touched.counts().0, 1);
+
+    let first = world.bearer_with(&json!({ "jti": "one", "metadataPublic": { "roles": ["payer"] } }));
+    assert_eq!(
+        send!(app, POST path, first).status(),
+        200,
+        "the refused one was not burnt"
+    );
+    world.allowed().await;
+}
+
+/// R052
+#[actix_web::test]
+async fn a_token_without_id_is_refused_where_it_would_have_to_be_used_up() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/once", web::post().to(handler).single_use()));
+
+    assert_refusal(
+        &send!(app, POST "/once", world.bearer_with(&json!({ "jti": null }))),
+        401,
+    );
+    world.denied(Reason::Malformed).await;
+    touched.nothing();
+}
+
+/// D5
+#[actix_web::test]
+async fn with_replay_always_every_route_takes_a_token_once_and_no_request_burns_its_own() {
+    let issuer = Issuer::new("k1");
+    let mut oathkeeper = OathkeeperConfig::new(common::ISSUER, [common::AUDIENCE]).key(issuer.jwk());
+    oathkeeper.replay = ReplayMode::Always;
+    let config = IamConfig::new().tenant("default", TenantConfig::behind(oathkeeper));
+    let mut world = World::of(issuer, config).await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/plain", web::get().to(handler))
+        .service(web::scope("/s").route("/once", web::get().to(handler).single_use().require_scope(["s"])))
+        .route("/open", web::get().to(handler).public())
+    );
+
+    let token = world.bearer();
+    assert_eq!(send!(app, GET "/plain", token.clone()).status(), 200);
+    world.allowed().await;
+    assert_refusal(&send!(app, GET "/plain", token.clone()), 401);
+    world.denied(Reason::Replay).await;
+    assert_eq!(
+        send!(app, GET "/open", token).status(),
+        200,
+        "public looks at no credential"
+    );
+    world.allowed().await;
+
+    let token = world.bearer_with(&json!({ "scope": "s" }));
+    assert_eq!(send!(app, GET "/s/once", token.clone()).status(), 200);
+    world.allowed().await;
+    assert_refusal(&send!(app, GET "/plain", token), 401);
+    world.denied(Reason::Replay).await;
+}
+
+async fn edit(access: Access, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    access.require("orders", "edit", &id).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn edit_or_view(access: Access, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    if access.require("orders", "edit", &id).await.is_err() {
+        access.require("orders", "view", &id).await?;
+    }
+    Ok(HttpResponse::Ok().finish())
+}
+
+#[actix_web::test]
+async fn a_handler_asks_with_the_same_answers_and_the_same_one_event() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/edit/{id}", web::get().to(edit))
+        .route("/either/{id}", web::get().to(edit_or_view))
+        .route("/open/{id}", web::get().to(edit).optional())
+    );
+
+    assert_refusal(&send!(app, GET "/edit/7", world.bearer()), 403);
+    let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.requirements, ["permission:orders#edit"]);
+    assert_refusal(&send!(app, GET "/edit/a%23b", world.bearer()), 400);
+    world.denied(Reason::InvalidObject).await;
+    world.keto.down(true);
+    assert_refusal(&send!(app, GET "/edit/7", world.bearer()), 503);
+    world.denied(Reason::PermissionUnavailable).await;
+    world.keto.down(false);
+    assert_refusal(&send!(app, GET "/open/7"), 401);
+    world.denied(Reason::MissingCredential).await;
+
+    world.keto.allow("orders:7#view@user:alice");
+    assert_eq!(send!(app, GET "/either/7", world.bearer()).status(), 200);
+    assert_eq!(world.allowed().await.requirements.len(), 2);
+    world.keto.allow("orders:7#edit@user:alice");
+    assert_eq!(send!(app, GET "/edit/7", world.bearer()).status(), StatusCode::OK);
+    world.allowed().await;
+}
+
+async fn number(granted: Granted<u64>) -> String {
+    granted.to_string()
+}
+
+#[actix_web::test]
+async fn granted_hands_out_nothing_that_was_not_checked() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let permission = || Permission::new("docs", "view", "{id}");
+    let app = app!(
+        world, touched,
+        .route("/unchecked/{id}", web::get().to(number))
+        .route("/two/{id}/{other}", web::get().to(number).require_permission(Permission::new("docs", "view", "{id}/{other}")))
+        .route("/checked/{id}", web::get().to(number).require_permission(permission()))
+    );
+    for tuple in [
+        "docs:7#view@user:alice",
+        "docs:7/8#view@user:alice",
+        "docs:x#view@user:alice",
+    ] {
+        world.keto.allow(tuple);
+    }
+
+    assert_refusal(&send!(app, GET "/unchecked/7", world.bearer()), 500);
+    world.denied(Reason::InvalidRequirement).await;
+    assert_refusal(&send!(app, GET "/two/7/8", world.bearer()), 500);
+    world.denied(Reason::InvalidRequirement).await;
+    assert_refusal(&send!(app, GET "/checked/x", world.bearer()), 400);
+    world.denied(Reason::InvalidObject).await;
+    assert_eq!(
+        test::read_body(send!(app, GET "/checked/7", world.bearer())).await,
+        "7"
+    );
+    world.allowed().await;
+}
