@@ -11,6 +11,7 @@ pub mod claims;
 pub mod json;
 pub mod jwks;
 pub mod jws;
+pub mod opl;
 
 /// Takes any bytes and panics when a promise is broken.
 pub type Body = fn(&[u8]);
@@ -21,4 +22,5 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("json", json::run),
     ("jwks", jwks::run),
     ("jws", jws::run),
+    ("opl", opl::run),
 ];

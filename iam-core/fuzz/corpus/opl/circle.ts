@@ -1,0 +1,1 @@
+class n implements Namespace { related: { r: SubjectSet<n, "r">[] } permits = { a: (ctx) => !this.permits.b(ctx), b: (ctx) => !this.permits.a(ctx) } }

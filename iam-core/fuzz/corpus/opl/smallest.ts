@@ -1,0 +1,1 @@
+class user implements Namespace {}

@@ -1,0 +1,3 @@
+class user implements Namespace {
+ related: { a: nope[] }
+}
