@@ -1,1 +1,335 @@
 //! What a permission asks, and what its answers mean.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::name::RESERVED;
+
+fn values(name: &str) -> Option<Cow<'static, str>> {
+    match name {
+        "id" => Some("7".into()),
+        "user" | "sub" => Some("bob".into()),
+        "evil" => Some("x#owners@User:evil".into()),
+        _ => None,
+    }
+}
+
+fn caller() -> Subject {
+    Subject::id("user:bob").unwrap()
+}
+
+fn asked(permission: &Permission) -> Vec<String> {
+    let question = permission.resolve(&values, &caller()).unwrap();
+    question.tuples().iter().map(ToString::to_string).collect()
+}
+
+fn tuple(text: &str) -> Permission {
+    Permission::tuple(text).unwrap_or_else(|err| panic!("{text}: {err}"))
+}
+
+fn kind(permission: Result<Permission, GrammarError>) -> Kind {
+    permission.expect_err("should be refused").kind()
+}
+
+#[test]
+fn a_permission_on_an_object_asks_for_the_caller() {
+    let permission = Permission::new("orders", "view", "orders:{id}").unwrap();
+
+    let question = permission.resolve(&values, &caller()).unwrap();
+
+    assert_eq!(question.tuples().len(), 1);
+    assert_eq!(question.tuples()[0].namespace(), "orders");
+    assert_eq!(question.tuples()[0].object(), "orders:7");
+    assert_eq!(question.tuples()[0].relation(), "view");
+    assert_eq!(question.tuples()[0].subject(), &caller());
+    assert_eq!(permission.to_string(), "orders:\"orders:{id}\"#view");
+}
+
+#[test]
+fn a_tuple_names_its_subject_or_leaves_it_to_the_caller() {
+    assert_eq!(
+        asked(&tuple("Cat:{id}#owners@User:{user}")),
+        ["Cat:7#owners@User:bob"]
+    );
+    assert_eq!(
+        asked(&tuple("Cat:{id}#owners@Group:{id}#members")),
+        ["Cat:7#owners@Group:7#members"]
+    );
+    assert_eq!(
+        asked(&tuple("Cat:{id}#owners@(Group:admin#)")),
+        ["Cat:7#owners@Group:admin"]
+    );
+    assert_eq!(asked(&tuple("Cat:{id}#owners@{sub}")), ["Cat:7#owners@bob"]);
+    assert_eq!(
+        asked(&tuple("Cat:{id}#owners@\"user:{sub}\"")),
+        ["Cat:7#owners@\"user:bob\""]
+    );
+    assert_eq!(asked(&tuple("Cat:{id}#owners")), ["Cat:7#owners@\"user:bob\""]);
+}
+
+#[test]
+fn what_is_asked_is_never_the_callers_choice() {
+    assert_eq!(
+        kind(Permission::tuple("{ns}:o#r")),
+        Kind::Placeholder(Part::Namespace)
+    );
+    assert_eq!(
+        kind(Permission::tuple("ns:o#{r}")),
+        Kind::Placeholder(Part::Relation)
+    );
+    assert_eq!(
+        kind(Permission::tuple("ns:o#r@{ns}:o")),
+        Kind::Placeholder(Part::Namespace)
+    );
+    assert_eq!(
+        kind(Permission::tuple("ns:o#r@ns:o#{r}")),
+        Kind::Placeholder(Part::Relation)
+    );
+    assert!(Permission::new("{ns}", "r", "o").is_err());
+    assert!(Permission::new("ns", "{r}", "o").is_err());
+    assert_eq!(Permission::tuple("ns:o#r@ns:o#{r}").unwrap_err().position(), 12);
+}
+
+#[test]
+fn a_text_that_is_no_tuple_is_refused_where_the_trouble_starts() {
+    let position = |text| Permission::tuple(text).unwrap_err().position();
+
+    assert_eq!(position("ns:o@s"), 4);
+    assert_eq!(position("ns:{id#r"), 4);
+    assert_eq!(position("ns:o#r@User:{}"), 13);
+    assert_eq!(position("ns:o#r@"), 7);
+    assert_eq!(position("ns:orders:{id}#r"), 9);
+}
+
+#[test]
+fn a_value_cannot_become_the_rest_of_a_tuple() {
+    for text in [
+        "Toy:{evil}#owners@User:1",
+        "Toy:1#owners@{evil}",
+        "Toy:1#owners@User:{evil}#x",
+    ] {
+        assert_eq!(
+            tuple(text).resolve(&values, &caller()),
+            Err(ResolveError::Reserved),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_value_that_is_missing_anywhere_leaves_nothing_to_ask() {
+    let permission = Permission::any([Permission::tuple("a:b#c"), Permission::tuple("a:{other}#c")]).unwrap();
+
+    assert_eq!(permission.resolve(&values, &caller()), Err(ResolveError::Missing));
+}
+
+#[test]
+fn a_default_subject_that_no_tuple_can_have_leaves_nothing_to_ask() {
+    let unchecked = Subject::Id(String::new());
+
+    assert_eq!(
+        tuple("a:b#c").resolve(&values, &unchecked),
+        Err(ResolveError::Subject)
+    );
+    assert!(tuple("a:b#c@d").resolve(&values, &unchecked).is_ok());
+}
+
+#[test]
+fn nothing_is_true_of_no_permission() {
+    assert_eq!(kind(Permission::any([])), Kind::Vacuous);
+    assert_eq!(kind(Permission::all([])), Kind::Vacuous);
+    assert_eq!(
+        kind(Permission::all([Permission::tuple("a:b#c"), Permission::any([])])),
+        Kind::Vacuous
+    );
+}
+
+#[test]
+fn an_error_inside_a_combination_is_the_error_of_the_combination() {
+    let combined = Permission::any([Permission::tuple("a:b#c"), Permission::tuple("a:b@c")]);
+
+    assert_eq!(kind(combined), Kind::Expected('#'));
+}
+
+#[test]
+fn a_tuple_that_is_needed_twice_is_asked_once() {
+    let permission = Permission::any([
+        Permission::tuple("a:{id}#c@d"),
+        Permission::all([Permission::tuple("a:7#c@d"), Permission::tuple("e:f#g@h")]),
+    ])
+    .unwrap();
+
+    let question = permission.resolve(&values, &caller()).unwrap();
+
+    assert_eq!(asked(&permission), ["a:7#c@d", "e:f#g@h"]);
+    assert_eq!(question.answer(&[true, false]), Some(true));
+    assert_eq!(question.answer(&[false, true]), Some(false));
+}
+
+#[test]
+fn any_needs_one_and_all_need_each() {
+    let tuples = || [Permission::tuple("a:b#c"), Permission::tuple("d:e#f")];
+    let any = Permission::any(tuples())
+        .unwrap()
+        .resolve(&values, &caller())
+        .unwrap();
+    let all = Permission::all(tuples())
+        .unwrap()
+        .resolve(&values, &caller())
+        .unwrap();
+
+    for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+        assert_eq!(any.answer(&[first, second]), Some(first || second));
+        assert_eq!(all.answer(&[first, second]), Some(first && second));
+    }
+}
+
+/// A number of results that is not the number asked is no answer.
+#[test]
+fn answers_of_another_number_are_no_answer() {
+    let question = tuple("a:b#c").resolve(&values, &caller()).unwrap();
+
+    assert_eq!(question.answer(&[]), None);
+    assert_eq!(question.answer(&[true, true]), None);
+    assert_eq!(question.answer(&[true]), Some(true));
+}
+
+#[test]
+fn nesting_and_number_have_bounds() {
+    let nest =
+        |levels: usize| (0..levels).fold(Permission::tuple("a:b#c"), |inner, _| Permission::all([inner]));
+    assert!(nest(MAX_DEPTH).is_ok());
+    assert_eq!(kind(nest(MAX_DEPTH + 1)), Kind::Nesting);
+
+    let many =
+        |number: usize| Permission::any(std::iter::repeat_with(|| Permission::tuple("a:b#c")).take(number));
+    assert!(many(MAX_TUPLES).is_ok());
+    assert_eq!(kind(many(MAX_TUPLES + 1)), Kind::TooManyTuples);
+    assert_eq!(
+        kind(Permission::all([many(MAX_TUPLES), Permission::tuple("a:b#c")])),
+        Kind::TooManyTuples
+    );
+    // An iterator without end ends.
+    assert_eq!(
+        kind(Permission::any(std::iter::repeat_with(|| Permission::tuple(
+            "a:b#c"
+        )))),
+        Kind::TooManyTuples
+    );
+}
+
+#[test]
+fn placeholders_come_once_in_the_order_they_were_written() {
+    let permission = Permission::any([
+        Permission::tuple("a:{id}#c@User:{user}"),
+        Permission::tuple("a:{id}-{part}#c@{client_id}"),
+    ])
+    .unwrap();
+
+    assert_eq!(
+        permission.placeholders().collect::<Vec<_>>(),
+        ["id", "user", "part", "client_id"]
+    );
+}
+
+#[test]
+fn a_combination_prints_as_the_attribute_writes_it() {
+    let permission = Permission::any([
+        Permission::tuple("a:b#c@(d:{e}#)"),
+        Permission::all([
+            Permission::tuple("f:g#h@\"i:{j}\""),
+            Permission::new("k", "l", "m:n"),
+        ]),
+    ])
+    .unwrap();
+
+    assert_eq!(
+        permission.to_string(),
+        "any(a:b#c@d:{e}, all(f:g#h@\"i:{j}\", k:\"m:n\"#l))"
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Shape {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Leaf(usize),
+}
+
+impl Shape {
+    fn permission(&self) -> Result<Permission, GrammarError> {
+        match self {
+            Self::All(members) => Permission::all(members.iter().map(Self::permission)),
+            Self::Any(members) => Permission::any(members.iter().map(Self::permission)),
+            Self::Leaf(leaf) => Permission::tuple(&format!("n:{leaf}#r@s")),
+        }
+    }
+
+    /// The naive second implementation.
+    fn holds(&self, allowed: &dyn Fn(usize) -> bool) -> bool {
+        match self {
+            Self::All(members) => members.iter().all(|member| member.holds(allowed)),
+            Self::Any(members) => members.iter().any(|member| member.holds(allowed)),
+            Self::Leaf(leaf) => allowed(*leaf),
+        }
+    }
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    (0_usize..6)
+        .prop_map(Shape::Leaf)
+        .prop_recursive(4, 24, 4, |inner| {
+            let members = proptest::collection::vec(inner, 1..4);
+            prop_oneof![members.clone().prop_map(Shape::All), members.prop_map(Shape::Any)]
+        })
+}
+
+fn answers(question: &Question, granted: u8) -> Vec<bool> {
+    let leaf = |tuple: &RelationTuple| tuple.object().parse::<u32>().unwrap();
+    question
+        .tuples()
+        .iter()
+        .map(|tuple| granted & (1 << leaf(tuple)) != 0)
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn a_question_means_what_its_permission_says(shape in shape(), granted: u8) {
+        let permission = shape.permission();
+        prop_assume!(permission.is_ok());
+        let question = permission.unwrap().resolve(&values, &caller()).unwrap();
+
+        let expected = shape.holds(&|leaf| granted & (1 << leaf) != 0);
+        prop_assert_eq!(question.answer(&answers(&question, granted)), Some(expected));
+    }
+
+    #[test]
+    fn fewer_tuples_never_allow_more(shape in shape(), granted: u8, removed: u8) {
+        let permission = shape.permission();
+        prop_assume!(permission.is_ok());
+        let question = permission.unwrap().resolve(&values, &caller()).unwrap();
+
+        let more = question.answer(&answers(&question, granted)).unwrap();
+        let fewer = question.answer(&answers(&question, granted & !removed)).unwrap();
+        prop_assert!(more || !fewer);
+    }
+
+    #[test]
+    fn a_printed_tuple_is_read_as_the_same_permission(text in "[a{}:#@()\" b]{0,24}") {
+        if let Ok(permission) = Permission::tuple(&text) {
+            prop_assert_eq!(Permission::tuple(&permission.to_string()), Ok(permission));
+        }
+    }
+
+    #[test]
+    fn a_resolved_tuple_keeps_the_parts_of_its_permission(value in "\\PC{0,8}|[a:#@()\" ]{0,5}") {
+        let filled = tuple("n:o-{v}#r@s:{v}#t").resolve(&|_| Some(Cow::Borrowed(&value)), &caller());
+        if let Ok(question) = filled {
+            let printed = question.tuples()[0].to_string();
+            prop_assert_eq!(&printed, &format!("n:o-{value}#r@s:{value}#t"));
+            prop_assert_eq!(printed.parse(), Ok(question.tuples()[0].clone()));
+            prop_assert!(!value.contains(RESERVED));
+        }
+    }
+}

@@ -1,1 +1,197 @@
 //! What fills a template and what does not.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn resolved(template: &str, value: &str) -> Result<String, ResolveError> {
+    Template::parse(template)
+        .unwrap()
+        .resolve(&|_| Some(value.into()))
+}
+
+#[track_caller]
+fn refused(template: &str) -> (Kind, usize) {
+    let err = Template::parse(template).expect_err(template);
+    (err.kind(), err.position())
+}
+
+#[test]
+fn placeholders_are_filled_where_they_stand() {
+    let template = Template::parse("*{a}-{b.c}-{a}*:{_d1}").unwrap();
+
+    assert_eq!(
+        template.placeholders().collect::<Vec<_>>(),
+        ["a", "b.c", "a", "_d1"]
+    );
+    let values = |name: &str| match name {
+        "a" => Some("aaa".into()),
+        "b.c" => Some("1.5".into()),
+        "_d1" => Some("true".into()),
+        _ => None,
+    };
+    assert_eq!(template.resolve(&values).unwrap(), "*aaa-1.5-aaa*:true");
+    assert_eq!(template.to_string(), "*{a}-{b.c}-{a}*:{_d1}");
+}
+
+#[test]
+fn a_template_without_placeholders_is_its_text() {
+    assert_eq!(
+        Template::parse("orders:all").unwrap().resolve(&|_| None).unwrap(),
+        "orders:all"
+    );
+}
+
+#[test]
+fn a_missing_value_is_an_error_and_not_a_word() {
+    let template = Template::parse("orders:{id}").unwrap();
+
+    assert_eq!(template.resolve(&|_| None), Err(ResolveError::Missing));
+}
+
+#[test]
+fn each_kind_of_bad_value_has_its_own_error() {
+    assert_eq!(resolved("{id}", ""), Err(ResolveError::Empty));
+    for reserved in [
+        "a:b", "#", "a@b", "(", ")", "\"", "{id}", "}", " a", "a ", " ", "a  b", "a\u{A0}b",
+    ] {
+        assert_eq!(
+            resolved("{id}", reserved),
+            Err(ResolveError::Reserved),
+            "{reserved:?}"
+        );
+    }
+    for control in [
+        "a\0b",
+        "\n",
+        "a\r",
+        "\u{7F}",
+        "\u{85}",
+        "a\u{2028}",
+        "\u{2029}",
+        "\u{FEFF}a",
+        "\t",
+    ] {
+        assert_eq!(
+            resolved("{id}", control),
+            Err(ResolveError::Control),
+            "{control:?}"
+        );
+    }
+    assert_eq!(resolved("{id}", "a\u{FFFD}b"), Err(ResolveError::Undecodable));
+}
+
+#[test]
+fn ordinary_ids_are_taken_as_they_are() {
+    for value in [
+        "7",
+        "0197a9c2-7e40-7d0b-9d2e-000000000000",
+        "a/b",
+        "..",
+        "a b",
+        "SKU-1.2_3~4",
+        "100%",
+        "猫",
+        "a%2Fb",
+    ] {
+        assert_eq!(resolved("orders:{id}", value).unwrap(), format!("orders:{value}"));
+    }
+}
+
+/// The id of an object ended the object and named another subject.
+#[test]
+fn a_value_cannot_become_the_rest_of_a_tuple() {
+    assert_eq!(
+        resolved("{id}", "x#owners@User:evil"),
+        Err(ResolveError::Reserved)
+    );
+    assert_eq!(
+        resolved("\u{20AC}{id}", "x\"#owners@User:evil"),
+        Err(ResolveError::Reserved)
+    );
+}
+
+#[test]
+fn values_and_texts_have_bounds() {
+    let longest = "v".repeat(MAX_VALUE_LENGTH);
+
+    assert!(resolved("{id}", &longest).is_ok());
+    assert_eq!(
+        resolved("{id}", &format!("{longest}v")),
+        Err(ResolveError::TooLong)
+    );
+    assert!(resolved("{a}{a}", &longest).is_ok());
+    assert_eq!(resolved("{a}{a}-", &longest), Err(ResolveError::TooLong));
+}
+
+#[test]
+fn a_text_that_is_no_template_is_refused_where_the_trouble_starts() {
+    let long = "x".repeat(MAX_PLACEHOLDER_LENGTH + 1);
+    for (text, kind, position) in [
+        ("", Kind::Empty(Part::Object), 0),
+        ("orders:{id", Kind::Brace, 8),
+        ("orders:id}", Kind::Brace, 9),
+        ("{{id}}", Kind::Brace, 1),
+        ("{id}}", Kind::Brace, 4),
+        ("a{}", Kind::Empty(Part::Placeholder), 2),
+        ("{1d}", Kind::Character(Part::Placeholder), 1),
+        ("{.d}", Kind::Character(Part::Placeholder), 1),
+        ("{i d}", Kind::Character(Part::Placeholder), 2),
+        ("{id:\\d+}", Kind::Character(Part::Placeholder), 3),
+        ("{ïd}", Kind::Character(Part::Placeholder), 1),
+        ("orders#{id}", Kind::Character(Part::Object), 6),
+        ("{id}@x", Kind::Character(Part::Object), 4),
+        ("a\"b", Kind::Character(Part::Object), 1),
+        ("a\nb", Kind::Character(Part::Object), 1),
+        (" a", Kind::Character(Part::Object), 0),
+        ("{id} ", Kind::Character(Part::Object), 4),
+        (
+            &format!("{{{long}}}"),
+            Kind::TooLong(Part::Placeholder),
+            1 + MAX_PLACEHOLDER_LENGTH,
+        ),
+        (
+            &"x".repeat(MAX_OBJECT_LENGTH + 1),
+            Kind::TooLong(Part::Object),
+            MAX_OBJECT_LENGTH,
+        ),
+        (
+            &"{a}".repeat(MAX_PLACEHOLDERS + 1),
+            Kind::TooLong(Part::Template),
+            3 * MAX_PLACEHOLDERS,
+        ),
+    ] {
+        assert_eq!(refused(text), (kind, position), "{text:?}");
+    }
+    assert!(Template::parse(&"{a}".repeat(MAX_PLACEHOLDERS)).is_ok());
+}
+
+#[test]
+fn a_subject_id_may_be_an_email_address() {
+    let template = Template::parse_subject_id("{name}@example.com").unwrap();
+
+    assert_eq!(
+        template.resolve(&|_| Some("bob".into())).unwrap(),
+        "bob@example.com"
+    );
+    assert!(Template::parse("{name}@example.com").is_err());
+    assert!(Template::parse_subject_id("\"{name}").is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_and_printed_or_refused_inside_the_text(text in "\\PC{0,30}|[a{}:. ]{0,16}") {
+        match Template::parse(&text) {
+            Ok(template) => prop_assert_eq!(template.to_string(), text),
+            Err(err) => prop_assert!(err.position() <= text.len()),
+        }
+    }
+
+    #[test]
+    fn no_value_adds_a_mark_to_the_text(value in "\\PC{0,12}|[a:#@()\"{} ]{0,6}") {
+        if let Ok(text) = resolved("a:{id}", &value) {
+            prop_assert_eq!(text.matches(RESERVED).count(), 1);
+            prop_assert_eq!(text.strip_prefix("a:"), Some(value.as_str()));
+        }
+    }
+}

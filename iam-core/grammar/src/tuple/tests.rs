@@ -1,1 +1,401 @@
 //! Tuples as written, as printed, and as refused.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SUBJECT_SET: &str = "namespace:object#relation@subjectNamespace:subjectObject#subjectRelation";
+
+#[track_caller]
+fn parsed(text: &str) -> RelationTuple {
+    text.parse().unwrap_or_else(|err| panic!("{text:?}: {err}"))
+}
+
+#[track_caller]
+fn refused(text: &str) -> (Kind, usize) {
+    let err = text.parse::<RelationTuple>().expect_err(text);
+    (err.kind(), err.position())
+}
+
+fn tuple(namespace: &str, object: &str, relation: &str, subject: Subject) -> RelationTuple {
+    RelationTuple::new(namespace, object, relation, subject).unwrap()
+}
+
+fn id(id: &str) -> Subject {
+    Subject::id(id).unwrap()
+}
+
+fn set(namespace: &str, object: &str, relation: &str) -> Subject {
+    Subject::set(namespace, object, relation).unwrap()
+}
+
+#[test]
+fn a_subject_is_an_id_or_a_set_with_or_without_parentheses() {
+    let with_id = tuple("namespace", "object", "relation", id("subject"));
+    for text in [
+        "namespace:object#relation@subject",
+        " namespace:object#relation@subject     ",
+        "namespace:object#relation@(subject)",
+        "namespace : object # relation @ subject",
+        "namespace:object#relation@ ( subject ) ",
+        "namespace:object#relation@\"subject\"",
+    ] {
+        assert_eq!(parsed(text), with_id, "{text}");
+    }
+
+    let with_set = tuple(
+        "namespace",
+        "object",
+        "relation",
+        set("subjectNamespace", "subjectObject", "subjectRelation"),
+    );
+    assert_eq!(parsed(SUBJECT_SET), with_set);
+    assert_eq!(parsed(&format!("  {SUBJECT_SET} ")), with_set);
+    assert_eq!(
+        parsed("namespace:object#relation@(subjectNamespace:subjectObject#subjectRelation)"),
+        with_set
+    );
+}
+
+#[test]
+fn a_set_without_relation_may_end_with_its_mark() {
+    let expected = tuple("ns", "o", "r", set("a", "b", ""));
+
+    for text in [
+        "ns:o#r@(a:b)",
+        "ns:o#r@(a:b#)",
+        "ns:o#r@a:b#",
+        "ns:o#r@a:b",
+        "ns:o#r@a:b# ",
+    ] {
+        assert_eq!(parsed(text), expected, "{text}");
+    }
+    assert_eq!(expected.to_string(), "ns:o#r@a:b");
+}
+
+#[test]
+fn an_id_and_a_set_of_the_same_letters_are_different_subjects() {
+    let as_id = parsed("ns:o#r@\"user:bob\"");
+    let as_set = parsed("ns:o#r@user:bob");
+
+    assert_eq!(as_id.subject(), &id("user:bob"));
+    assert_eq!(as_set.subject(), &set("user", "bob", ""));
+    assert_ne!(as_id, as_set);
+    assert_eq!(as_id.to_string(), "ns:o#r@\"user:bob\"");
+    assert_eq!(as_set.to_string(), "ns:o#r@user:bob");
+}
+
+#[test]
+fn parts_may_be_of_any_script_and_as_long_as_ids_are() {
+    assert_eq!(
+        parsed("名前:猫#所有@利用者"),
+        tuple("名前", "猫", "所有", id("利用者"))
+    );
+    assert_eq!(parsed("ns:a/b?c=1#r@s").object(), "a/b?c=1");
+    assert_eq!(parsed("ns:o o#...@s s"), tuple("ns", "o o", "...", id("s s")));
+
+    for digit in 0..100 {
+        let part = digit.to_string().repeat(36);
+        assert_eq!(
+            parsed(&format!("{part}:{part}#{part}@{part}")),
+            tuple(&part, &part, &part, id(&part))
+        );
+        assert_eq!(
+            parsed(&format!("{part}:{part}#{part}@{part}:{part}#{part}")),
+            tuple(&part, &part, &part, set(&part, &part, &part))
+        );
+    }
+}
+
+#[test]
+fn a_tuple_without_a_part_is_no_tuple() {
+    use Part::{Namespace, Object, Relation, Subject};
+
+    for (text, kind, position) in [
+        ("", Kind::Empty(Namespace), 0),
+        ("   ", Kind::Empty(Namespace), 3),
+        (":", Kind::Empty(Namespace), 0),
+        ("asdfhg", Kind::Expected(':'), 6),
+        ("namespace:", Kind::Empty(Object), 10),
+        ("namespace:object", Kind::Expected('#'), 16),
+        ("namespace:object#", Kind::Empty(Relation), 17),
+        ("namespace:object#relation", Kind::Expected('@'), 25),
+        ("undefined:undefined#undefined", Kind::Expected('@'), 29),
+        ("object#relation", Kind::Expected(':'), 6),
+        ("object@subject", Kind::Expected(':'), 6),
+        ("object#relation@subject@sdf", Kind::Expected(':'), 6),
+        (
+            "object#relation@subjectObject#relation@sdf",
+            Kind::Expected(':'),
+            6,
+        ),
+        ("object#relation@subjectObject#relation", Kind::Expected(':'), 6),
+        (
+            "object#relation@namespace:subjectObject#relation",
+            Kind::Expected(':'),
+            6,
+        ),
+        ("object#relation@subjectId", Kind::Expected(':'), 6),
+        ("ns:o@u", Kind::Expected('#'), 4),
+        ("namespace:object#@subjectId", Kind::Empty(Relation), 17),
+        ("namespace:#relation@subjectId", Kind::Empty(Object), 10),
+        ("namespace: #relation@id", Kind::Empty(Object), 11),
+        (":object#relation@subjectId", Kind::Empty(Namespace), 0),
+        ("namespace:object#relation@", Kind::Empty(Subject), 26),
+        ("namespace:object#relation@ ", Kind::Empty(Subject), 27),
+        ("namespace:object#relation@\"\"", Kind::Empty(Subject), 27),
+        (
+            "namespace:object#relation@:subjectObject#relation",
+            Kind::Empty(Subject),
+            26,
+        ),
+        (
+            "namespace:object#relation@namespace:#relation",
+            Kind::Empty(Object),
+            36,
+        ),
+        ("namespace:object#relation@id:", Kind::Empty(Object), 29),
+        ("namespace::object#relation@id", Kind::Empty(Object), 10),
+        ("namespace:object##relation@id", Kind::Empty(Relation), 17),
+        ("namespace:object#relation@@id", Kind::Empty(Subject), 26),
+    ] {
+        assert_eq!(refused(text), (kind, position), "{text:?}");
+    }
+}
+
+#[test]
+fn a_mark_too_many_is_refused_where_it_stands() {
+    for (text, kind, position) in [
+        (
+            "namespace:object#relation@subjectObject#relation",
+            Kind::SubjectSet,
+            39,
+        ),
+        ("ns:o#r@s#", Kind::SubjectSet, 8),
+        ("ns:o#r@a:b:c#d", Kind::Colon, 10),
+        ("ns:o:p#r@s", Kind::Colon, 4),
+        ("ns:o#r#s@t", Kind::Expected('@'), 6),
+        ("ns:o#r:s@t", Kind::Expected('@'), 6),
+        ("ns:o#r@s@t", Kind::Trailing, 8),
+        ("ns:o#r@a:b#c#d", Kind::Trailing, 12),
+        ("ns:o#r@a:b#c:d", Kind::Trailing, 12),
+    ] {
+        assert_eq!(refused(text), (kind, position), "{text:?}");
+    }
+}
+
+#[test]
+fn parentheses_are_one_pair_around_the_subject() {
+    for (text, kind, position) in [
+        ("namespace:object#relation@(subject", Kind::Parenthesis, 34),
+        ("namespace:object#relation@subject)", Kind::Trailing, 33),
+        ("name(space):object#rel@sub", Kind::Expected(':'), 4),
+        ("namespace:ob(ject)#rel@sub", Kind::Expected('#'), 12),
+        ("ns:()#r@s", Kind::Empty(Part::Object), 3),
+        ("()", Kind::Empty(Part::Namespace), 0),
+        ("ns:o#r@()", Kind::Empty(Part::Subject), 8),
+        ("ns:o#r@((s))", Kind::Empty(Part::Subject), 8),
+        ("ns:o#r@(s)t", Kind::Trailing, 10),
+        ("ns:o#r@(s", Kind::Parenthesis, 9),
+        ("ns:o#r@(a:b#c(d))", Kind::Trailing, 13),
+        ("(ns:o#r@s)", Kind::Empty(Part::Namespace), 0),
+    ] {
+        assert_eq!(refused(text), (kind, position), "{text:?}");
+    }
+}
+
+#[test]
+fn quotes_enclose_a_whole_object_or_subject_id() {
+    assert_eq!(parsed("orders:\"eu:7\"#view@bob").object(), "eu:7");
+    assert_eq!(parsed("a:b#c@d:\"e:f\"#g").subject(), &set("d", "e:f", "g"));
+    assert_eq!(
+        parsed("a:b#c@( \"user:(1)@x#y\" )").subject(),
+        &id("user:(1)@x#y")
+    );
+
+    for (text, kind, position) in [
+        ("\"ns\":o#r@s", Kind::Quote, 0),
+        ("ns:o#\"r\"@s", Kind::Quote, 5),
+        ("ns:o#r@\"a\":b", Kind::Quote, 7),
+        ("ns:o#r@a:b#\"c\"", Kind::Quote, 11),
+        ("ns:o\"p\"#r@s", Kind::Quote, 4),
+        ("ns:\"o\"p#r@s", Kind::Quote, 6),
+        ("ns:\"o\"\"p\"#r@s", Kind::Quote, 6),
+        ("ns:o#r@\"s", Kind::UnclosedQuote, 7),
+        ("ns:\"o#r@s", Kind::UnclosedQuote, 3),
+        ("ns:\"a#b\"#r@s", Kind::Character(Part::Object), 5),
+        ("ns:\" a\"#r@s", Kind::Character(Part::Object), 4),
+        ("ns:o#r@\"a \"", Kind::Character(Part::Subject), 9),
+    ] {
+        assert_eq!(refused(text), (kind, position), "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_reader_does_not_see_is_refused_where_it_stands() {
+    for (text, part, position) in [
+        ("ns:a\nb#r@s", Part::Object, 4),
+        ("ns:o#r@a\u{0}b", Part::Subject, 8),
+        ("n\u{FEFF}s:o#r@s", Part::Namespace, 1),
+        ("\u{FEFF}ns:o#r@s", Part::Namespace, 0),
+        ("ns:o#r\u{7F}@s", Part::Relation, 6),
+        ("ns:o\u{FFFD}#r@s", Part::Object, 4),
+        ("ns:a\u{A0}b#r@s", Part::Object, 4),
+        ("ns:a  b#r@s", Part::Object, 5),
+        ("n s:o#r@s", Part::Namespace, 1),
+        ("ns:o#r r@s", Part::Relation, 6),
+        ("ns:{id}#r@s", Part::Object, 3),
+        ("ns:o#r@{user}", Part::Subject, 7),
+    ] {
+        assert_eq!(refused(text), (Kind::Character(part), position), "{text:?}");
+    }
+}
+
+/// The id of an object ended the object and named another subject.
+#[test]
+fn an_object_id_cannot_smuggle_in_a_relation_and_a_subject() {
+    let evil = "x#owners@User:evil";
+
+    assert_eq!(
+        refused(&format!("Toy:{evil}#owners@User:1")),
+        (Kind::Trailing, 29)
+    );
+    assert_eq!(
+        refused(&format!("Toy:\"{evil}\"#owners@User:1")),
+        (Kind::Character(Part::Object), 6)
+    );
+    let err = RelationTuple::new("Toy", evil, "owners", id("1")).unwrap_err();
+    assert_eq!((err.kind(), err.position()), (Kind::Character(Part::Object), 1));
+    assert!(SubjectSet::new("User", evil, "").is_err());
+    assert!(RelationTuple::new("Toy", "x\"#owners@User:evil", "owners", id("1")).is_err());
+    assert!(RelationTuple::new("Toy:x#owners@User:evil", "1", "owners", id("1")).is_err());
+    assert!(RelationTuple::new("Toy", "1", "owners@User:evil", id("1")).is_err());
+    // The variants are open, so what is in one is checked again.
+    assert!(RelationTuple::new("Toy", "1", "owners", Subject::Id("a\"b".to_owned())).is_err());
+    assert!(RelationTuple::new("Toy", "1", "owners", Subject::Id(String::new())).is_err());
+}
+
+/// An empty or half-given subject turned a set into an id.
+#[test]
+fn a_subject_set_with_a_part_missing_is_not_an_id() {
+    assert_eq!(
+        SubjectSet::new("User", "", "").unwrap_err().kind(),
+        Kind::Empty(Part::Object)
+    );
+    assert_eq!(
+        SubjectSet::new("", "bob", "").unwrap_err().kind(),
+        Kind::Empty(Part::Namespace)
+    );
+    assert_eq!(Subject::id("").unwrap_err().kind(), Kind::Empty(Part::Subject));
+}
+
+#[test]
+fn each_part_has_a_bound_and_the_longest_tuple_can_be_read_again() {
+    let name = "n".repeat(MAX_NAME_LENGTH);
+    let object = ":".repeat(MAX_OBJECT_LENGTH);
+    let longest = tuple(&name, &object, &name, set(&name, &object, &name));
+    assert_eq!(parsed(&longest.to_string()), longest);
+
+    let too_long = |part| GrammarError::new(Kind::TooLong(part), MAX_OBJECT_LENGTH);
+    assert_eq!(
+        RelationTuple::new("n", format!("{object}:"), "r", id("s")),
+        Err(too_long(Part::Object))
+    );
+    assert_eq!(Subject::id(format!("{object}:")), Err(too_long(Part::Subject)));
+    assert!(RelationTuple::new(format!("{name}n"), "o", "r", id("s")).is_err());
+    assert!(RelationTuple::new("n", "o", format!("{name}n"), id("s")).is_err());
+
+    let text = format!("n:o#r@{}", " ".repeat(MAX_TUPLE_LENGTH));
+    assert_eq!(refused(&text), (Kind::TooLong(Part::Tuple), MAX_TUPLE_LENGTH));
+    assert!("s".repeat(MAX_TUPLE_LENGTH + 1).parse::<Subject>().is_err());
+}
+
+#[test]
+fn a_subject_can_be_read_alone() {
+    assert_eq!("bob".parse(), Ok(id("bob")));
+    assert_eq!(
+        "(Group:staff#members)".parse(),
+        Ok(set("Group", "staff", "members"))
+    );
+    assert_eq!("\"user:bob\"".parse(), Ok(id("user:bob")));
+    assert!("".parse::<Subject>().is_err());
+    assert!("bob@".parse::<Subject>().is_err());
+}
+
+#[test]
+fn messages_tell_the_place_and_repeat_no_text() {
+    let err = "secret:object@subject".parse::<RelationTuple>().unwrap_err();
+
+    assert_eq!(
+        err.to_string(),
+        "expected `#`: a tuple is written `namespace:object#relation@subject` (at byte 13)"
+    );
+    assert!(!format!("{err} {err:?}").contains("secret"));
+}
+
+/// Text that is often nearly legal.
+fn part() -> impl Strategy<Value = String> {
+    let letter = prop_oneof![
+        6 => proptest::char::range('a', 'z'),
+        2 => Just('é'),
+        1 => Just(' '),
+        2 => proptest::sample::select(vec![':', '#', '@', '(', ')', '"', '{', '}', '\n', '\u{FFFD}', '\u{A0}']),
+    ];
+    proptest::collection::vec(letter, 0..8).prop_map(String::from_iter)
+}
+
+/// Names, objects and ids that are legal, with every mark that they may contain.
+fn legal_name() -> &'static str {
+    "[a-zé_.*/-]{1,6}"
+}
+
+fn legal_object() -> &'static str {
+    "[a-zé:/.]{1,6}( [a-z:]{1,4})?"
+}
+
+fn legal_subject() -> impl Strategy<Value = Subject> {
+    prop_oneof![
+        "[a-zé:#@()/.]{1,6}( [a-z:#@()]{1,4})?".prop_map(|it| id(&it)),
+        (legal_name(), legal_object(), legal_name()).prop_map(|(a, b, c)| set(&a, &b, &c)),
+        (legal_name(), legal_object()).prop_map(|(a, b)| set(&a, &b, "")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_is_read_as_the_same_tuple(
+        (namespace, object, relation) in (legal_name(), legal_object(), legal_name()),
+        subject in legal_subject(),
+    ) {
+        let made = tuple(&namespace, &object, &relation, subject);
+
+        prop_assert_eq!(made.to_string().parse(), Ok(made.clone()));
+        prop_assert_eq!(made.subject().to_string().parse(), Ok(made.subject().clone()));
+    }
+
+    #[test]
+    fn what_can_be_made_of_any_parts_prints_to_the_same_parts(
+        (object, subject) in (part(), part()),
+    ) {
+        if let Ok(made) = RelationTuple::new("n", object, "r", Subject::Id(subject)) {
+            prop_assert_eq!(made.to_string().parse(), Ok(made));
+        }
+    }
+
+    #[test]
+    fn what_is_read_can_be_printed_and_read_again(
+        (namespace, object, relation, subject) in (part(), part(), part(), part()),
+    ) {
+        let text = format!("{namespace}:{object}#{relation}@{subject}");
+        if let Ok(tuple) = text.parse::<RelationTuple>() {
+            prop_assert_eq!(tuple.to_string().parse(), Ok(tuple));
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_inside_the_text(text in "\\PC{0,40}|[a:#@()\" ]{0,24}") {
+        if let Err(err) = text.parse::<RelationTuple>() {
+            prop_assert!(err.position() <= text.len());
+        }
+    }
+}
