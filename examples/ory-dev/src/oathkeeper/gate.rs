@@ -1,7 +1,5 @@
 //! May this request come through? Rule, authenticators, authorizer, mutators: the path, top to bottom.
 
-use std::sync::OnceLock;
-
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -29,7 +27,7 @@ pub(crate) struct Gate {
     pub(crate) trusts_forwarded: bool,
     /// The address that the proxy listens on in place of the configured one, and the configured one, which is what
     /// the rules are written for.
-    pub(crate) moved: OnceLock<Moved>,
+    pub(crate) moved: Option<Moved>,
 }
 
 /// A listener that is not where the configuration says.
@@ -88,7 +86,7 @@ impl Gate {
     }
 
     fn rule(&self, incoming: &Incoming) -> Result<&Rule, Refusal> {
-        let host = match self.moved.get() {
+        let host = match &self.moved {
             Some(moved) if moved.actual == incoming.host => &moved.configured,
             Some(_) | None => &incoming.host,
         };

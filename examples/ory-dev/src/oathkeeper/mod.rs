@@ -29,12 +29,13 @@ mod api;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::web;
+use url::Url;
 
 pub use self::clock::Clock;
 pub use self::config::OathkeeperConfig;
@@ -45,20 +46,45 @@ use crate::oathkeeper::gate::{Gate, Moved};
 use crate::oathkeeper::keys::KeyRing;
 use crate::oathkeeper::mutate::{Mint, TokenCache};
 use crate::oathkeeper::proxy::Clients;
-use crate::server::{Server, StartError};
+use crate::server::{Listeners, Server, StartError};
 
 /// A running gateway. Dropping it stops it.
+///
+/// # Examples
+///
+/// ```
+/// use ory_dev::config::Vars;
+/// use ory_dev::oathkeeper::Oathkeeper;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+/// let state = std::env::temp_dir().join("ory-dev-example");
+/// let config = Oathkeeper::from_files(format!("{folder}/oathkeeper.yml").as_ref(), &Vars::new(folder, &state))?;
+/// let gateway = Oathkeeper::start(config.ports(0, 0))?;
+///
+/// let answer = awc::Client::new().get(format!("{}orders", gateway.proxy_url())).send().await?;
+/// assert_eq!(answer.status(), 401);
+/// gateway.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Oathkeeper {
     server: Server,
     gate: Arc<Gate>,
     watcher: Watcher,
+    proxy: (SocketAddr, Url),
+    api: (SocketAddr, Url),
 }
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OathkeeperError {
+    /// A listener's address is no part of a URL.
+    #[error("oathkeeper: the address of a listener gives no URL")]
+    Address(#[from] url::ParseError),
     /// A key file cannot be used.
     #[error("oathkeeper: the signing keys cannot be used")]
     Keys(#[from] KeyFileError),
@@ -87,6 +113,9 @@ impl Oathkeeper {
         for path in &config.key_files {
             rings.insert(path.clone(), Arc::new(KeyRing::open(path)?));
         }
+        let listeners = Listeners::bind(NAME, &[(PROXY, config.proxy), (API, config.api)])?;
+        let proxy = listeners.addr(PROXY).unwrap_or(config.proxy);
+        let api = listeners.addr(API).unwrap_or(config.api);
         let gate = Arc::new(Gate {
             rules: config.rules,
             mint: Mint {
@@ -96,13 +125,15 @@ impl Oathkeeper {
             },
             is_verbose: config.is_verbose,
             trusts_forwarded: config.trusts_forwarded,
-            moved: OnceLock::new(),
+            moved: (proxy != config.written_proxy).then(|| Moved {
+                actual: proxy.to_string(),
+                configured: config.written_proxy.to_string(),
+            }),
         });
         let watcher = Watcher::start(Arc::clone(&gate), config.reload)?;
 
         let shared = Arc::clone(&gate);
-        let listeners = [(PROXY, config.proxy), (API, config.api)];
-        let server = Server::start("oathkeeper", &listeners, config.workers, move |listener, app| {
+        let server = listeners.serve(config.workers, move |listener, app| {
             let gate = Arc::clone(&shared);
             let clients = Clients::new();
             if listener == PROXY {
@@ -115,32 +146,33 @@ impl Oathkeeper {
                 }));
             }
         })?;
-        if let Some(actual) = server
-            .addr(PROXY)
-            .filter(|actual| *actual != config.written_proxy)
-        {
-            let moved = Moved {
-                actual: actual.to_string(),
-                configured: config.written_proxy.to_string(),
-            };
-            // Nothing else sets it.
-            let _ = gate.moved.set(moved);
-        }
         Ok(Self {
             server,
             gate,
             watcher,
+            proxy: (proxy, base_url(proxy)?),
+            api: (api, base_url(api)?),
         })
     }
 
-    /// Returns where the proxy listens.
-    pub fn proxy_addr(&self) -> Option<SocketAddr> {
-        self.server.addr(PROXY)
+    /// Returns the address of the proxy.
+    pub fn proxy_addr(&self) -> SocketAddr {
+        self.proxy.0
     }
 
-    /// Returns where the API listens.
-    pub fn api_addr(&self) -> Option<SocketAddr> {
-        self.server.addr(API)
+    /// Returns the address of the API.
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api.0
+    }
+
+    /// Returns the base URL of the proxy, with `/` at the end.
+    pub fn proxy_url(&self) -> &Url {
+        &self.proxy.1
+    }
+
+    /// Returns the base URL of the API, with `/` at the end.
+    pub fn api_url(&self) -> &Url {
+        &self.api.1
     }
 
     /// Reads the key files again now, in place of waiting for the next time.
@@ -150,14 +182,13 @@ impl Oathkeeper {
 
     /// Stops the gateway and returns once its ports are free.
     pub async fn stop(self) {
-        let Self {
-            server,
-            gate: _,
-            watcher,
-        } = self;
-        server.stop().await;
-        drop(watcher);
+        self.server.stop().await;
+        drop(self.watcher);
     }
+}
+
+fn base_url(address: SocketAddr) -> Result<Url, url::ParseError> {
+    Url::parse(&format!("http://{address}/"))
 }
 
 /// Reads the key files again and again, until it is dropped.
@@ -179,7 +210,7 @@ impl Watcher {
                 }
             })
             .map_err(|source| StartError::Thread {
-                server: "oathkeeper".to_owned(),
+                server: NAME.to_owned(),
                 source,
             })?;
         Ok(Self {
@@ -218,6 +249,8 @@ fn reload(gate: &Gate, told: &mut BTreeMap<PathBuf, String>) {
         }
     }
 }
+
+const NAME: &str = "oathkeeper";
 
 const PROXY: &str = "proxy";
 

@@ -172,7 +172,10 @@ impl Outgoing {
     }
 
     fn prepare(&self, client: &Client) -> ClientRequest {
-        let mut request = client.request(self.method.clone(), self.url.as_str());
+        // A compressed answer is the caller's to read.
+        let mut request = client
+            .request(self.method.clone(), self.url.as_str())
+            .no_decompress();
         *request.headers_mut() = self.headers.clone();
         request
     }

@@ -178,3 +178,28 @@ const RATE_LIMIT_HEADERS: [&str; 5] = [
     "x-ratelimit-reset",
     "x-ratelimit-type",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn terse_refusals_keep_the_status_and_lose_what_went_wrong() {
+        for refusal in [
+            Refusal::no_rule(),
+            Refusal::several_rules(),
+            Refusal::unauthorized(),
+            Refusal::unchecked("a detail"),
+            Refusal::internal("a detail"),
+        ] {
+            let (status, message) = (refusal.status, refusal.message.clone());
+
+            let terse = refusal.terse();
+
+            assert_eq!(terse.status, status);
+            assert_ne!(terse.message, message);
+            assert_eq!(terse.reason, None);
+        }
+        assert!(Refusal::bad_gateway().terse().is_bare);
+    }
+}

@@ -3,12 +3,14 @@
 // Each test file is a crate of its own and uses a part of this.
 #![expect(dead_code, reason = "every test file uses another part of this")]
 
+pub(crate) mod people;
+
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -128,7 +130,7 @@ async fn echo(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     }))
 }
 
-/// A session service: `GET /sessions/whoami` with the token or the cookie of a session that it knows.
+/// A session service that answers each token and cookie as a test tells it to.
 pub(crate) struct Sessions {
     server: Server,
     answers: Answers,
@@ -237,10 +239,10 @@ fn whoami(request: &HttpRequest, answers: &Answers) -> HttpResponse {
 }
 
 /// A gateway with a service behind it and sessions beside it.
-pub(crate) struct Stand {
+pub(crate) struct Stand<S = Sessions> {
     pub(crate) folder: Folder,
     pub(crate) echo: Echo,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: S,
     pub(crate) gateway: Oathkeeper,
 }
 
@@ -255,26 +257,31 @@ impl Stand {
         rules: &Value,
         change: impl FnOnce(OathkeeperConfig) -> OathkeeperConfig,
     ) -> Self {
+        let sessions = Sessions::start();
+        let origin = url(&format!("http://{}", sessions.addr()));
+        Self::beside(sessions, &origin, rules, change)
+    }
+}
+
+impl<S> Stand<S> {
+    /// Starts a gateway that asks a session service at another origin than the configured one.
+    pub(crate) fn beside(
+        sessions: S,
+        origin: &Url,
+        rules: &Value,
+        change: impl FnOnce(OathkeeperConfig) -> OathkeeperConfig,
+    ) -> Self {
         let folder = Folder::new();
         let echo = Echo::start();
-        let sessions = Sessions::start();
+        let service = url(&format!("http://{}", echo.addr()));
+        key_file(&folder)
+            .write(&[first_key().clone()])
+            .expect("a key file");
         let config = configuration(&folder, rules)
-            .replace_origin(
-                &url("http://127.0.0.1:3000"),
-                &url(&format!("http://{}", echo.addr())),
-            )
-            .replace_origin(
-                &url("http://127.0.0.1:3001"),
-                &url(&format!("http://{}", echo.addr())),
-            )
-            .replace_origin(
-                &url("http://127.0.0.1:3002"),
-                &url(&format!("http://{}", echo.addr())),
-            )
-            .replace_origin(
-                &url("http://127.0.0.1:4433"),
-                &url(&format!("http://{}", sessions.addr())),
-            )
+            .replace_origin(&url("http://127.0.0.1:3000"), &service)
+            .replace_origin(&url("http://127.0.0.1:3001"), &service)
+            .replace_origin(&url("http://127.0.0.1:3002"), &service)
+            .replace_origin(&url("http://127.0.0.1:4433"), origin)
             .ports(0, 0)
             .workers(1);
         let gateway = Oathkeeper::start(change(config)).expect("a gateway");
@@ -287,31 +294,17 @@ impl Stand {
     }
 
     pub(crate) fn key_file(&self) -> KeyFile {
-        KeyFile::at(self.folder.path().join("id-token.jwks.json"))
+        key_file(&self.folder)
     }
 
     /// Asks the proxy.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, String)]) -> Answer {
-        ask(
-            self.gateway.proxy_addr().expect("an address"),
-            method,
-            path,
-            headers,
-            None,
-        )
-        .await
+        ask(self.gateway.proxy_addr(), method, path, headers, None).await
     }
 
     /// Asks the API.
     pub(crate) async fn ask_api(&self, method: &str, path: &str, headers: &[(&str, String)]) -> Answer {
-        ask(
-            self.gateway.api_addr().expect("an address"),
-            method,
-            path,
-            headers,
-            None,
-        )
-        .await
+        ask(self.gateway.api_addr(), method, path, headers, None).await
     }
 
     /// The token that the service gets for this caller at a path.
@@ -330,6 +323,20 @@ impl Stand {
             .map(|key| key["kid"].as_str().expect("a kid").to_owned())
             .collect()
     }
+}
+
+fn key_file(folder: &Folder) -> KeyFile {
+    KeyFile::at(folder.path().join("id-token.jwks.json"))
+}
+
+/// The key that every gateway of this process starts with: generating one takes most of a second.
+fn first_key() -> &'static Value {
+    static KEY: OnceLock<Value> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let folder = Folder::new();
+        key_file(&folder).ensure().expect("a key file");
+        key_file(&folder).read().expect("keys").remove(0)
+    })
 }
 
 /// The shipped `oathkeeper.yml` with these rules, in a folder of its own.
@@ -361,6 +368,16 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("text"))
+    }
+
+    /// The cookies that the answer sets.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = (String, String)> {
+        let pairs = self
+            .headers
+            .get_all("set-cookie")
+            .map(|value| value.to_str().expect("text"));
+        let pairs = pairs.filter_map(|value| value.split(';').next()?.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
     /// The first value of a header that reached the service.
