@@ -37,9 +37,11 @@ async fn main() -> ExitCode {
         stack.keto.read(),
         stack.keto.write()
     );
-    if let Some(proxy) = stack.oathkeeper.proxy_addr() {
-        println!("Oathkeeper  http://{proxy}/");
-    }
+    println!(
+        "Oathkeeper  {} (proxy), {} (API)",
+        stack.oathkeeper.proxy_url(),
+        stack.oathkeeper.api_url()
+    );
     println!("Ctrl-C stops it, and everything that it remembers is gone.");
     if let Err(err) = actix_rt::signal::ctrl_c().await {
         eprintln!("ory-dev: cannot wait for Ctrl-C: {err}");

@@ -40,7 +40,7 @@ async fn everything_starts_answers_and_stops() {
         stack.kratos.admin_addr(),
         stack.keto.read(),
         stack.keto.write(),
-        stack.oathkeeper.api_addr().unwrap(),
+        stack.oathkeeper.api_addr(),
     ];
 
     for address in addresses {
