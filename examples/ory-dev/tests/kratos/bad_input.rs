@@ -227,3 +227,28 @@ async fn many_people_may_ask_at_once() {
         "{statuses:?}"
     );
 }
+
+#[actix_web::test]
+async fn logout_without_a_token_ends_nothing() {
+    let stand = Stand::start();
+    let token = stand.register("stay@example.com").await["session_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let url = stand.public("self-service/logout/api");
+
+    for body in [
+        &b""[..],
+        b"{",
+        b"{}",
+        b"{\"session_token\":\"\"}",
+        b"{\"session_token\":1}",
+        b"[]",
+    ] {
+        let answer = stand
+            .send("DELETE", &url, &[("content-type", "application/json")], body)
+            .await;
+        assert_eq!(answer.status, 400, "{body:?}");
+    }
+    assert_eq!(stand.whoami(&token).await.status, 200);
+}

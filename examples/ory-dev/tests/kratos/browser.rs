@@ -326,3 +326,70 @@ async fn logout_link_works_once_and_only_with_its_cookie() {
     );
     assert_eq!(stand.get(&url, &[JSON, ("cookie", &jar)]).await.status, 401);
 }
+
+#[actix_web::test]
+async fn page_that_registers_is_logged_in_and_sent_on() {
+    let stand = Stand::start();
+    let started = start(&stand, "registration", "", "").await;
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("method", "password")
+        .append_pair("traits.email", "form@example.com")
+        .append_pair("password", PASSWORD)
+        .append_pair("csrf_token", &started.token)
+        .finish();
+    let headers = [PAGE, FORM, ("cookie", started.jar.as_str())];
+
+    let answer = stand
+        .send("POST", &started.action, &headers, form.as_bytes())
+        .await;
+
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("http://127.0.0.1:4455/"))
+    );
+    let jar = answer.jar(&started.jar);
+    let who = stand
+        .get(&stand.public("sessions/whoami"), &[("cookie", &jar)])
+        .await;
+    assert_eq!(who.value()["identity"]["traits"]["email"], "form@example.com");
+}
+
+#[actix_web::test]
+async fn page_without_its_cookie_is_sent_to_the_error_page() {
+    let stand = Stand::start();
+    let started = start(&stand, "login", "", "").await;
+
+    let answer = stand
+        .send(
+            "POST",
+            &started.action,
+            &[PAGE, FORM],
+            b"method=password&identifier=a&password=b",
+        )
+        .await;
+
+    assert_eq!(answer.status, 303);
+    assert!(
+        answer
+            .header("location")
+            .unwrap()
+            .starts_with("http://127.0.0.1:4455/error?id=")
+    );
+    assert!(answer.set_cookies().is_empty());
+}
+
+#[actix_web::test]
+async fn logging_in_changes_the_anti_csrf_token() {
+    let stand = Stand::start();
+    let started = start(&stand, "registration", "", "").await;
+
+    let answer = submit(&stand, &started, credentials("fresh@example.com")).await;
+
+    let csrf = |jar: &str| {
+        jar.split("; ")
+            .find(|pair| pair.starts_with("csrf_token_"))
+            .unwrap()
+            .to_owned()
+    };
+    assert_ne!(csrf(&started.jar), csrf(&answer.jar(&started.jar)));
+}
