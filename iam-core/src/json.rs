@@ -5,7 +5,7 @@
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
 //! deep nesting. The grammar itself is `serde_json`'s.
 
-use std::{cell::Cell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
@@ -43,6 +43,9 @@ pub enum JsonError {
     /// The text is too long.
     #[error("too long")]
     TooLong,
+    /// An object has more members than allowed.
+    #[error("an object has too many members")]
+    TooManyMembers,
     /// JSON, but not of the expected shape.
     #[error("not of the expected shape")]
     WrongShape,
@@ -115,6 +118,20 @@ pub(crate) fn elements<'a>(
         refusal: &refusal,
     };
     read(text, limits, &refusal, elements)?.ok_or(JsonError::WrongShape)
+}
+
+/// The members of an object in the order of the text.
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Value)>;
+
+/// Reads an object of at most `most` members, strictly, as [`parse`] does. Meant for small objects that are read once for each
+/// request: names are borrowed, and the outermost object is a list.
+pub(crate) fn members(text: &[u8], limits: JsonLimits, most: usize) -> Result<Members<'_>, JsonError> {
+    let refusal = Cell::new(None);
+    let strict = Strict {
+        depth: limits.max_depth,
+        refusal: &refusal,
+    };
+    read(text, limits, &refusal, Flat { most, strict })
 }
 
 fn read<'de, S: DeserializeSeed<'de>>(
@@ -224,6 +241,72 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
+/// Lists the members of the outermost object.
+#[derive(Clone, Copy)]
+struct Flat<'c> {
+    most: usize,
+    strict: Strict<'c>,
+}
+
+impl<'de> DeserializeSeed<'de> for Flat<'_> {
+    type Value = Members<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Flat<'_> {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let inner = self.strict.deeper()?;
+        let mut members = Members::with_capacity(USUAL_MEMBERS.min(self.most));
+        while let Some(name) = map.next_key_seed(Name)? {
+            let value = map.next_value_seed(inner)?;
+            if members.iter().any(|(other, _)| *other == name) {
+                return Err(self.strict.refuse(JsonError::DuplicateMember));
+            }
+            if members.len() >= self.most {
+                return Err(self.strict.refuse(JsonError::TooManyMembers));
+            }
+            members.push((name, value));
+        }
+        Ok(members)
+    }
+}
+
+/// A member's name, borrowed unless it is written with escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
 /// Collects the elements of one member that is an array.
 #[derive(Clone, Copy)]
 struct Elements<'c> {
@@ -268,6 +351,9 @@ impl<'de> Visitor<'de> for Elements<'_> {
         Ok(list)
     }
 }
+
+/// As many as Oathkeeper's tokens have, and a few more.
+const USUAL_MEMBERS: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -381,6 +467,26 @@ mod tests {
             elements("[".repeat(200_000).as_bytes(), "keys", deep).unwrap_err(),
             JsonError::Malformed
         );
+    }
+
+    /// R045, R053: a small object is read by the same rules, and its members are counted.
+    #[test]
+    fn members_are_listed_by_the_same_rules() {
+        let read = |text: &'static str| members(text.as_bytes(), LIMITS, 2);
+
+        let listed = read(r#"{"b":[1],"\u0061":null}"#).unwrap();
+        assert_eq!(
+            listed,
+            [("b".into(), serde_json::json!([1])), ("a".into(), Value::Null)]
+        );
+        assert_eq!(read("{}").unwrap(), []);
+        assert_eq!(read(r#"{"a":1,"\u0061":1}"#), Err(JsonError::DuplicateMember));
+        assert_eq!(read(r#"{"a":{"b":1,"b":1}}"#), Err(JsonError::DuplicateMember));
+        assert_eq!(read(r#"{"a":1,"b":1,"c":1}"#), Err(JsonError::TooManyMembers));
+        assert_eq!(read(r#"{"a":[[[[]]]]}"#), Err(JsonError::TooDeep));
+        for text in ["[]", "null", "1", "\"a\"", "{} x", "{1:1}", "{\"a\":1"] {
+            assert_eq!(read(text), Err(JsonError::Malformed), "{text}");
+        }
     }
 
     #[test]

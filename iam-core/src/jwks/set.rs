@@ -256,9 +256,11 @@ impl From<JsonError> for KeyFault {
     fn from(error: JsonError) -> Self {
         match error {
             JsonError::DuplicateMember => Self::DuplicateMember,
-            JsonError::Malformed | JsonError::TooDeep | JsonError::TooLong | JsonError::WrongShape => {
-                Self::Malformed
-            }
+            JsonError::Malformed
+            | JsonError::TooDeep
+            | JsonError::TooLong
+            | JsonError::TooManyMembers
+            | JsonError::WrongShape => Self::Malformed,
         }
     }
 }

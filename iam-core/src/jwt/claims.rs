@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::{Profile, TokenFault};
 use crate::{
@@ -11,6 +11,9 @@ use crate::{
 };
 
 const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
+
+/// More than any token has, and few enough to be compared with each other.
+const MAX_MEMBERS: usize = 128;
 
 /// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
@@ -29,7 +32,7 @@ pub struct VerifiedClaims {
     client_id: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
-    others: Map<String, Value>,
+    others: Vec<(String, Value)>,
 }
 
 impl VerifiedClaims {
@@ -92,56 +95,71 @@ impl VerifiedClaims {
 
     /// Returns the object that the profile's metadata claim holds.
     pub fn metadata(&self) -> Option<&Value> {
-        self.others
-            .get(self.profile.metadata_claim.as_deref()?)
+        self.claim(self.profile.metadata_claim()?)
             .filter(|metadata| metadata.is_object())
     }
 
     /// Returns a claim by name. The registered ones (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`), `client_id` and `scope`
     /// are to be had from the methods above only.
     pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.others.get(name)
+        self.others
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value)
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
     pub(super) fn check(text: &[u8], profile: &Arc<Profile>, now: Timestamp) -> Result<Self, TokenFault> {
-        let mut others = json::parse_object(text, LIMITS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
-
-        let issuer = take_text(&mut others, "iss", TokenFault::IssuerType)?;
-        let subject =
-            take_name(&mut others, "sub", TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?;
-        let audience = take_audience(&mut others)?;
-        let expires_at =
-            take_time(&mut others, "exp", TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?;
-        let not_before = take_time(&mut others, "nbf", TokenFault::NotBeforeType)?;
-        let issued_at = take_time(&mut others, "iat", TokenFault::IssuedType)?;
-        let jti = take_name(&mut others, "jti", TokenFault::TokenIdType)?;
-        if profile.jti_required && jti.is_none() {
-            return Err(TokenFault::TokenIdMissing);
-        }
-        let client_id = take_name(&mut others, "client_id", TokenFault::ClientIdType)?;
-        let scope = take_text(&mut others, "scope", TokenFault::ScopeType)?;
-        check_metadata(&others, profile)?;
-
-        check_issuer(issuer, profile)?;
-        check_audience(&audience, profile)?;
+        let members =
+            json::members(text, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
+        let mut issuer = None;
+        let (mut subject, mut expires_at) = (None, None);
         let mut claims = Self {
             profile: Arc::clone(profile),
-            subject,
-            audience,
-            expires_at,
-            not_before,
-            issued_at,
-            jti,
-            client_id,
-            scope,
+            subject: String::new(),
+            audience: Vec::new(),
+            expires_at: Timestamp::default(),
+            not_before: None,
+            issued_at: None,
+            jti: None,
+            client_id: None,
+            scope: None,
             names_tenant: false,
-            others,
+            others: Vec::new(),
         };
-        claims.check_time(now)?;
-        claims.check_lifetime(now)?;
-        claims.names_tenant = check_tenant(&claims.others, profile)?;
+        for (name, value) in members {
+            match name.as_ref() {
+                "iss" => issuer = Some(text_of(value, TokenFault::IssuerType)?),
+                "sub" => subject = Some(name_of(value, TokenFault::SubjectType)?),
+                "aud" => claims.audience = audience_of(value)?,
+                "exp" => expires_at = Some(time_of(&value, TokenFault::ExpiryType)?),
+                "nbf" => claims.not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
+                "iat" => claims.issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
+                "jti" => claims.jti = Some(name_of(value, TokenFault::TokenIdType)?),
+                "client_id" => claims.client_id = Some(name_of(value, TokenFault::ClientIdType)?),
+                "scope" => claims.scope = Some(text_of(value, TokenFault::ScopeType)?),
+                _ => claims.others.push((name.into_owned(), value)),
+            }
+        }
+        claims.subject = subject.ok_or(TokenFault::SubjectMissing)?;
+        claims.expires_at = expires_at.ok_or(TokenFault::ExpiryMissing)?;
+
+        claims.check_values(issuer.as_deref(), now)?;
         Ok(claims)
+    }
+
+    /// Checks what the claims say, now that each is known to be of its type.
+    fn check_values(&mut self, issuer: Option<&str>, now: Timestamp) -> Result<(), TokenFault> {
+        if self.profile.jti_required && self.jti.is_none() {
+            return Err(TokenFault::TokenIdMissing);
+        }
+        self.check_metadata()?;
+        self.check_issuer(issuer)?;
+        self.check_audience()?;
+        self.check_time(now)?;
+        self.check_lifetime(now)?;
+        self.names_tenant = self.check_tenant()?;
+        Ok(())
     }
 
     /// Checks what changes as time passes: once for each use of the token, a cached one included.
@@ -158,6 +176,57 @@ impl VerifiedClaims {
             return Err(TokenFault::IssuedInFuture);
         }
         Ok(())
+    }
+
+    fn check_issuer(&self, issuer: Option<&str>) -> Result<(), TokenFault> {
+        match issuer {
+            None => Err(TokenFault::IssuerMissing),
+            Some(issuer) if issuer == self.profile.issuer() => Ok(()),
+            Some(_) => Err(TokenFault::IssuerOther),
+        }
+    }
+
+    fn check_audience(&self) -> Result<(), TokenFault> {
+        if self.audience.is_empty() {
+            return Err(TokenFault::AudienceMissing);
+        }
+        if !self
+            .audience
+            .iter()
+            .any(|one| self.profile.audience.contains(one))
+        {
+            return Err(TokenFault::AudienceOther);
+        }
+
+        Ok(())
+    }
+
+    /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it
+    /// does not match, but it is there.
+    fn check_tenant(&self) -> Result<bool, TokenFault> {
+        let Some(rule) = &self.profile.tenant else {
+            return Ok(false);
+        };
+
+        match self.claim(&rule.claim) {
+            None if rule.required => Err(TokenFault::TenantMissing),
+            None => Ok(false),
+            Some(Value::String(name)) if *name == rule.name => Ok(true),
+            Some(Value::String(_) | Value::Null) => Err(TokenFault::TenantOther),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Err(TokenFault::TenantType)
+            }
+        }
+    }
+
+    /// Oathkeeper renders `null` for an identity without metadata.
+    fn check_metadata(&self) -> Result<(), TokenFault> {
+        match self.profile.metadata_claim().and_then(|claim| self.claim(claim)) {
+            None | Some(Value::Null | Value::Object(_)) => Ok(()),
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(TokenFault::MetadataType)
+            }
+        }
     }
 
     fn check_lifetime(&self, now: Timestamp) -> Result<(), TokenFault> {
@@ -180,79 +249,17 @@ impl fmt::Debug for VerifiedClaims {
     }
 }
 
-fn check_issuer(issuer: Option<String>, profile: &Profile) -> Result<(), TokenFault> {
-    match issuer {
-        None => Err(TokenFault::IssuerMissing),
-        Some(issuer) if *issuer == *profile.issuer => Ok(()),
-        Some(_) => Err(TokenFault::IssuerOther),
+fn text_of(value: Value, fault: TokenFault) -> Result<String, TokenFault> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(fault),
     }
 }
 
-fn check_audience(audience: &[String], profile: &Profile) -> Result<(), TokenFault> {
-    if audience.is_empty() {
-        return Err(TokenFault::AudienceMissing);
-    }
-    if !audience.iter().any(|one| profile.audience.contains(one)) {
-        return Err(TokenFault::AudienceOther);
-    }
-
-    Ok(())
-}
-
-/// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it does
-/// not match, but it is there.
-fn check_tenant(others: &Map<String, Value>, profile: &Profile) -> Result<bool, TokenFault> {
-    let Some(rule) = &profile.tenant else {
-        return Ok(false);
-    };
-
-    match others.get(&rule.claim) {
-        None if rule.required => Err(TokenFault::TenantMissing),
-        None => Ok(false),
-        Some(Value::String(name)) if *name == rule.name => Ok(true),
-        Some(Value::String(_) | Value::Null) => Err(TokenFault::TenantOther),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(TokenFault::TenantType)
-        }
-    }
-}
-
-/// Oathkeeper renders `null` for an identity without metadata.
-fn check_metadata(others: &Map<String, Value>, profile: &Profile) -> Result<(), TokenFault> {
-    match profile
-        .metadata_claim
-        .as_ref()
-        .and_then(|claim| others.get(claim))
-    {
-        None | Some(Value::Null | Value::Object(_)) => Ok(()),
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(TokenFault::MetadataType)
-        }
-    }
-}
-
-fn take_text(
-    members: &mut Map<String, Value>,
-    name: &str,
-    fault: TokenFault,
-) -> Result<Option<String>, TokenFault> {
-    match members.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(fault),
-    }
-}
-
-/// Takes a text that will be looked up, compared, remembered and logged.
-fn take_name(
-    members: &mut Map<String, Value>,
-    name: &str,
-    fault: TokenFault,
-) -> Result<Option<String>, TokenFault> {
-    let text = take_text(members, name, fault)?;
-    if text.as_ref().is_some_and(|text| {
-        text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control)
-    }) {
+/// Reads a text that will be looked up, compared, remembered and logged.
+fn name_of(value: Value, fault: TokenFault) -> Result<String, TokenFault> {
+    let text = text_of(value, fault)?;
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
         return Err(fault);
     }
 
@@ -260,36 +267,21 @@ fn take_name(
 }
 
 /// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
-fn take_audience(members: &mut Map<String, Value>) -> Result<Vec<String>, TokenFault> {
-    match members.remove("aud") {
-        None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one]),
-        Some(Value::Array(all)) => all
+fn audience_of(value: Value) -> Result<Vec<String>, TokenFault> {
+    match value {
+        Value::String(one) => Ok(vec![one]),
+        Value::Array(all) => all
             .into_iter()
-            .map(|one| match one {
-                Value::String(one) => Ok(one),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                    Err(TokenFault::AudienceType)
-                }
-            })
+            .map(|one| text_of(one, TokenFault::AudienceType))
             .collect(),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
-            Err(TokenFault::AudienceType)
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Err(TokenFault::AudienceType),
     }
 }
 
-fn take_time(
-    members: &mut Map<String, Value>,
-    name: &str,
-    fault: TokenFault,
-) -> Result<Option<Timestamp>, TokenFault> {
-    match members.remove(name) {
-        None => Ok(None),
-        Some(Value::Number(number)) => numeric_date(&number).map(Some).ok_or(fault),
-        Some(Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(fault)
-        }
+fn time_of(value: &Value, fault: TokenFault) -> Result<Timestamp, TokenFault> {
+    match value {
+        Value::Number(number) => numeric_date(number).ok_or(fault),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(fault),
     }
 }
 

@@ -25,28 +25,22 @@ impl<'t> Compact<'t> {
             return Err(TokenFault::TokenTooLong);
         }
 
-        let mut dots = token
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'.')
-            .map(|(at, _)| at);
-        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+        // Segments are ASCII; as text they are searched a word at a time.
+        let text = str::from_utf8(token).map_err(|_err| TokenFault::CompactForm)?;
+        let (signed, signature) = text.rsplit_once('.').ok_or(TokenFault::CompactForm)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenFault::CompactForm)?;
+        if payload.contains('.') {
             return Err(TokenFault::CompactForm);
-        };
-        let (signed, signature) = token.split_at_checked(second).ok_or(TokenFault::CompactForm)?;
-        let (header, payload) = signed.split_at_checked(first).ok_or(TokenFault::CompactForm)?;
-        let ([_, signature @ ..], [_, payload @ ..]) = (signature, payload) else {
-            return Err(TokenFault::CompactForm);
-        };
+        }
         if header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(TokenFault::CompactForm);
         }
 
         Ok(Self {
-            header,
-            payload,
-            signature,
-            signed,
+            header: header.as_bytes(),
+            payload: payload.as_bytes(),
+            signature: signature.as_bytes(),
+            signed: signed.as_bytes(),
         })
     }
 }

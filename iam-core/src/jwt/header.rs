@@ -1,6 +1,6 @@
 //! What does the token say about its own signature?
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Algorithm, TokenFault, compact::decode};
 use crate::json::{self, JsonLimits};
@@ -18,6 +18,9 @@ const REFUSED: [&str; 8] = ["crit", "b64", "zip", "cty", "jku", "jwk", "x5u", "x
 
 const LIMITS: JsonLimits = JsonLimits::new(4 * 1024, 16);
 
+/// More than any header has, and few enough to be compared with each other.
+const MAX_MEMBERS: usize = 64;
+
 /// The longest `kid`, in a token and in a key set.
 pub(crate) const MAX_KID_BYTES: usize = 256;
 
@@ -31,33 +34,38 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn parse(segment: &[u8]) -> Result<Self, TokenFault> {
         let text = decode(segment)?;
-        let mut members = json::parse_object(&text, LIMITS).map_err(|_err| TokenFault::HeaderUnreadable)?;
-        if members.keys().any(|name| REFUSED.contains(&name.as_str())) {
+        let members =
+            json::members(&text, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::HeaderUnreadable)?;
+        if members.iter().any(|(name, _)| REFUSED.contains(&name.as_ref())) {
             return Err(TokenFault::HeaderMember);
         }
 
-        let algorithm = algorithm(&members)?;
-        check_type(&members)?;
-        let kid = key_id(&mut members)?;
-        Ok(Self { algorithm, kid })
+        let (mut algorithm, mut kid) = (Err(TokenFault::AlgorithmMissing), None);
+        for (name, value) in members {
+            match name.as_ref() {
+                "alg" => algorithm = read_algorithm(&value),
+                "typ" => check_type(&value)?,
+                "kid" => kid = Some(read_key_id(value)?),
+                // RFC 7515 §4: members that are not understood are ignored.
+                _ => {}
+            }
+        }
+        Ok(Self {
+            algorithm: algorithm?,
+            kid,
+        })
     }
 }
 
-fn algorithm(members: &Map<String, Value>) -> Result<Algorithm, TokenFault> {
-    let Some(Value::String(name)) = members.get("alg") else {
-        return Err(TokenFault::AlgorithmMissing);
-    };
+fn read_algorithm(value: &Value) -> Result<Algorithm, TokenFault> {
+    let name = value.as_str().ok_or(TokenFault::AlgorithmMissing)?;
 
     name.parse().map_err(|_err| TokenFault::AlgorithmNotAllowed)
 }
 
 /// RFC 8725 §3.11: another kind of token must not pass as this one. RFC 7515 §4.1.9: `application/` may be left out.
-fn check_type(members: &Map<String, Value>) -> Result<(), TokenFault> {
-    let Some(kind) = members.get("typ") else {
-        return Ok(());
-    };
-
-    match kind.as_str() {
+fn check_type(value: &Value) -> Result<(), TokenFault> {
+    match value.as_str() {
         Some(kind) if kind.eq_ignore_ascii_case("JWT") || kind.eq_ignore_ascii_case("application/jwt") => {
             Ok(())
         }
@@ -66,12 +74,14 @@ fn check_type(members: &Map<String, Value>) -> Result<(), TokenFault> {
 }
 
 /// A `kid` that is no string is malformed, not absent (RFC 7515 §4.1.4).
-fn key_id(members: &mut Map<String, Value>) -> Result<Option<String>, TokenFault> {
-    match members.remove("kid") {
-        None => Ok(None),
-        Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES && !kid.chars().any(char::is_control) => {
-            Ok(Some(kid))
-        }
-        Some(_) => Err(TokenFault::KeyIdType),
+fn read_key_id(value: Value) -> Result<String, TokenFault> {
+    match value {
+        Value::String(kid) if kid.len() <= MAX_KID_BYTES && !kid.chars().any(char::is_control) => Ok(kid),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => Err(TokenFault::KeyIdType),
     }
 }

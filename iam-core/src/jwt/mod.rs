@@ -74,20 +74,22 @@ impl Verifier {
     ///
     /// As [`Verifier::verify`].
     pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
-        let compact = Compact::split(token)?;
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenFault::TokenTooLong);
+        }
         let keys = self.keys.snapshot();
         let Some(cache) = &self.cache else {
-            return self.verify_anew(compact, &keys, now).map(|(claims, _key)| claims);
+            return self.verify_anew(token, &keys, now).map(|(claims, _key)| claims);
         };
-        if !keys.is_available(now) {
-            return Err(TokenFault::KeysUnavailable);
-        }
 
+        // Without a usable key set nothing is taken from the cache, and a token is looked at all the same, for its form.
         let hash = cache::hash(token).ok_or(TokenFault::Signature)?;
-        if let Some(found) = cache.find(&hash, now, |key| keys.still_usable(key, now)) {
+        if keys.is_available(now)
+            && let Some(found) = cache.find(&hash, now, |key| keys.still_usable(key, now))
+        {
             return found;
         }
-        let (claims, key) = self.verify_anew(compact, &keys, now)?;
+        let (claims, key) = self.verify_anew(token, &keys, now)?;
         cache.insert(hash, &claims, key);
         Ok(claims)
     }
@@ -104,10 +106,11 @@ impl Verifier {
 
     fn verify_anew(
         &self,
-        compact: Compact<'_>,
+        token: &[u8],
         keys: &Snapshot,
         now: Timestamp,
     ) -> Result<(Arc<VerifiedClaims>, KeyUse), TokenFault> {
+        let compact = Compact::split(token)?;
         let header = Header::parse(compact.header)?;
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
