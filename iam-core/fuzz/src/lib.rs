@@ -7,20 +7,30 @@
 //! `cargo test -p iam-fuzz` drives every body on stable: its corpus, then mutations of it from a fixed seed.
 //! `cargo +nightly fuzz run --features libfuzzer NAME` does it in earnest, from this folder.
 
+pub mod authorization;
 pub mod claims;
+pub mod config;
 pub mod json;
 pub mod jwks;
 pub mod jws;
 pub mod opl;
+pub mod policy;
+pub mod upstream;
 
 /// Takes any bytes and panics when a promise is broken.
 pub type Body = fn(&[u8]);
 
 /// Every target by name, which is also that of its corpus folder.
 pub const TARGETS: &[(&str, Body)] = &[
+    ("authorization", authorization::run),
     ("claims", claims::run),
+    ("config", config::run),
     ("json", json::run),
     ("jwks", jwks::run),
     ("jws", jws::run),
     ("opl", opl::run),
+    ("keto_batch", upstream::keto_batch),
+    ("keto_list", upstream::keto_list),
+    ("kratos_flow", upstream::kratos_flow),
+    ("policy", policy::run),
 ];

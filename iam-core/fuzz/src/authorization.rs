@@ -1,0 +1,44 @@
+//! `Authorization` lines.
+
+use iam_core::{
+    credential::{bare, bearer},
+    request::RequestHead,
+};
+
+/// Reads each line of the input as a header line of its own.
+///
+/// # Panics
+///
+/// When a token was read that is not written as it has to be.
+pub fn run(data: &[u8]) {
+    let headers: Vec<_> = data
+        .split(|&byte| byte == b'\n')
+        .take(4)
+        .map(|line| ("authorization", line))
+        .collect();
+    let head = RequestHead {
+        method: "GET",
+        headers: &headers,
+    };
+
+    for token in [bearer(&head, "authorization"), bare(&head, "authorization")]
+        .into_iter()
+        .flatten()
+    {
+        let is_visible = token
+            .iter()
+            .all(|byte| matches!(byte, b'!'..=b'~') && *byte != b',');
+        assert!(
+            headers.len() == 1 && !token.is_empty() && is_visible,
+            "not one token on one line"
+        );
+    }
+    if let Ok(token) = bearer(&head, "authorization") {
+        let line = data.trim_ascii();
+        let prefix = line.strip_suffix(token).unwrap_or_default();
+        assert!(
+            prefix.eq_ignore_ascii_case(b"Bearer "),
+            "a token without its scheme"
+        );
+    }
+}

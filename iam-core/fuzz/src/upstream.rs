@@ -1,0 +1,151 @@
+//! Answers of Keto and Kratos, through the clients that read them.
+
+use std::{
+    future::{Future, ready},
+    pin::pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use iam_core::{
+    config::{IamConfig, KetoConfig, KratosConfig, OathkeeperConfig, Settings, TenantConfig},
+    http::{BoxFuture, CallLimits, HttpClient, TransportError},
+    request::RequestHead,
+    service::{
+        keto::{PermissionClient, TupleQuery},
+        kratos::flows::{Flow, FlowClient, FlowContext, FlowKind},
+    },
+};
+use iam_grammar::{RelationTuple, Subject};
+use serde_json::Value;
+
+/// Takes the input as the answer to a batch of two tuples.
+///
+/// # Panics
+///
+/// When something was allowed that a naive reader of the answer does not find allowed.
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
+pub fn keto_batch(data: &[u8]) {
+    let (Some(keto), Some(tuples)) = (permission_client(data), tuples()) else {
+        panic!("the fixture is broken");
+    };
+
+    let Some(Ok(answers)) = poll(keto.check(&tuples, "r-1")) else {
+        return;
+    };
+    let naive: Value = serde_json::from_slice(data).unwrap_or_default();
+    let results = naive.get("results").and_then(Value::as_array);
+    let expected: Option<Vec<_>> = results.map(|results| {
+        results
+            .iter()
+            .filter_map(|one| one.get("allowed")?.as_bool())
+            .collect()
+    });
+    assert!(
+        expected.as_deref() == Some(answers.as_slice()) && answers.len() == tuples.len(),
+        "answers that were not given"
+    );
+}
+
+/// Takes the input as a page of tuples.
+///
+/// # Panics
+///
+/// When a tuple was read that cannot be written.
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
+pub fn keto_list(data: &[u8]) {
+    let Some(keto) = permission_client(data) else {
+        panic!("the fixture is broken");
+    };
+
+    let Some(Ok(page)) = poll(keto.list(&TupleQuery::default(), "r-1")) else {
+        return;
+    };
+    for tuple in page.tuples {
+        assert!(tuple.to_string().parse() == Ok(tuple), "a tuple that is none");
+    }
+}
+
+/// Takes the input as the answer to a flow.
+///
+/// # Panics
+///
+/// When the body that is passed on is not the one that came.
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
+pub fn kratos_flow(data: &[u8]) {
+    let Some(settings) = settings().registry().default_tenant().kratos() else {
+        panic!("the fixture is broken");
+    };
+    let flows = FlowClient::new(settings.clone(), answering(data));
+    // The same bytes, as what the client of a service sends.
+    let head = RequestHead {
+        method: "GET",
+        headers: &[("cookie", data)],
+    };
+    let context = FlowContext::new(FlowKind::Browser, &head);
+
+    let Some(Ok(answer)) = poll(flows.get(Flow::Login, &context, "id")) else {
+        return;
+    };
+    let naive: Value = serde_json::from_slice(data).unwrap_or_default();
+    assert!(
+        *answer.body() == naive && naive.is_object(),
+        "another body than came"
+    );
+}
+
+fn permission_client(data: &[u8]) -> Option<PermissionClient> {
+    let keto = settings().registry().default_tenant().keto()?;
+    Some(PermissionClient::new(keto.clone(), answering(data)))
+}
+
+fn tuples() -> Option<[RelationTuple; 2]> {
+    let tuple = |object| RelationTuple::new("orders", object, "view", Subject::id("user:a").ok()?).ok();
+    Some([tuple("1")?, tuple("2")?])
+}
+
+#[expect(clippy::panic, reason = "the fixture is part of the target")]
+fn settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| {
+        let gateway =
+            OathkeeperConfig::new("https://gateway.example/", ["a"]).jwks_url("https://gateway.example/jwks");
+        let tenant = TenantConfig::behind(gateway)
+            .keto(KetoConfig::new("https://keto.example"))
+            .kratos(KratosConfig::new("https://kratos.example"));
+        match IamConfig::new().tenant("default", tenant).validate() {
+            Ok(settings) => settings,
+            Err(error) => panic!("{error}"),
+        }
+    })
+}
+
+#[derive(Debug)]
+struct Answering(Bytes);
+
+fn answering(data: &[u8]) -> Arc<dyn HttpClient> {
+    Arc::new(Answering(Bytes::copy_from_slice(data)))
+}
+
+impl HttpClient for Answering {
+    fn send(
+        &self,
+        _: http::Request<Bytes>,
+        _: CallLimits,
+    ) -> BoxFuture<Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(ready(Ok(http::Response::new(self.0.clone()))))
+    }
+}
+
+/// Runs a future that waits for nothing.
+fn poll<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..8 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+    }
+    None
+}
