@@ -144,4 +144,6 @@ pub use iam_core::{
 pub use iam_grammar::Permission;
 
 #[cfg(test)]
+mod test_log;
+#[cfg(test)]
 mod test_upstream;
