@@ -32,9 +32,10 @@ pub(crate) fn expand(word: Word, arguments: TokenStream, item: &TokenStream) -> 
     let first_route = attributes.iter().position(|it| is_route(it) || is_routes(it));
     let own = Announcement::read(word, Span::call_site(), arguments);
     let (siblings, mut attributes) = take_siblings(attributes, first_route);
-    match policy_of(word, own, siblings, &rest, &mut attributes) {
-        Ok(Expansion { named, rest }) => quote! { #named #(#attributes)* #rest },
-        Err(err) => with_error(&quote! { #(#attributes)* #rest }, &err),
+    let named: TokenStream = siblings.iter().filter_map(naming).collect();
+    match announce(word, own, siblings, &rest, &mut attributes) {
+        Ok(rest) => quote! { #named #(#attributes)* #rest },
+        Err(err) => with_error(&quote! { #named #(#attributes)* #rest }, &err),
     }
 }
 
@@ -43,13 +44,6 @@ struct Sibling {
     word: Word,
     attribute: Attribute,
     below_route: bool,
-}
-
-/// What replaces the item, apart from its attributes.
-struct Expansion {
-    /// Names the attributes that were consumed, so that their imports count as used.
-    named: TokenStream,
-    rest: TokenStream,
 }
 
 /// Separates our attributes from everybody else's.
@@ -72,20 +66,20 @@ fn take_siblings(attributes: Vec<Attribute>, first_route: Option<usize>) -> (Vec
     (siblings, others)
 }
 
-fn policy_of(
+/// Appends the wrapper and returns what replaces the item, apart from its attributes.
+fn announce(
     word: Word,
     own: Result<Announcement>,
     siblings: Vec<Sibling>,
     rest: &TokenStream,
     attributes: &mut [Attribute],
-) -> Result<Expansion> {
+) -> Result<TokenStream> {
     let target = Target::read(word, rest)?;
-    let named = siblings.iter().filter_map(naming).collect();
     let announcements = read_all(own, siblings)?;
     contradictions(&announcements)?;
 
     let wrap = wrapper(&announcements, &target.name());
-    let rest = match target {
+    match target {
         Target::Handler(handler) => {
             handler.check(word)?;
             if !attributes.iter().any(is_route) {
@@ -94,11 +88,10 @@ fn policy_of(
             for attribute in attributes.iter_mut().filter(|attribute| is_route(attribute)) {
                 append(attribute, &wrap);
             }
-            rest.clone()
+            Ok(rest.clone())
         }
-        Target::Module(module) => module::announce(module, attributes, &announcements, &wrap)?,
-    };
-    Ok(Expansion { named, rest })
+        Target::Module(module) => module::announce(module, attributes, &announcements, &wrap),
+    }
 }
 
 /// Reads all attributes and reports the mistakes of all of them at once.

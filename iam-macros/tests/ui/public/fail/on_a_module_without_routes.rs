@@ -1,0 +1,10 @@
+use actix_web::scope;
+use iam_actix::public;
+
+#[public]
+#[scope("/admin")]
+pub mod admin {
+    pub fn nothing() {}
+}
+
+fn main() {}

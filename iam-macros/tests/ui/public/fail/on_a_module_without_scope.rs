@@ -1,0 +1,13 @@
+use iam_actix::public;
+
+#[public]
+pub mod open {
+    use actix_web::{HttpResponse, get};
+
+    #[get("/x")]
+    pub async fn handler() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use actix_web::HttpResponse;
+use iam_actix::require_permission;
+
+#[require_permission("orders:1#view")]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = handler;
+}

@@ -1,0 +1,13 @@
+use actix_web::{HttpResponse, get, routes};
+use iam_actix::require_role;
+
+#[routes]
+#[require_role("admin")]
+#[get("/x")]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = handler;
+}

@@ -1,0 +1,13 @@
+use actix_web::{HttpResponse, get};
+use iam_actix::{require_role, single_use};
+
+#[single_use]
+#[get("/x")]
+#[require_role("admin")]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = handler;
+}

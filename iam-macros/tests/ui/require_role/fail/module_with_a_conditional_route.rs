@@ -1,0 +1,20 @@
+use actix_web::scope;
+use iam_actix::require_role;
+
+#[require_role("admin")]
+#[scope("/admin")]
+pub mod admin {
+    use actix_web::{HttpResponse, get};
+
+    #[get("/x")]
+    pub async fn handler() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+
+    #[cfg_attr(all(), get("/y"))]
+    pub async fn other() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use actix_web::scope;
+use iam_actix::require_role;
+
+#[require_role("admin")]
+#[scope("/admin")]
+pub mod admin {
+    use actix_web::{HttpResponse, get};
+
+    use iam_actix::public;
+
+    #[public]
+    #[get("/x")]
+    pub async fn handler() -> HttpResponse {
+        HttpResponse::Ok().finish()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use actix_web::{HttpResponse, get};
+use iam_actix::single_use;
+
+#[get("/x")]
+#[single_use]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = handler;
+}

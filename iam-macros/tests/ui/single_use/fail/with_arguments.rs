@@ -1,0 +1,12 @@
+use actix_web::{HttpResponse, get};
+use iam_actix::single_use;
+
+#[single_use(once)]
+#[get("/x")]
+async fn handler() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = handler;
+}
