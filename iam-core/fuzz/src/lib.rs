@@ -16,6 +16,8 @@ pub mod jws;
 pub mod opl;
 pub mod policy;
 pub mod upstream;
+pub mod template;
+pub mod tuple;
 
 /// Takes any bytes and panics when a promise is broken.
 pub type Body = fn(&[u8]);
@@ -33,4 +35,6 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("keto_list", upstream::keto_list),
     ("kratos_flow", upstream::kratos_flow),
     ("policy", policy::run),
+    ("template", template::run),
+    ("tuple", tuple::run),
 ];

@@ -15,8 +15,15 @@ pub fn run(data: &[u8]) {
 
     match text.parse::<RelationTuple>() {
         Ok(tuple) => {
-            assert_eq!(tuple.to_string().parse(), Ok(tuple.clone()), "printed as another tuple");
-            assert!(!tuple.object().contains(['#', '@', '(', ')', '"']), "an object with a mark inside");
+            assert_eq!(
+                tuple.to_string().parse(),
+                Ok(tuple.clone()),
+                "printed as another tuple"
+            );
+            assert!(
+                !tuple.object().contains(['#', '@', '(', ')', '"']),
+                "an object with a mark inside"
+            );
             let parts = RelationTuple::new(
                 tuple.namespace(),
                 tuple.object(),
@@ -29,13 +36,21 @@ pub fn run(data: &[u8]) {
     }
 
     if let Ok(subject) = text.parse::<Subject>() {
-        assert_eq!(subject.to_string().parse(), Ok(subject), "printed as another subject");
+        assert_eq!(
+            subject.to_string().parse(),
+            Ok(subject),
+            "printed as another subject"
+        );
     }
 
     match Permission::tuple(text) {
         Ok(permission) => {
             let printed = permission.to_string();
-            assert_eq!(Permission::tuple(&printed), Ok(permission), "printed as another permission");
+            assert_eq!(
+                Permission::tuple(&printed),
+                Ok(permission),
+                "printed as another permission"
+            );
         }
         Err(err) => assert!(err.position() <= text.len(), "a refusal outside of the text"),
     }

@@ -46,7 +46,7 @@ pub enum GrammarErrorKind {
     #[error("`{{` and `}}` may only enclose a placeholder, as in `{{id}}`")]
     Brace,
     /// A character that this part may not contain.
-    #[error("a character that a {0} may not contain")]
+    #[error("a character that is not allowed in the {0}")]
     Character(Part),
     /// A `:` inside an object that is not in quotes.
     #[error("a `:` inside an object has to stand in quotes, as in `orders:\"a:b\"#view`")]
@@ -73,7 +73,7 @@ pub enum GrammarErrorKind {
     #[error("a subject with a relation is written `namespace:object#relation`")]
     SubjectSet,
     /// A part that is longer than its bound.
-    #[error("a {0} that is too long")]
+    #[error("the {0} is too long")]
     TooLong(Part),
     /// A permission with more tuples than [`MAX_TUPLES`](crate::permission::MAX_TUPLES).
     #[error("too many tuples in one permission")]

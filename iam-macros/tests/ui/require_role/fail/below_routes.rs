@@ -1,4 +1,4 @@
-use actix_web::{HttpResponse, get, routes};
+use actix_web::{HttpResponse, routes};
 use iam_actix::require_role;
 
 #[routes]
