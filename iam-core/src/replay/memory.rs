@@ -1,8 +1,9 @@
 //! How does one process remember used ids, exactly and in little space?
 //!
-//! An id is a 128-bit hash; an entry is a slot of 40 bytes in a slab, reached through a table of list heads, and hung
-//! into the list of the interval in which it expires. Both lists run through the slots themselves. Each claim frees a few slots
-//! of intervals that are over, so that no claim pays for all of them; a live entry is never freed.
+//! An id is a 128-bit hash. An entry is 24 bytes in a table that is probed from the place that the hash names; beside it, each
+//! interval of time has a list of the hashes that expire in it. Each claim removes a few entries of intervals that are over, so
+//! that no claim pays for all of them; a live entry is never removed. Few cache lines are touched for a claim, which is what
+//! it costs.
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +12,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use aws_lc_rs::{
@@ -56,7 +58,7 @@ impl MemoryReplayStore {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             live: AtomicUsize::new(0),
-            capacity: capacity.min(MAX_CAPACITY),
+            capacity,
             key,
         }
     }
@@ -197,7 +199,7 @@ impl Text {
 }
 
 /// 128 bits of SHA-256: two ids share one by chance once in 2^88 stores of a million.
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Hash(u64, u64);
 
 impl Hash {
@@ -206,226 +208,231 @@ impl Hash {
     }
 }
 
-/// The number of a slot in its shard; `NONE` ends a list.
-type Place = u32;
-
-const NONE: Place = Place::MAX;
-
+/// What is known of one id. `until` is in seconds, rounded up: an entry may be kept a second longer, never shorter.
 #[derive(Clone, Copy)]
-struct Slot {
+struct Entry {
     hash: Hash,
-    until: Timestamp,
-    first_seen: Timestamp,
-    /// The next slot under the same head.
-    next: Place,
-    /// The next slot that expires in the same interval; or the next free slot.
-    later: Place,
+    /// Zero marks a free place.
+    until: u32,
+    /// The lowest 32 bits of the milliseconds: enough for seven weeks back.
+    first_seen: u32,
 }
 
-struct Shard {
-    heads: Vec<Place>,
-    /// Slots never move, and the slab grows by whole chunks: doubling one vector would waste up to half of it.
-    chunks: Vec<Box<[Slot]>>,
-    unused: Place,
-    free: Place,
-    live: usize,
-    /// The first slot of each interval.
-    intervals: BTreeMap<u64, Place>,
-    swept_until: Timestamp,
-}
+impl Entry {
+    const FREE: Self = Self {
+        hash: Hash(0, 0),
+        until: 0,
+        first_seen: 0,
+    };
 
-impl Default for Shard {
-    fn default() -> Self {
+    fn new(hash: Hash, until: Timestamp, now: Timestamp) -> Self {
         Self {
-            heads: Vec::new(),
-            chunks: Vec::new(),
-            unused: 0,
-            free: NONE,
-            live: 0,
-            intervals: BTreeMap::new(),
-            swept_until: Timestamp::default(),
+            hash,
+            until: seconds_up(until),
+            first_seen: low_millis(now),
         }
     }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        Timestamp::from_secs(self.until.into()) <= now
+    }
+
+    fn first_seen(&self, now: Timestamp) -> Timestamp {
+        let back = low_millis(now).wrapping_sub(self.first_seen);
+        // A clock that was set back makes the difference wrap: then it was just now, as far as this clock can tell.
+        let back = if back > u32::MAX / 2 { 0 } else { back };
+        now.saturating_sub(Duration::from_millis(back.into()))
+    }
+}
+
+/// Linear probing: an entry lies at the place that its hash names, or at the next free one after it, with no gap between.
+#[derive(Default)]
+struct Shard {
+    places: Vec<Entry>,
+    live: usize,
+    /// The first halves of the hashes that expire in each interval.
+    intervals: BTreeMap<u32, Vec<u64>>,
+    swept_until: Timestamp,
 }
 
 impl Shard {
     /// Answers a claim of an id that is remembered.
     fn renew(&mut self, hash: Hash, until: Timestamp, now: Timestamp) -> Option<Claim> {
-        let place = self.find(hash)?;
-        let slot = self.slot_mut(place)?;
-        let first_seen = slot.first_seen;
-        let over = slot.until <= now;
-        // The same id in a token that lives longer: it must be remembered as long. Its slot is hung into a later interval when
-        // the sweep comes by.
-        slot.until = slot.until.max(until);
+        let place = self.find(|entry| entry.hash == hash, hash.0)?;
+        let entry = self.places.get_mut(place)?;
+        let first_seen = entry.first_seen(now);
+        let over = entry.is_over(now);
+        // The same id in a token that lives longer: it must be remembered as long. The sweep moves it to a later interval when it
+        // comes by.
+        entry.until = entry.until.max(seconds_up(until));
         if over && now < until {
-            slot.first_seen = now;
+            entry.first_seen = low_millis(now);
             return Some(Claim::First);
         }
         Some(Claim::Replayed { first_seen })
     }
 
     fn insert(&mut self, hash: Hash, until: Timestamp, now: Timestamp) -> Result<Claim, ReplayError> {
-        self.grow_heads();
-        let head = self.head(hash).ok_or(ReplayError::Unavailable)?;
-        let next = *self.heads.get(head).ok_or(ReplayError::Unavailable)?;
-        let place = self.take_place().ok_or(ReplayError::Full)?;
-        let slot = self.slot_mut(place).ok_or(ReplayError::Unavailable)?;
-        *slot = Slot {
-            hash,
-            until,
-            first_seen: now,
-            next,
-            later: NONE,
-        };
-
-        if let Some(head) = self.heads.get_mut(head) {
-            *head = place;
-        }
-        self.hang(place, until);
+        self.grow();
+        self.put(Entry::new(hash, until, now))
+            .ok_or(ReplayError::Unavailable)?;
+        self.expire_in(seconds_up(until) / INTERVAL_SECS, hash.0);
         self.live = self.live.saturating_add(1);
         Ok(Claim::First)
     }
 
-    /// Frees at most `most` slots of intervals that are over, and returns how many it freed.
+    /// Looks at no more than `most` entries of intervals that are over, removes those that are, and returns how many.
     fn sweep(&mut self, now: Timestamp, most: usize) -> usize {
-        let mut freed = 0_usize;
+        let mut removed = 0_usize;
         let mut seen = 0_usize;
         while seen < most {
             let Some(mut first) = self.intervals.first_entry() else {
                 break;
             };
-            // An interval is over when its last millisecond is.
-            if first.key().saturating_add(1).saturating_mul(INTERVAL_MILLIS) > now.as_millis() {
+            let interval = *first.key();
+            // An interval is over when its last second is.
+            let end = u64::from(interval)
+                .saturating_add(1)
+                .saturating_mul(INTERVAL_SECS.into());
+            if Timestamp::from_secs(end) > now {
                 break;
             }
-            let place = *first.get();
-            let Some((hash, until, later)) = self
-                .chunks
-                .get(chunk_of(place))
-                .and_then(|chunk| chunk.get(offset_of(place)))
-                .map(|slot| (slot.hash, slot.until, slot.later))
-            else {
+            let Some(half) = first.get_mut().pop() else {
                 first.remove();
                 continue;
             };
-            if later == NONE {
-                first.remove();
-            } else {
-                first.insert(later);
-            }
 
             seen = seen.saturating_add(1);
-            if until <= now {
-                self.swept_until = self.swept_until.max(until);
-                self.release(place, hash);
-                freed = freed.saturating_add(1);
-            } else {
-                self.hang(place, until);
+            // By half a hash two entries may be meant; each of them is found, for each is listed.
+            let over = self.find(
+                |entry| entry.hash.0 == half && entry.until / INTERVAL_SECS <= interval,
+                half,
+            );
+            let Some(place) = over else {
+                self.relist(half, interval);
+                continue;
+            };
+            if let Some(entry) = self.places.get(place) {
+                self.swept_until = self.swept_until.max(Timestamp::from_secs(entry.until.into()));
             }
+            self.remove(place);
+            removed = removed.saturating_add(1);
         }
-        freed
+        removed
     }
 
-    fn find(&self, hash: Hash) -> Option<Place> {
-        let mut place = *self.heads.get(self.head(hash)?)?;
+    /// Lists an entry that was renewed after it had been listed.
+    fn relist(&mut self, half: u64, interval: u32) {
+        let renewed = self.find(
+            |entry| entry.hash.0 == half && entry.until / INTERVAL_SECS > interval,
+            half,
+        );
+        if let Some(later) = renewed
+            .and_then(|place| self.places.get(place))
+            .map(|entry| entry.until / INTERVAL_SECS)
+        {
+            self.expire_in(later, half);
+        }
+    }
+
+    fn expire_in(&mut self, interval: u32, half: u64) {
+        self.intervals.entry(interval).or_default().push(half);
+    }
+
+    fn find(&self, wanted: impl Fn(&Entry) -> bool, half: u64) -> Option<usize> {
+        let mut place = self.home(half)?;
         loop {
-            let slot = self.slot(place)?;
-            if slot.hash == hash {
+            let entry = self.places.get(place)?;
+            if entry.until == 0 {
+                return None;
+            }
+            if wanted(entry) {
                 return Some(place);
             }
-            place = slot.next;
+            place = self.after(place);
         }
     }
 
-    /// Takes a slot out of the list of its head and makes it free.
-    fn release(&mut self, place: Place, hash: Hash) {
-        let Some(next) = self.slot(place).map(|slot| slot.next) else {
-            return;
-        };
-        let Some(head) = self.head(hash) else { return };
-        match self.heads.get_mut(head) {
-            Some(first) if *first == place => *first = next,
-            Some(first) => {
-                let mut before = *first;
-                while let Some(slot) = self.slot_mut(before) {
-                    if slot.next == place {
-                        slot.next = next;
-                        break;
-                    }
-                    before = slot.next;
-                }
-            }
-            None => {}
+    fn put(&mut self, entry: Entry) -> Option<()> {
+        let mut place = self.home(entry.hash.0)?;
+        while self.places.get(place)?.until != 0 {
+            place = self.after(place);
         }
 
-        let free = mem::replace(&mut self.free, place);
-        if let Some(slot) = self.slot_mut(place) {
-            slot.later = free;
-        }
+        *self.places.get_mut(place)? = entry;
+        Some(())
+    }
+
+    /// Frees a place, and moves the entries behind it so that none is cut off from the place that its hash names.
+    fn remove(&mut self, mut gap: usize) {
+        let mut place = gap;
         self.live = self.live.saturating_sub(1);
-    }
-
-    /// Hangs a slot into the list of the interval in which it expires.
-    fn hang(&mut self, place: Place, until: Timestamp) {
-        let first = self.intervals.insert(until.as_millis() / INTERVAL_MILLIS, place);
-        if let Some(slot) = self.slot_mut(place) {
-            slot.later = first.unwrap_or(NONE);
+        loop {
+            place = self.after(place);
+            let Some(entry) = self.places.get(place).copied().filter(|entry| entry.until != 0) else {
+                break;
+            };
+            let Some(home) = self.home(entry.hash.0) else {
+                break;
+            };
+            // An entry may move into the gap unless its home lies behind the gap, going round.
+            if self.distance(home, place) >= self.distance(gap, place) {
+                if let Some(free) = self.places.get_mut(gap) {
+                    *free = entry;
+                }
+                gap = place;
+            }
+        }
+        if let Some(free) = self.places.get_mut(gap) {
+            *free = Entry::FREE;
         }
     }
 
-    fn take_place(&mut self) -> Option<Place> {
-        if let Some(free) = self.slot(self.free) {
-            let later = free.later;
-            return Some(mem::replace(&mut self.free, later));
-        }
-
-        let place = self.unused;
-        if place == NONE {
-            return None;
-        }
-        if chunk_of(place) == self.chunks.len() {
-            self.chunks.push(vec![EMPTY; CHUNK].into_boxed_slice());
-        }
-        self.unused = place.saturating_add(1);
-        Some(place)
-    }
-
-    /// Keeps as many heads as slots at least, a power of two.
-    fn grow_heads(&mut self) {
-        if self.live < self.heads.len() {
+    /// Keeps a fifth of the places free at least, for probes to be short. Grows by a third, for doubling would leave most of them empty.
+    fn grow(&mut self) {
+        let places = self.places.len();
+        if self.live < places.saturating_sub(places / 5) {
             return;
         }
 
-        let heads = self.heads.len().saturating_mul(2).max(MIN_HEADS);
-        let old = mem::replace(&mut self.heads, vec![NONE; heads]);
-        for mut place in old {
-            while let Some(slot) = self.slot(place) {
-                let (hash, following) = (slot.hash, slot.next);
-                if let Some(first) = self.head(hash).and_then(|head| self.heads.get_mut(head)) {
-                    let next = mem::replace(first, place);
-                    if let Some(slot) = self.slot_mut(place) {
-                        slot.next = next;
-                    }
-                }
-                place = following;
-            }
+        let more = places.saturating_add(places / 3).max(MIN_PLACES);
+        let old = mem::replace(&mut self.places, vec![Entry::FREE; more]);
+        for entry in old.into_iter().filter(|entry| entry.until != 0) {
+            // There is room for all of them.
+            let _put = self.put(entry);
         }
     }
 
-    fn head(&self, hash: Hash) -> Option<usize> {
-        let mask = (self.heads.len() as u64).checked_sub(1)?;
+    /// Spreads hashes evenly over any number of places.
+    fn home(&self, half: u64) -> Option<usize> {
+        let wide = u128::from(half).checked_mul(self.places.len() as u128)?;
 
-        usize::try_from(hash.0 & mask).ok()
+        usize::try_from(wide >> 64).ok()
     }
 
-    fn slot(&self, place: Place) -> Option<&Slot> {
-        self.chunks.get(chunk_of(place))?.get(offset_of(place))
+    fn after(&self, place: usize) -> usize {
+        let next = place.saturating_add(1);
+
+        if next < self.places.len() { next } else { 0 }
     }
 
-    fn slot_mut(&mut self, place: Place) -> Option<&mut Slot> {
-        self.chunks.get_mut(chunk_of(place))?.get_mut(offset_of(place))
+    /// How far `to` lies behind `from`, going round.
+    fn distance(&self, from: usize, to: usize) -> usize {
+        match to.checked_sub(from) {
+            Some(ahead) => ahead,
+            None => self.places.len().saturating_sub(from).saturating_add(to),
+        }
     }
+}
+
+fn seconds_up(time: Timestamp) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+fn low_millis(time: Timestamp) -> u32 {
+    let [a, b, c, d, ..] = time.as_millis().to_le_bytes();
+
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Nothing panics while a shard is locked.
@@ -433,35 +440,13 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn chunk_of(place: Place) -> usize {
-    place as usize / CHUNK
-}
-
-fn offset_of(place: Place) -> usize {
-    place as usize % CHUNK
-}
-
-const EMPTY: Slot = Slot {
-    hash: Hash(0, 0),
-    until: Timestamp::from_millis(0),
-    first_seen: Timestamp::from_millis(0),
-    next: NONE,
-    later: NONE,
-};
-
 const SHARDS: usize = 16;
 
-/// 20 KiB at a time.
-const CHUNK: usize = 512;
+const MIN_PLACES: usize = 16;
 
-const MIN_HEADS: usize = 64;
-
-/// Places are numbered with 32 bits in each shard; ids spread evenly, and half the numbers are left for when they do not.
-const MAX_CAPACITY: usize = SHARDS.saturating_mul(u32::MAX as usize / 2);
-
-/// Ids that expire in the same stretch of this length hang in one list: a place is freed so much later at most, and a day has
-/// few enough lists that they do not count.
-const INTERVAL_MILLIS: u64 = 8 * 1024;
+/// Ids that expire in the same stretch of this length are listed together: a place is freed so much later at most, and a day has few
+/// enough lists that they do not count.
+const INTERVAL_SECS: u32 = 8;
 
 /// More than the one that a claim adds, so that the sweep keeps up.
 const SWEPT_PER_CLAIM: usize = 4;
