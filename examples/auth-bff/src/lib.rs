@@ -1,1 +1,223 @@
-//! Service auth-bff of the zero-trust scenario.
+//! auth-bff: registration and login in front of Kratos, for applications and browsers.
+//!
+//! ```text
+//! GET  /auth/login                     starts a login
+//! POST /auth/login/{flow}              submits it
+//! GET  /auth/registration              starts a registration
+//! POST /auth/registration/{flow}       submits it
+//! ```
+//!
+//! `?kind=native` (the default) or `browser`, `?returnTo=URL`. Statuses, bodies and cookies are Kratos's own, except that
+//! `ui.action` points back here.
+
+mod visitor;
+
+use std::{
+    error::Error,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::Server,
+    get,
+    http::{Method, StatusCode, header},
+    post,
+    web::{self, Bytes, Data, ServiceConfig},
+};
+use iam_actix::{
+    ConfigError, Iam, IamConfig, Ports, ScopeExt as _,
+    flows::{CallError, Flow, FlowAnswer, FlowClient},
+};
+
+use crate::visitor::Visitor;
+
+#[get("/login")]
+async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
+    kratos.start(Flow::Login, &visitor).await
+}
+
+#[post("/login/{flow}")]
+async fn submit_login(
+    id: web::Path<String>,
+    visitor: Visitor,
+    body: Bytes,
+    kratos: Data<Kratos>,
+) -> HttpResponse {
+    kratos.submit(Flow::Login, &visitor, &id, body).await
+}
+
+#[get("/registration")]
+async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
+    kratos.start(Flow::Registration, &visitor).await
+}
+
+#[post("/registration/{flow}")]
+async fn submit_registration(
+    id: web::Path<String>,
+    visitor: Visitor,
+    body: Bytes,
+    kratos: Data<Kratos>,
+) -> HttpResponse {
+    kratos.submit(Flow::Registration, &visitor, &id, body).await
+}
+
+/// Adds the routes of the service. The scope is public, and `public` stands last: outermost.
+pub fn routes(app: &mut ServiceConfig) {
+    let auth = web::scope("/auth")
+        .service(start_login)
+        .service(submit_login)
+        .service(start_registration)
+        .service(submit_registration);
+    app.service(auth.public());
+}
+
+/// Starts the service. It runs while the returned server is awaited.
+///
+/// # Errors
+///
+/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
+    let iam = Iam::builder(config.iam).ports(ports).start().await?;
+    let client = iam
+        .default_tenant()
+        .flows()
+        .ok_or("auth-bff needs a `kratos` block in its configuration")?;
+    let origin: Arc<str> = config.origin.into();
+    let kratos = Data::new(Kratos {
+        client,
+        origin: Arc::clone(&origin),
+    });
+
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(iam.middleware())
+            .wrap(cors(&origin))
+            .app_data(kratos.clone())
+            .configure(routes)
+    });
+    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
+    Ok(server
+        .workers(config.workers)
+        .disable_signals()
+        .bind(config.listen)
+        .map_err(listening)?
+        .run())
+}
+
+fn cors(origin: &str) -> Cors {
+    Cors::default()
+        .allowed_origin(origin)
+        .allowed_methods([Method::GET, Method::POST])
+        .allowed_headers([header::ACCEPT, header::CONTENT_TYPE])
+        .supports_credentials()
+        .max_age(600)
+}
+
+/// Kratos's flows, and where their forms point.
+struct Kratos {
+    client: FlowClient,
+    origin: Arc<str>,
+}
+
+impl Kratos {
+    async fn start(&self, flow: Flow, visitor: &Visitor) -> HttpResponse {
+        self.relay(
+            flow,
+            visitor,
+            self.client
+                .create(flow, &visitor.context, visitor.return_to.as_deref())
+                .await,
+        )
+    }
+
+    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, body: Bytes) -> HttpResponse {
+        self.relay(
+            flow,
+            visitor,
+            self.client.submit(flow, &visitor.context, id, body).await,
+        )
+    }
+
+    fn relay(&self, flow: Flow, visitor: &Visitor, answer: Result<FlowAnswer, CallError>) -> HttpResponse {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(CallError::Request) => return HttpResponse::BadRequest().finish(),
+            Err(_) => {
+                return HttpResponse::ServiceUnavailable()
+                    .insert_header((header::RETRY_AFTER, 5))
+                    .finish();
+            }
+        };
+        let answer = match answer.flow_id() {
+            Some(id) => {
+                let action = format!(
+                    "{}/auth/{}/{id}?kind={}",
+                    self.origin,
+                    flow.as_str(),
+                    visitor.kind()
+                );
+                answer.with_action(&action)
+            }
+            None => answer,
+        };
+
+        let (status, cookies, body) = answer.into_parts();
+        // Two versions of the `http` crate meet here; a status code is a number in both.
+        let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        for cookie in cookies {
+            response.append_header((header::SET_COOKIE, cookie));
+        }
+        response.json(body)
+    }
+}
+
+/// What the service is configured with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Identity and access.
+    pub iam: IamConfig,
+    listen: SocketAddr,
+    origin: String,
+    workers: usize,
+}
+
+impl Config {
+    /// Reads the identity and access part from a file. The service listens on 127.0.0.1:3000 with two workers, and is
+    /// reached through a gateway at <http://127.0.0.1:4455>.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed.
+    pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let iam = IamConfig::from_file(file)?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 3000));
+        Ok(Self {
+            iam,
+            listen,
+            origin: "http://127.0.0.1:4455".to_owned(),
+            workers: 2,
+        })
+    }
+
+    /// Listens on another address.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Is reached at another origin: forms point there, and pages from there may call it with credentials.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+}

@@ -1,1 +1,123 @@
-//! Service inventory-api of the zero-trust scenario.
+//! inventory-api: what is in stock, and who changed it.
+//!
+//! ```text
+//! GET  /inventory/health          public
+//! GET  /inventory                 the stock
+//! POST /inventory/adjust          needs the role `warehouse:admin`
+//! GET  /inventory/{sku}/ledger    needs the permission `view` on `inventory:{sku}`
+//! ```
+
+mod stock;
+
+use std::{
+    error::Error,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer, Responder,
+    dev::Server,
+    get, post,
+    web::{self, Data, Json, ServiceConfig},
+};
+use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, public, require_permission, require_role};
+use serde_json::json;
+
+pub use crate::stock::{Adjust, Entry, Stock, StockFull};
+
+#[public]
+#[get("/inventory/health")]
+async fn health() -> impl Responder {
+    Json(json!({ "status": "ok" }))
+}
+
+#[get("/inventory")]
+async fn list(user: Identity, stock: Data<Stock>) -> impl Responder {
+    Json(json!({ "user": user.subject(), "stock": stock.levels() }))
+}
+
+#[require_role("warehouse:admin")]
+#[post("/inventory/adjust")]
+async fn adjust(user: Identity, change: Json<Adjust>, stock: Data<Stock>) -> impl Responder {
+    match stock.adjust(user.subject(), change.into_inner()) {
+        Ok(entry) => HttpResponse::Ok().json(entry),
+        Err(StockFull) => HttpResponse::InsufficientStorage().json(json!({ "error": "the ledger is full" })),
+    }
+}
+
+#[require_permission(namespace = "listings", relation = "view", object = "inventory:{sku}")]
+#[get("/inventory/{sku}/ledger")]
+async fn ledger(sku: web::Path<String>, stock: Data<Stock>) -> impl Responder {
+    Json(json!({ "sku": *sku, "ledger": stock.ledger(&sku) }))
+}
+
+/// Adds the routes of the service.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(health).service(list).service(adjust).service(ledger);
+}
+
+/// Starts the service. It runs while the returned server is awaited.
+///
+/// # Errors
+///
+/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
+    let iam = Iam::builder(config.iam).ports(ports).start().await?;
+    let stock = Data::new(Stock::default());
+
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(iam.middleware())
+            .app_data(stock.clone())
+            .configure(routes)
+    });
+    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
+    Ok(server
+        .workers(config.workers)
+        .disable_signals()
+        .bind(config.listen)
+        .map_err(listening)?
+        .run())
+}
+
+/// What the service is configured with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Identity and access.
+    pub iam: IamConfig,
+    listen: SocketAddr,
+    workers: usize,
+}
+
+impl Config {
+    /// Reads the identity and access part from a file. The service listens on 127.0.0.1:3002 with four workers.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed.
+    pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let iam = IamConfig::from_file(file)?;
+        Ok(Self {
+            iam,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3002)),
+            workers: 4,
+        })
+    }
+
+    /// Listens on another address.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Runs with another number of workers.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+}

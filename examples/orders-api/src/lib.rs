@@ -1,1 +1,130 @@
-//! Service orders-api of the zero-trust scenario.
+//! orders-api: people read and place their orders.
+//!
+//! ```text
+//! GET  /orders         the caller's own orders
+//! POST /orders         places an order; takes each token once
+//! GET  /orders/{id}    needs the permission `view` on `orders:{id}`
+//! ```
+
+mod book;
+
+use std::{
+    error::Error,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer, Responder,
+    dev::Server,
+    get,
+    middleware::DefaultHeaders,
+    post,
+    web::{self, Data, Json, ServiceConfig},
+};
+use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, require_permission, single_use};
+use serde_json::json;
+
+pub use crate::book::{BookFull, Order, OrderBook, Wanted};
+
+#[get("/orders")]
+async fn list(user: Identity, book: Data<OrderBook>) -> impl Responder {
+    Json(json!({ "user": user.subject(), "orders": book.of(user.subject()) }))
+}
+
+#[single_use]
+#[post("/orders")]
+async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> impl Responder {
+    match book.place(user.subject(), wanted.into_inner()) {
+        Ok(order) => HttpResponse::Created().json(order),
+        Err(BookFull) => {
+            HttpResponse::InsufficientStorage().json(json!({ "error": "no more orders are taken" }))
+        }
+    }
+}
+
+#[require_permission(namespace = "orders", relation = "view", object = "orders:{id}")]
+#[get("/orders/{id}")]
+async fn read(id: web::Path<String>, book: Data<OrderBook>) -> impl Responder {
+    match book.find(&id) {
+        Some(order) => HttpResponse::Ok().json(order),
+        None => HttpResponse::NotFound().json(json!({ "error": "no such order" })),
+    }
+}
+
+/// Adds the routes of the service.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(list).service(place).service(read);
+}
+
+/// Starts the service. It runs while the returned server is awaited.
+///
+/// # Errors
+///
+/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
+    let iam = Iam::builder(config.iam).ports(ports).start().await?;
+    let book = Data::new(OrderBook::default());
+    let workers = Arc::new(AtomicUsize::new(0));
+
+    let server = HttpServer::new(move || {
+        let worker = workers.fetch_add(1, Ordering::Relaxed);
+        App::new()
+            .wrap(iam.middleware())
+            .wrap(DefaultHeaders::new().add(("x-worker", worker)))
+            .app_data(book.clone())
+            .configure(routes)
+    });
+    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
+    Ok(server
+        .workers(config.workers)
+        .disable_signals()
+        .bind(config.listen)
+        .map_err(listening)?
+        .run())
+}
+
+/// What the service is configured with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Identity and access.
+    pub iam: IamConfig,
+    listen: SocketAddr,
+    workers: usize,
+}
+
+impl Config {
+    /// Reads the identity and access part from a file. The service listens on 127.0.0.1:3001 with four workers.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed.
+    pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let iam = IamConfig::from_file(file)?;
+        Ok(Self {
+            iam,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
+            workers: 4,
+        })
+    }
+
+    /// Listens on another address.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Runs with another number of workers.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+}

@@ -1,2 +1,133 @@
-//! Starts the stack and the services, walks the promises.
-fn main() {}
+//! `cargo run --release -p zero-trust`: starts the scenario, walks its promises, stays up.
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use zero_trust::{
+    report::Report,
+    world::{Options, World},
+};
+
+#[actix_web::main]
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for the terminal"
+)]
+async fn main() -> ExitCode {
+    let command = match Command::parse(env::args().skip(1)) {
+        Ok(command) => command,
+        Err(wrong) => {
+            eprintln!("{wrong}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let world = match World::start(command.options.clone()).await {
+        Ok(world) => world,
+        Err(err) => {
+            eprintln!("zero-trust does not start: {err}");
+            return ExitCode::FAILURE;
+        }
+    };
+
+    let mut kept = true;
+    if command.verb != Verb::Serve {
+        kept = walk(&world).await;
+    }
+    if command.verb != Verb::Walk {
+        println!("{CURL}");
+        if tokio::signal::ctrl_c().await.is_err() {
+            eprintln!("cannot wait for Ctrl-C here");
+        }
+    }
+    world.stop().await;
+    if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program for the terminal")]
+async fn walk(world: &World) -> bool {
+    let mut report = Report::new();
+    let ended = zero_trust::walk(world, &mut report).await;
+
+    println!(
+        "\n{} promises held, {} did not",
+        report.kept(),
+        report.broken().len()
+    );
+    for broken in report.broken() {
+        println!("  BROKEN {broken}");
+    }
+    if let Err(err) = &ended {
+        println!("  the walk ended early: {err}");
+    }
+    ended.is_ok() && report.broken().is_empty()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verb {
+    Serve,
+    Walk,
+    WalkAndStay,
+}
+
+struct Command {
+    verb: Verb,
+    options: Options,
+}
+
+impl Command {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut command = Self {
+            verb: Verb::WalkAndStay,
+            options: Options::default(),
+        };
+        while let Some(word) = words.next() {
+            let mut path = || {
+                words
+                    .next()
+                    .map(PathBuf::from)
+                    .ok_or_else(|| format!("{word} needs a path"))
+            };
+            match word.as_str() {
+                "walk" => command.verb = Verb::Walk,
+                "serve" => command.verb = Verb::Serve,
+                "--live" => command.options.live = true,
+                "--config" => command.options.config = Some(path()?),
+                "--jwks-file" => command.options.key_file = Some(path()?),
+                _ => return Err(format!("`{word}` is not known")),
+            }
+        }
+        command.options.relay = command.verb != Verb::Serve;
+        if command.options.key_file.is_some() && !command.options.live {
+            return Err(
+                "--jwks-file belongs to --live: the embedded stack has a key file of its own".to_owned(),
+            );
+        }
+        Ok(command)
+    }
+}
+
+const USAGE: &str = "\
+usage: zero-trust [walk | serve] [--live [--jwks-file PATH]] [--config DIR]
+
+  (nothing)    start the embedded Ory stack and the services, walk the promises, stay until Ctrl-C
+  walk         walk and exit: 0 if every promise held, else 1
+  serve        start and stay, without walking
+  --live       start only the services; real Ory servers run on the usual ports
+  --jwks-file  the gateway's key file, for the rotation step
+  --config     the folder with auth-bff.toml, orders-api.toml and inventory-api.toml";
+
+const CURL: &str = r#"
+Up until Ctrl-C. Try:
+
+  flow=$(curl -s http://127.0.0.1:4455/auth/registration | sed 's/.*"id":"\([^"]*\)".*/\1/;q')
+  curl -s "http://127.0.0.1:4455/auth/registration/$flow" -H 'content-type: application/json' \
+    -d '{"method":"password","password":"Corr3ct-Horse-Battery","traits":{"email":"me@example.com"}}'
+  token=…                                                        # its session_token
+  curl -i http://127.0.0.1:4455/orders -H "authorization: Bearer $token"      # 200, your own id
+  curl -i http://127.0.0.1:3001/orders -H "authorization: Bearer $token"      # 401, around the gateway
+  curl -i http://127.0.0.1:4455/inventory/sku-1/ledger -H "authorization: Bearer $token"   # 403
+"#;

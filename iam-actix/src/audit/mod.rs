@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use iam_core::audit::{AuditEvent, AuditSink};
+pub use iam_core::audit::{AuditEvent, AuditSink, EventName, Outcome};
 
 pub use self::{
     channel::{AuditEvents, ChannelAuditSink, audit_channel},

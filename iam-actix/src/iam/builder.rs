@@ -13,7 +13,7 @@ use std::{
 use futures_util::future::join_all;
 use iam_core::{
     audit::{AuditEvent, AuditSink, EventName},
-    clock::{Clock, SystemClock},
+    clock::Clock,
     config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig},
     http::HttpClient,
     jwks::KeyStore,
@@ -30,66 +30,60 @@ use super::{
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     keys::{Fetch, Keys, Refresh},
+    ports::Ports,
     upstream::{Lane, Threads},
 };
 
 /// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
 #[must_use = "nothing runs before `start`"]
 pub struct IamBuilder {
-    client: Option<Arc<dyn HttpClient>>,
-    clock: Arc<dyn Clock>,
     config: IamConfig,
-    further_sinks: Vec<Arc<dyn AuditSink>>,
-    replay: Option<Arc<dyn ReplayStore>>,
-    sink: Option<Arc<dyn AuditSink>>,
+    ports: Ports,
     threads: usize,
 }
 
 impl IamBuilder {
     pub(super) fn new(config: IamConfig) -> Self {
         Self {
-            client: None,
-            clock: Arc::new(SystemClock::new()),
             config,
-            further_sinks: Vec::new(),
-            replay: None,
-            sink: None,
+            ports: Ports::default(),
             threads: 1,
         }
     }
 
+    /// Plugs everything in at once. Replaces what was plugged in before.
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
     /// Adds a sink beside the configured one.
     pub fn add_audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
-        self.further_sinks.push(sink);
+        self.ports = self.ports.add_audit_sink(sink);
         self
     }
 
     /// Replaces the configured sink.
     pub fn audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
-        self.sink = Some(sink);
+        self.ports = self.ports.audit_sink(sink);
         self
     }
 
-    /// Sets the clock. Defaults to the system's.
+    /// Sets the clock. See [`Ports::clock`].
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.ports = self.ports.clock(clock);
         self
     }
 
-    /// Replaces the client that talks to upstreams.
-    ///
-    /// # Security
-    ///
-    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to.
+    /// Replaces the client that talks to upstreams. See [`Ports::http_client`] for what it must hold to.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
-        self.client = Some(client);
+        self.ports = self.ports.http_client(client);
         self
     }
 
-    /// Sets where used tokens are remembered (D4). Defaults to the memory of this process, for a million live tokens:
-    /// services of several processes need a store that they share.
+    /// Sets where used tokens are remembered. See [`Ports::replay_store`].
     pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
-        self.replay = Some(store);
+        self.ports = self.ports.replay_store(store);
         self
     }
 
@@ -111,8 +105,8 @@ impl IamBuilder {
     /// [`StartError`] with every problem of the configuration, or because the system gives no thread or file. An event
     /// `config.boot_failure` goes to the audit sink (D84).
     pub async fn start(self) -> Result<Iam, StartError> {
-        let clock = Arc::clone(&self.clock);
-        let (sink, further) = (self.sink.clone(), self.further_sinks.clone());
+        let clock = Arc::clone(&self.ports.clock);
+        let (sink, further) = (self.ports.audit_sink.clone(), self.ports.further_audit_sinks.clone());
         let audit = self.config.audit.clone();
 
         match self.start_parts() {
@@ -142,7 +136,7 @@ impl IamBuilder {
         let gate_built = Arc::new(AtomicBool::new(false));
         let auditor = Arc::new(
             Auditor::start(
-                sinks(self.sink, self.further_sinks, &audit)?,
+                sinks(self.ports.audit_sink, self.ports.further_audit_sinks, &audit)?,
                 audit.queue,
                 Some(missing_gate(Arc::clone(&gate_built))),
             )
@@ -157,11 +151,11 @@ impl IamBuilder {
         let mut fetching = Vec::new();
         if let Some(threads) = &threads {
             for tenant in registry.iter() {
-                let own = |lane| match &self.client {
+                let own = |lane| match &self.ports.http_client {
                     Some(client) => Arc::clone(client),
                     None => Arc::new(threads.client(lane)) as Arc<dyn HttpClient>,
                 };
-                let keys = refresh(tenant, &own(Lane::new(KEY_FETCHES)), &auditor, &self.clock)
+                let keys = refresh(tenant, &own(Lane::new(KEY_FETCHES)), &auditor, &self.ports.clock)
                     .map(|refresh| Keys::start(threads, refresh));
                 let keys = keys.map(|(keys, first)| {
                     fetching.push(first);
@@ -173,11 +167,12 @@ impl IamBuilder {
 
         let state = State::new(Parts {
             auditor,
-            clock: self.clock,
+            clock: self.ports.clock,
             gate_built,
             registry,
             replay: self
-                .replay
+                .ports
+                .replay_store
                 .unwrap_or_else(|| Arc::new(MemoryReplayStore::new(REMEMBERED_TOKENS))),
             threads,
             upstreams,

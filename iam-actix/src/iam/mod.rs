@@ -218,6 +218,3 @@ impl fmt::Debug for KeepAlive {
         f.debug_struct("KeepAlive").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

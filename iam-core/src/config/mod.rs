@@ -30,6 +30,7 @@ pub use self::{
     validate::Settings,
 };
 use crate::secret::Secret;
+pub use crate::tenant::ReplayMode;
 use tree::Node;
 
 /// The configuration as written.

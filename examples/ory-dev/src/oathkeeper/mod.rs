@@ -25,8 +25,6 @@ mod clock;
 mod refusal;
 mod proxy;
 mod api;
-#[cfg(test)]
-mod mutations;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

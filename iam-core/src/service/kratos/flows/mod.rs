@@ -35,6 +35,14 @@ pub enum Flow {
 }
 
 impl Flow {
+    /// Returns the name of the flow, as paths spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Registration => "registration",
+        }
+    }
+
     const fn path(self) -> &'static str {
         match self {
             Self::Login => "self-service/login",

@@ -1,0 +1,71 @@
+//! Who shows the form, and where do they want to go?
+
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::ErrorBadRequest, web::Query};
+use futures_util::future::{Ready, ready};
+use iam_actix::flows::{FlowContext, FlowKind, RequestHead};
+use serde::Deserialize;
+
+/// What a request says about its flow. *Unverified*: Kratos is the judge of all of it.
+pub(crate) struct Visitor {
+    pub(crate) context: FlowContext,
+    pub(crate) return_to: Option<String>,
+}
+
+impl Visitor {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.context.kind() {
+            FlowKind::Browser => "browser",
+            FlowKind::Native => "native",
+        }
+    }
+}
+
+impl FromRequest for Visitor {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(visitor(request))
+    }
+}
+
+fn visitor(request: &HttpRequest) -> Result<Visitor, Error> {
+    let wanted = Query::<Wanted>::from_query(request.query_string()).map_err(|_| {
+        ErrorBadRequest("`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known")
+    })?;
+    let headers: Vec<_> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    let head = RequestHead {
+        method: request.method().as_str(),
+        headers: &headers,
+    };
+
+    let kind = match wanted.kind {
+        Kind::Browser => FlowKind::Browser,
+        Kind::Native => FlowKind::Native,
+    };
+    Ok(Visitor {
+        context: FlowContext::new(kind, &head),
+        return_to: wanted.0.return_to,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    kind: Kind,
+    #[serde(rename = "returnTo")]
+    return_to: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Browser,
+    #[default]
+    Native,
+}

@@ -1,0 +1,42 @@
+//! The zero-trust scenario, end to end.
+//!
+//! Somebody registers and logs in through the gateway, reads and places orders, adjusts stock; somebody else listens in
+//! transit, forges, replays, floods, and pulls plugs. [`walk`] does all of it against running servers and reports which
+//! promises held. Read [`step`] in order.
+
+#![expect(
+    clippy::exhaustive_structs,
+    reason = "an application, whose types only its own tests use"
+)]
+
+pub mod world;
+pub mod walk;
+pub mod step;
+pub mod relay;
+pub mod client;
+pub mod audit;
+pub mod report;
+
+use std::io;
+
+use report::Report;
+use walk::Walk;
+use world::World;
+
+/// Walks every step and records in `report` what held.
+///
+/// # Errors
+///
+/// When an answer is so different from what was promised that the next step cannot begin.
+pub async fn walk(world: &World, report: &mut Report) -> io::Result<()> {
+    let mut walk = Walk { world, report };
+    let who = step::login::walk(&mut walk).await?;
+    step::gateway::walk(&mut walk, &who).await?;
+    step::direct::walk(&mut walk, &who).await?;
+    step::audience::walk(&mut walk, &who).await?;
+    step::replay::walk(&mut walk, &who).await?;
+    step::role::walk(&mut walk, &who).await?;
+    step::permission::walk(&mut walk, &who).await?;
+    step::rotation::walk(&mut walk, &who).await?;
+    step::outage::walk(&mut walk, &who).await
+}

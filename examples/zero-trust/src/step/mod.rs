@@ -1,0 +1,11 @@
+//! The steps of the walk, in order. Each takes what runs and reports which of its promises held.
+
+pub mod login;
+pub mod gateway;
+pub mod direct;
+pub mod audience;
+pub mod replay;
+pub mod role;
+pub mod permission;
+pub mod rotation;
+pub mod outage;

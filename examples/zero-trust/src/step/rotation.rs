@@ -1,0 +1,250 @@
+//! Step 8: can the gateway's key be changed under load, without a restart and without refusing anybody?
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use iam_actix::IamConfig;
+use ory_dev::oathkeeper::KeyFile;
+use tokio::{task::JoinSet, time};
+
+use crate::{
+    client::{Connection, Request, within},
+    relay::Relay,
+    step::login::LoggedIn,
+    walk::{Promise, Walk},
+    world::{Person, World, eventually},
+};
+
+/// Rotates the key as Oathkeeper does it: the appended key signs at once.
+///
+/// # Errors
+///
+/// When the key file cannot be changed, or the gateway does not take the change over.
+pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
+    walk.report.step(8, "Key rotation under load");
+    let world = walk.world;
+    let Some(key_file) = world.key_file.as_ref().map(KeyFile::at) else {
+        walk.report
+            .say("left out: without --jwks-file the gateway's key file is not at hand");
+        return Ok(());
+    };
+
+    let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
+    let url = format!("http://{}/.well-known/jwks.json", jwks.address());
+    let unaware = world
+        .orders_api(
+            |iam| key_source(iam, &url, Duration::from_secs(600), Duration::from_secs(60)),
+            (world.ports)(),
+        )
+        .await
+        .map_err(io::Error::other)?;
+    let quick = world
+        .orders_api(
+            |iam| key_source(iam, &url, Duration::from_secs(1), Duration::from_secs(3)),
+            (world.ports)(),
+        )
+        .await
+        .map_err(io::Error::other)?;
+    let old = world.capture(&who.person).await?;
+    let old_kid = key_id(&old)?;
+    let known = Promise::new(200, "auth.success", "the old key is known");
+    walk.ask(&unaware, Request::get("/orders").bearer(&old), known)
+        .await;
+    let before = jwks.requests();
+
+    world.relay.point_at(quick.address);
+    let load = Load::start(world.places.gateway, &who.person);
+    load.reach(REQUESTS / 2).await;
+    key_file.append_rsa().map_err(io::Error::other)?;
+    let new = new_token(world, who, &old_kid).await?;
+    load.reach(load.sent().saturating_add(REQUESTS / 2)).await;
+    let (sent, refused) = load.stop().await;
+    let seen = format!("{sent} requests on {CONNECTIONS} connections, {refused} refused");
+    let held = sent >= REQUESTS && refused == 0;
+    walk.observe(
+        "GET /orders under load",
+        seen,
+        "the switch refuses no valid token",
+        held,
+    );
+
+    let unseen = Promise::new(
+        200,
+        "auth.success",
+        "a service that never saw the new kid verifies it at once",
+    );
+    walk.ask(&unaware, Request::get("/orders").bearer(&new), unseen)
+        .await;
+    let fetches = jwks.requests().saturating_sub(before);
+    walk.observe(
+        "GET /.well-known/jwks.json",
+        fetches,
+        "it fetched the keys for that",
+        fetches >= 1,
+    );
+    let kept = Promise::new(200, "auth.success", "the old key still verifies");
+    walk.ask(&unaware, Request::get("/orders").bearer(&old), kept)
+        .await;
+
+    removed(walk, &key_file, &old_kid, &old, &new, &quick).await?;
+    world.relay.point_at(world.orders_api.address);
+    unaware.stop().await;
+    quick.stop().await;
+    Ok(())
+}
+
+async fn removed(
+    walk: &mut Walk<'_>,
+    key_file: &KeyFile,
+    old_kid: &str,
+    old: &str,
+    new: &str,
+    service: &crate::world::Service,
+) -> io::Result<()> {
+    let world = walk.world;
+    key_file.remove(old_kid).map_err(io::Error::other)?;
+    let gone = eventually(PATIENCE, || async { !publishes(world, old_kid).await }).await;
+    walk.observe(
+        "GET /.well-known/jwks.json",
+        gone,
+        "the gateway no longer publishes the old key",
+        gone,
+    );
+
+    let refused = eventually(Duration::from_secs(15), || async {
+        let answer = Request::get("/orders").bearer(old).send(service.address).await;
+        answer.is_ok_and(|response| response.status() == 401)
+    });
+    let refused = refused.await;
+    walk.observe(
+        "GET /orders with the old key",
+        refused,
+        "the removed key is refused after its grace",
+        refused,
+    );
+    let promise = Promise::new(401, "auth.failure.unknown_key", "and stays refused");
+    walk.ask(service, Request::get("/orders").bearer(old), promise)
+        .await;
+    let promise = Promise::new(200, "auth.success", "the new key serves on, without a restart");
+    walk.ask(service, Request::get("/orders").bearer(new), promise)
+        .await;
+    Ok(())
+}
+
+/// Requests through the gateway on sixteen connections, until it is stopped.
+struct Load {
+    sent: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Load {
+    fn start(gateway: SocketAddr, person: &Person) -> Self {
+        let (sent, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let over = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let (sent, refused, over) = (Arc::clone(&sent), Arc::clone(&refused), Arc::clone(&over));
+            let bytes = Request::get("/orders")
+                .bearer(&person.session_token)
+                .bytes(gateway, true);
+            tasks.spawn(async move {
+                let mut connection = None;
+                while !over.load(Ordering::Relaxed) {
+                    let passed = within(exchange(&mut connection, gateway, &bytes))
+                        .await
+                        .unwrap_or(false);
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    if !passed {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        Self {
+            sent,
+            refused,
+            over,
+            tasks,
+        }
+    }
+
+    fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    async fn reach(&self, requests: usize) {
+        eventually(Duration::from_secs(120), || async { self.sent() >= requests }).await;
+    }
+
+    async fn stop(mut self) -> (usize, usize) {
+        self.over.store(true, Ordering::Relaxed);
+        while self.tasks.join_next().await.is_some() {}
+        (self.sent(), self.refused.load(Ordering::Relaxed))
+    }
+}
+
+async fn exchange(connection: &mut Option<Connection>, to: SocketAddr, bytes: &[u8]) -> io::Result<bool> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => Connection::open(to).await?,
+    };
+    open.write(bytes).await?;
+    let response = open.response().await?;
+    if response
+        .header("connection")
+        .is_none_or(|value| !value.eq_ignore_ascii_case("close"))
+    {
+        *connection = Some(open);
+    }
+    Ok(response.status() == 200)
+}
+
+/// Waits until the gateway signs with another key: the embedded one takes a second, the real one half a minute.
+async fn new_token(world: &World, who: &LoggedIn, old_kid: &str) -> io::Result<String> {
+    for _ in 0..PATIENCE.as_millis() / 200 {
+        let token = world.capture(&who.person).await?;
+        if key_id(&token)? != old_kid {
+            return Ok(token);
+        }
+        time::sleep(Duration::from_millis(200)).await;
+    }
+    Err(io::Error::other("the gateway did not take the new key over"))
+}
+
+async fn publishes(world: &World, kid: &str) -> bool {
+    let set = Request::get("/.well-known/jwks.json")
+        .send(world.places.gateway_api)
+        .await;
+    set.is_ok_and(|set| set.text().contains(kid))
+}
+
+/// Reads the `kid` of a token's header, unverified.
+pub(super) fn key_id(token: &str) -> io::Result<String> {
+    super::direct::key_id(token.split('.').next().unwrap_or_default())
+}
+
+/// Points a service at another address for its keys.
+pub(super) fn key_source(iam: &mut IamConfig, url: &str, refresh: Duration, grace: Duration) {
+    for oathkeeper in iam
+        .tenants
+        .values_mut()
+        .filter_map(|tenant| tenant.oathkeeper.as_mut())
+    {
+        oathkeeper.jwks.url = Some(url.to_owned());
+        oathkeeper.jwks.refresh = refresh;
+        oathkeeper.jwks.grace = grace;
+    }
+}
+
+const CONNECTIONS: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(60);
+const REQUESTS: usize = 5_000;

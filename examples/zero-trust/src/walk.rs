@@ -1,0 +1,109 @@
+//! Does every promise hold?
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    client::{Request, Response},
+    report::Report,
+    world::{Service, World},
+};
+
+/// A walk through a world.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    /// What runs.
+    pub world: &'a World,
+    /// What held so far.
+    pub report: &'a mut Report,
+}
+
+/// What an answer must look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise {
+    /// The status code.
+    pub status: u16,
+    /// The name of the audit event.
+    pub event: &'static str,
+    /// What it proves.
+    pub proves: &'static str,
+}
+
+impl Promise {
+    /// Promises a status code and an audit event.
+    pub const fn new(status: u16, event: &'static str, proves: &'static str) -> Self {
+        Self {
+            status,
+            event,
+            proves,
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Sends a request to a service and holds status, body and audit event against a promise.
+    pub async fn ask(&mut self, service: &Service, request: Request, promise: Promise) -> Option<Response> {
+        self.ask_through(service.address, service, request, promise).await
+    }
+
+    /// Sends a request through another server, such as the gateway.
+    pub async fn ask_through(
+        &mut self,
+        through: SocketAddr,
+        service: &Service,
+        request: Request,
+        promise: Promise,
+    ) -> Option<Response> {
+        let asked = request.line();
+        let id = Uuid::new_v4().to_string();
+        let response = match request.header("x-request-id", &id).send(through).await {
+            Ok(response) => response,
+            Err(err) => {
+                self.report
+                    .promise(&asked, &format!("no answer: {err}"), promise.proves, false);
+                return None;
+            }
+        };
+        let event = service.audit.of(&id).await;
+
+        let event = event
+            .as_ref()
+            .map_or("no audit event", |event| event.event.as_str());
+        let fault = body_fault(&response).unwrap_or_default();
+        let answered = format!("{} {event} {fault}", response.status());
+        let held = response.status() == promise.status && event == promise.event && fault.is_empty();
+        self.report.promise(&asked, &answered, promise.proves, held);
+        held.then_some(response)
+    }
+
+    /// Records a promise about something that was observed.
+    pub fn observe(&mut self, what: &str, seen: impl std::fmt::Display, proves: &str, held: bool) {
+        self.report.promise(what, &seen.to_string(), proves, held);
+    }
+}
+
+/// Says what is wrong with a refusal's body: refusals are problem details (RFC 9457) that repeat the status, carry the
+/// headers that their status asks for and must not be stored.
+fn body_fault(response: &Response) -> Option<&'static str> {
+    let status = response.status();
+    if status < 400 {
+        return response.json().is_null().then_some("(no JSON)");
+    }
+    let challenged = response.header("www-authenticate").is_some();
+    if status == 401 && !challenged {
+        return Some("(no challenge)");
+    }
+    if status == 503 && response.header("retry-after").is_none() {
+        return Some("(no Retry-After)");
+    }
+    if response.header("content-type") != Some("application/problem+json") {
+        return Some("(no problem details)");
+    }
+    if response.header("cache-control") != Some("no-store") {
+        return Some("(may be stored)");
+    }
+    let repeated = response.json().get("status").and_then(Value::as_u64) == Some(u64::from(status));
+    (!repeated).then_some("(another status in the body)")
+}

@@ -1,0 +1,85 @@
+//! What can be plugged into an `Iam`?
+
+use std::{fmt, sync::Arc};
+
+use iam_core::{
+    audit::AuditSink,
+    clock::{Clock, SystemClock},
+    http::HttpClient,
+    replay::ReplayStore,
+};
+
+/// Everything that can be plugged in, in one place, so that a service can take it as one argument.
+///
+/// ```
+/// use std::sync::Arc;
+/// use iam_actix::{Ports, audit_channel};
+///
+/// let (sink, events) = audit_channel(100);
+/// let ports = Ports::default().audit_sink(Arc::new(sink));
+/// # let _ = (ports, events);
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is plugged in before the builder gets it"]
+pub struct Ports {
+    pub(crate) audit_sink: Option<Arc<dyn AuditSink>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) further_audit_sinks: Vec<Arc<dyn AuditSink>>,
+    pub(crate) http_client: Option<Arc<dyn HttpClient>>,
+    pub(crate) replay_store: Option<Arc<dyn ReplayStore>>,
+}
+
+impl Ports {
+    /// Adds a sink beside the configured one.
+    pub fn add_audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.further_audit_sinks.push(sink);
+        self
+    }
+
+    /// Replaces the configured sink.
+    pub fn audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.audit_sink = Some(sink);
+        self
+    }
+
+    /// Sets the clock. Defaults to the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Replaces the client that talks to upstreams.
+    ///
+    /// # Security
+    ///
+    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to.
+    pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Sets where used tokens are remembered (D4). Defaults to the memory of this process, for a million live tokens:
+    /// services of several processes need a store that they share.
+    pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
+        self.replay_store = Some(store);
+        self
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            audit_sink: None,
+            clock: Arc::new(SystemClock::new()),
+            further_audit_sinks: Vec::new(),
+            http_client: None,
+            replay_store: None,
+        }
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}

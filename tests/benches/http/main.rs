@@ -1,0 +1,311 @@
+//! What does protection cost over HTTP?
+//!
+//! One worker, loopback, sixteen keep-alive connections, the median of seven alternating runs of every variant. Prints
+//! ratios of throughput measured in one process, so that they hold on any machine:
+//!
+//! - our protected route without a cache, against actix-web-httpauth with jsonwebtoken by hand;
+//! - our protected route on hits of the verified-token cache, against a bare route;
+//! - what the gate adds with 10 and with 10,000 routes.
+//!
+//! Ours runs with its defaults and writes its audit as JSON lines to a file.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::async_yields_async,
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and stops where anything is not as expected"
+)]
+
+mod peer;
+mod tokens;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Instant,
+};
+
+use actix_web::{App, HttpResponse, HttpServer, Responder, dev::ServerHandle, get, web};
+use iam_actix::{
+    Iam, IamConfig, Identity,
+    config::{AuditSinkConfig, OathkeeperConfig, TenantConfig},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::LocalSet,
+};
+
+use crate::tokens::Tokens;
+
+#[get("/protected")]
+async fn protected(user: Identity) -> impl Responder {
+    HttpResponse::Ok()
+        .insert_header(("x-subject", user.subject().len()))
+        .body("ok")
+}
+
+async fn bare() -> impl Responder {
+    HttpResponse::Ok().insert_header(("x-subject", 5)).body("ok")
+}
+
+fn main() {
+    let tokens = Arc::new(Tokens::mint(DISTINCT));
+    let keys = KeyServer::start(&tokens);
+
+    let ours = Variant::new("ours, no cache", start_ours(&keys, 0, 0), &tokens.all);
+    let by_hand = Variant::new("by hand", peer::start(&tokens), &tokens.all);
+    let few: Vec<_> = tokens.all.iter().take(100).cloned().collect();
+    let cached = Variant::new("ours, cache hits", start_ours(&keys, 10_000, 0), &few);
+    let open = Variant::new("bare route", start_bare(0), &few);
+    compare("no cache: ours / by hand", &ours, &by_hand, 1.3);
+    compare("cache hits: ours / bare route", &cached, &open, 0.80);
+
+    let few_routes = (
+        Variant::new("ours, 10 routes", start_ours(&keys, 10_000, 10), &few),
+        Variant::new("bare, 10 routes", start_bare(10), &few),
+    );
+    let many_routes = (
+        Variant::new("ours, 10,000 routes", start_ours(&keys, 10_000, 10_000), &few),
+        Variant::new("bare, 10,000 routes", start_bare(10_000), &few),
+    );
+    routes(&few_routes, &many_routes);
+    println!("requests to JWKS on the hot path: {}", keys.beyond_starts());
+}
+
+/// Prints the ratio of two throughputs, run by run.
+fn compare(name: &str, ours: &Variant, other: &Variant, wanted: f64) {
+    let (mut a, mut b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let (ours, other) = (ours.run(), other.run());
+        ratios.push(ours / other);
+        a.push(ours);
+        b.push(other);
+    }
+    println!(
+        "{name}: {:.2} (wanted at least {wanted:.2}); {} {:.0}/s, {} {:.0}/s",
+        median(&mut ratios),
+        ours.name,
+        median(&mut a),
+        other.name,
+        median(&mut b)
+    );
+}
+
+/// Prints what the gate adds to a request, with few routes and with many.
+fn routes(few: &(Variant, Variant), many: &(Variant, Variant)) {
+    let added = |(ours, bare): &(Variant, Variant)| {
+        let mut added: Vec<_> = (0..RUNS).map(|_| 1e6 / ours.run() - 1e6 / bare.run()).collect();
+        median(&mut added)
+    };
+    let (few, many) = (added(few), added(many));
+    println!(
+        "added by the gate: 10 routes {few:.2} µs, 10,000 routes {many:.2} µs, ratio {:.2} (wanted 0.90 to 1.10)",
+        many / few
+    );
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A running application and what is sent to it.
+struct Variant {
+    name: &'static str,
+    address: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+}
+
+impl Variant {
+    fn new(name: &'static str, address: SocketAddr, tokens: &[String]) -> Self {
+        let requests = tokens
+            .iter()
+            .map(|token| {
+                format!("GET /protected HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n")
+                    .into_bytes()
+            })
+            .collect();
+        let variant = Self {
+            name,
+            address,
+            requests: Arc::new(requests),
+        };
+        variant.run();
+        variant
+    }
+
+    /// Sends twenty thousand requests and returns how many were answered each second.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a benchmark measures with the monotonic clock"
+    )]
+    fn run(&self) -> f64 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (address, requests) = (self.address, Arc::clone(&self.requests));
+        let next = Arc::new(AtomicUsize::new(0));
+        let begun = Instant::now();
+        LocalSet::new().block_on(&runtime, async move {
+            let clients = (0..CONNECTIONS)
+                .map(|_| tokio::task::spawn_local(client(address, Arc::clone(&requests), Arc::clone(&next))));
+            for client in clients.collect::<Vec<_>>() {
+                client.await.unwrap();
+            }
+        });
+        REQUESTS as f64 / begun.elapsed().as_secs_f64()
+    }
+}
+
+async fn client(address: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = vec![0; 4096];
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= REQUESTS {
+            return;
+        }
+        stream
+            .write_all(&requests[number % requests.len()])
+            .await
+            .unwrap();
+        let mut filled = 0;
+        // The body is two bytes, so the answer has arrived when the header block and these have.
+        while !buffer[..filled].ends_with(b"\r\n\r\nok") {
+            let read = stream.read(&mut buffer[filled..]).await.unwrap();
+            assert!(
+                read > 0 && buffer.starts_with(b"HTTP/1.1 200"),
+                "{}",
+                String::from_utf8_lossy(&buffer[..filled + read])
+            );
+            filled += read;
+        }
+    }
+}
+
+fn start_ours(keys: &KeyServer, cached: usize, routes: usize) -> SocketAddr {
+    let mut config = IamConfig::new();
+    let mut tenant =
+        TenantConfig::behind(OathkeeperConfig::new(tokens::ISSUER, [tokens::AUDIENCE]).jwks_url(keys.url()));
+    tenant.cache.verified_tokens = cached;
+    config.tenants.insert("default".to_owned(), tenant);
+    config.audit.sink = AuditSinkConfig::File(
+        std::env::temp_dir()
+            .join(format!("iam-bench-{cached}-{routes}.jsonl"))
+            .display()
+            .to_string(),
+    );
+    serve(move |listener| async move {
+        let iam = Iam::builder(config).start().await.unwrap();
+        HttpServer::new(move || {
+            let app = App::new()
+                .wrap(iam.middleware())
+                .configure(|app| more_routes(app, routes));
+            app.service(protected)
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
+    })
+}
+
+fn start_bare(routes: usize) -> SocketAddr {
+    serve(move |listener| async move {
+        HttpServer::new(move || {
+            App::new()
+                .configure(|app| more_routes(app, routes))
+                .route("/protected", web::get().to(bare))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
+    })
+}
+
+fn more_routes(app: &mut web::ServiceConfig, routes: usize) {
+    // Actix looks at scopes one after the other, so a hundred of them with a hundred routes each.
+    for scope in 0..routes.div_ceil(100) {
+        let mut inner = web::scope(&format!("/scope-{scope}"));
+        for route in 0..routes.min(100) {
+            inner = inner.route(&format!("/route-{route}/{{id}}"), web::get().to(bare));
+        }
+        app.service(inner);
+    }
+}
+
+/// Serves on a thread of its own until the process ends.
+fn serve<F, S>(start: F) -> SocketAddr
+where
+    F: FnOnce(TcpListener) -> S + Send + 'static,
+    S: Future<Output = actix_web::dev::Server>,
+{
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (running, started) = mpsc::channel::<ServerHandle>();
+    std::thread::spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let server = start(listener).await;
+            running.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    started.recv().unwrap();
+    address
+}
+
+/// Publishes the keys, and counts who asks.
+struct KeyServer {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl KeyServer {
+    fn start(tokens: &Tokens) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counter, jwks) = (Arc::clone(&asked), tokens.jwks.to_string());
+        let address = serve(move |listener| async move {
+            HttpServer::new(move || {
+                let (counter, jwks) = (Arc::clone(&counter), jwks.clone());
+                App::new().default_service(web::to(move || {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    let jwks = jwks.clone();
+                    async move { HttpResponse::Ok().content_type("application/json").body(jwks) }
+                }))
+            })
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run()
+        });
+        Self { address, asked }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/jwks.json", self.address)
+    }
+
+    fn beyond_starts(&self) -> usize {
+        self.asked.load(Ordering::Relaxed).saturating_sub(STARTS)
+    }
+}
+
+const CONNECTIONS: usize = 16;
+const DISTINCT: usize = 10_000;
+const REQUESTS: usize = 20_000;
+const RUNS: usize = 7;
+const STARTS: usize = 4;

@@ -1,0 +1,85 @@
+//! The same protection by hand: actix-web-httpauth and jsonwebtoken, at their best.
+//!
+//! The key is built once, the back end is `aws_lc_rs`, and the same claims are validated.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix_web::{
+    App, Error, HttpMessage as _, HttpResponse, HttpServer, Responder,
+    dev::ServiceRequest,
+    error::ErrorUnauthorized,
+    web::{self, ReqData},
+};
+use actix_web_httpauth::{extractors::bearer::BearerAuth, middleware::HttpAuthentication};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+
+use crate::tokens::{AUDIENCE, ISSUER, KID, Tokens};
+
+#[derive(Clone, Deserialize)]
+#[expect(dead_code, reason = "claims are decoded to be validated, as by hand")]
+struct Claims {
+    iat: u64,
+    jti: String,
+    sub: String,
+    tenant: String,
+    #[serde(rename = "metadataPublic")]
+    metadata_public: serde_json::Value,
+}
+
+struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
+    let key = DecodingKey::from_rsa_components(&tokens.modulus, "AQAB").unwrap();
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_required_spec_claims(&["aud", "exp", "iss", "sub"]);
+    validation.validate_nbf = true;
+    validation.leeway = 30;
+    let verifier = Arc::new(Verifier { key, validation });
+
+    crate::serve(move |listener| async move {
+        HttpServer::new(move || {
+            let verifier = Arc::clone(&verifier);
+            let protect = HttpAuthentication::bearer(move |request, bearer| {
+                let verdict = verify(&verifier, request, &bearer);
+                async move { verdict }
+            });
+            App::new()
+                .wrap(protect)
+                .route("/protected", web::get().to(protected))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
+    })
+}
+
+fn verify(
+    verifier: &Verifier,
+    request: ServiceRequest,
+    bearer: &BearerAuth,
+) -> Result<ServiceRequest, (Error, ServiceRequest)> {
+    let known =
+        jsonwebtoken::decode_header(bearer.token()).is_ok_and(|header| header.kid.as_deref() == Some(KID));
+    let claims = jsonwebtoken::decode::<Claims>(bearer.token(), &verifier.key, &verifier.validation);
+    match claims {
+        Ok(token) if known && token.claims.tenant == "default" => {
+            request.extensions_mut().insert(token.claims);
+            Ok(request)
+        }
+        _ => Err((ErrorUnauthorized("invalid token"), request)),
+    }
+}
+
+async fn protected(user: ReqData<Claims>) -> impl Responder {
+    HttpResponse::Ok()
+        .insert_header(("x-subject", user.sub.len()))
+        .body("ok")
+}

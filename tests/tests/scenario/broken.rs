@@ -1,0 +1,133 @@
+//! Ports that break one promise each.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use iam_actix::Ports;
+use iam_core::{
+    clock::Timestamp,
+    http::{BoxFuture, CallLimits, HttpClient, TransportError},
+    replay::{Claim, ClaimFuture, ReplayId, ReplayStore},
+};
+use zero_trust::client;
+
+/// Looks and remembers in two calls, with time between them.
+pub(crate) fn replay_in_two_calls() -> Ports {
+    Ports::default().replay_store(Arc::new(TwoCalls::default()))
+}
+
+/// Remembers nothing.
+pub(crate) fn forgetful() -> Ports {
+    Ports::default().replay_store(Arc::new(Forgetful))
+}
+
+/// Takes an upstream that gives no answer for one that says yes.
+pub(crate) fn yes_when_down() -> Ports {
+    Ports::default().http_client(Arc::new(Client::YesWhenDown))
+}
+
+/// Fetches each key set once and never again.
+pub(crate) fn first_answer_for_ever() -> Ports {
+    Ports::default().http_client(Arc::new(Client::FirstAnswerForEver(Arc::default())))
+}
+
+/// Asks for every key set three times.
+pub(crate) fn asks_three_times() -> Ports {
+    Ports::default().http_client(Arc::new(Client::ThreeTimes))
+}
+
+#[derive(Debug, Default)]
+struct TwoCalls(Arc<Mutex<HashSet<String>>>);
+
+impl ReplayStore for TwoCalls {
+    fn claim(&self, id: ReplayId<'_>, _until: Timestamp, now: Timestamp) -> ClaimFuture {
+        let (seen, id) = (Arc::clone(&self.0), format!("{id:?}"));
+        ClaimFuture::boxed(async move {
+            if seen.lock().unwrap().contains(&id) {
+                return Ok(Claim::Replayed { first_seen: now });
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            seen.lock().unwrap().insert(id);
+            Ok(Claim::First)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Forgetful;
+
+impl ReplayStore for Forgetful {
+    fn claim(&self, _id: ReplayId<'_>, _until: Timestamp, _now: Timestamp) -> ClaimFuture {
+        ClaimFuture::ready(Ok(Claim::First))
+    }
+}
+
+type Kept = Arc<Mutex<HashMap<String, http::Response<Bytes>>>>;
+
+#[derive(Debug)]
+enum Client {
+    FirstAnswerForEver(Kept),
+    ThreeTimes,
+    YesWhenDown,
+}
+
+impl HttpClient for Client {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        _limits: CallLimits,
+    ) -> BoxFuture<Result<http::Response<Bytes>, TransportError>> {
+        match self {
+            Self::FirstAnswerForEver(kept) => {
+                let kept = Arc::clone(kept);
+                Box::pin(async move {
+                    let url = request.uri().to_string();
+                    let is_key_set = request.method() == http::Method::GET;
+                    if let Some(answer) = kept.lock().unwrap().get(&url).filter(|_| is_key_set) {
+                        return Ok(answer.clone());
+                    }
+                    let answer = exchange(&request).await?;
+                    kept.lock().unwrap().insert(url, answer.clone());
+                    Ok(answer)
+                })
+            }
+            Self::ThreeTimes => Box::pin(async move {
+                let _ = exchange(&request).await;
+                let _ = exchange(&request).await;
+                exchange(&request).await
+            }),
+            Self::YesWhenDown => Box::pin(async move {
+                let yes = Bytes::from_static(br#"{"results":[{"allowed":true}]}"#);
+                Ok(exchange(&request).await.unwrap_or_else(|_| json(200, yes)))
+            }),
+        }
+    }
+}
+
+async fn exchange(request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+    let to: SocketAddr = request
+        .uri()
+        .authority()
+        .and_then(|authority| authority.as_str().parse().ok())
+        .ok_or(TransportError::Connect)?;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let sent = match serde_json::from_slice(request.body()) {
+        Ok(body) => client::Request::post(path, &body),
+        Err(_) => client::Request::get(path),
+    };
+    let answer = sent.send(to).await.map_err(|_| TransportError::Connect)?;
+    Ok(json(answer.status(), Bytes::from(answer.text())))
+}
+
+fn json(status: u16, body: Bytes) -> http::Response<Bytes> {
+    http::Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap()
+}
