@@ -212,12 +212,13 @@ impl RequestSecurity {
         let policy = chain.as_deref().map(Chain::effective).transpose()?;
         let admitted = self.authenticate_for(policy).await?;
 
+        *self.admitted.borrow_mut() = Some(admitted.clone());
+
         // Without a wrapper on the way there is nobody else to claim the credential.
         if chain.is_none() {
             self.claim(&admitted, false).await?;
         }
 
-        *self.admitted.borrow_mut() = Some(admitted);
         self.record.borrow_mut().outcome = Outcome::Allow;
         Ok(())
     }

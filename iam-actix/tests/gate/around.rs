@@ -22,8 +22,11 @@ use actix_web::{
     },
     test, web,
 };
-use iam_actix::{RouteExt as _, ScopeExt as _};
-use iam_core::decision::Reason;
+use iam_actix::{Iam, IamConfig, RouteExt as _, ScopeExt as _};
+use iam_core::{
+    audit::{AuditEvent, AuditSink},
+    decision::Reason,
+};
 use serde_json::json;
 use tracing::{
     Event, Id, Level, Metadata, Subscriber,
@@ -436,4 +439,38 @@ async fn method_and_path_of_a_refused_options_request_are_kept() {
         world.denied(Reason::MissingCredential).await.method.as_deref(),
         Some("OPTIONS")
     );
+}
+
+/// Panics with every event.
+#[derive(Debug)]
+struct Broken;
+
+impl AuditSink for Broken {
+    fn emit(&self, _: &AuditEvent) {
+        panic!("on purpose")
+    }
+}
+
+/// D83, R137, R138
+#[actix_web::test]
+async fn a_sink_that_panics_changes_no_decision() {
+    let issuer = common::Issuer::new("k1");
+    let config = IamConfig::new().tenant("default", common::tenant(&issuer));
+    let iam = Iam::builder(config)
+        .audit_sink(Arc::new(Broken))
+        .start()
+        .await
+        .unwrap();
+    let app = test::init_service(
+        App::new()
+            .route("/orders", web::get().to(HttpResponse::Ok))
+            .wrap(iam.middleware()),
+    )
+    .await;
+    let bearer = ("authorization", format!("Bearer {}", issuer.token(&json!({}))));
+
+    for _ in 0..3 {
+        assert_eq!(send!(app, GET "/orders", bearer.clone()).status(), 200);
+        assert_eq!(send!(app, GET "/orders").status(), 401);
+    }
 }

@@ -73,7 +73,7 @@ async fn a_parameter_that_cannot_name_an_object_is_400_and_keto_is_not_asked() {
     assert_eq!(world.keto.asked(), [""; 0]);
 }
 
-/// R082, R083, R084, D44, D85
+/// R082, R083, R084, R157, D44, D84, D85
 #[actix_web::test]
 async fn a_denied_permission_is_403_and_a_keto_that_is_down_503() {
     let mut world = World::start().await;
@@ -223,7 +223,8 @@ async fn with_replay_always_every_route_takes_a_token_once_and_no_request_burns_
     assert_eq!(send!(app, GET "/plain", token.clone()).status(), 200);
     world.allowed().await;
     assert_refusal(&send!(app, GET "/plain", token.clone()), 401);
-    world.denied(Reason::Replay).await;
+    let event = world.denied(Reason::Replay).await;
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
     assert_eq!(
         send!(app, GET "/open", token).status(),
         200,

@@ -14,7 +14,7 @@ use iam_core::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{Issuer, Touched, World, assert_refusal, handler, post};
+use crate::common::{Issuer, Keto, Touched, World, assert_refusal, handler, post};
 
 #[public]
 #[actix_web::get("/public")]
@@ -441,14 +441,63 @@ async fn identity_headers_from_the_wire_are_nothing() {
     assert_eq!(world.allowed().await.actor.as_deref(), Some("user:alice"));
 }
 
+fn with_fetched_keys() -> IamConfig {
+    let oathkeeper =
+        OathkeeperConfig::new(common::ISSUER, [common::AUDIENCE]).jwks_url("http://127.0.0.1:4456/jwks.json");
+    let tenant = TenantConfig::behind(oathkeeper).keto(KetoConfig::new("http://127.0.0.1:4466"));
+
+    IamConfig::new().tenant("default", tenant)
+}
+
+/// R083, R084, D16, D84
+#[actix_web::test]
+async fn without_keys_a_token_is_503_and_what_needs_no_key_is_as_ever() {
+    let issuer = Issuer::new("k1");
+    let upstream = Keto::default();
+    upstream.down(true);
+    let mut world = World::beside(upstream, issuer, with_fetched_keys()).await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(open).route("/orders", web::get().to(handler)));
+
+    assert_refusal(&send!(app, GET "/orders", world.bearer()), 503);
+    let event = world.denied(Reason::KeysUnavailable).await;
+    assert_eq!(event.event.as_str(), "auth.failure.upstream");
+    assert_eq!(event.actor, None);
+    assert_refusal(&send!(app, GET "/orders"), 401);
+    world.denied(Reason::MissingCredential).await;
+    touched.nothing();
+    assert_eq!(send!(app, GET "/public").status(), 200);
+    world.allowed().await;
+}
+
+/// D17, R094
+#[actix_web::test]
+async fn a_malformed_cookie_is_no_credential_and_no_error() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/orders", web::get().to(handler)));
+
+    for cookie in [
+        "ory_kratos_session=%E0%A4%A",
+        "ory_kratos_session=%zz",
+        "=",
+        "a=1; a=2",
+    ] {
+        assert_refusal(&send!(app, GET "/orders", ("cookie", cookie)), 401);
+        world.denied(Reason::MissingCredential).await;
+        assert_eq!(
+            send!(app, GET "/orders", ("cookie", cookie), world.bearer()).status(),
+            200
+        );
+        world.allowed().await;
+    }
+}
+
 /// R143
 #[actix_web::test]
 async fn a_request_signed_with_a_key_that_was_just_published_waits_for_it() {
     let issuer = Issuer::new("k1");
-    let oathkeeper =
-        OathkeeperConfig::new(common::ISSUER, [common::AUDIENCE]).jwks_url("http://127.0.0.1:4456/jwks.json");
-    let tenant = TenantConfig::behind(oathkeeper).keto(KetoConfig::new("http://127.0.0.1:4466"));
-    let mut world = World::of(issuer, IamConfig::new().tenant("default", tenant)).await;
+    let mut world = World::of(issuer, with_fetched_keys()).await;
     let touched = Touched::default();
     let app = app!(world, touched, .route("/orders", web::get().to(handler)));
     assert_eq!(send!(app, GET "/orders", world.bearer()).status(), 200);
@@ -464,5 +513,34 @@ async fn a_request_signed_with_a_key_that_was_just_published_waits_for_it() {
     world.keto.publish(next.jwk());
     let token = format!("Bearer {}", next.token(&json!({})));
     assert_eq!(send!(app, GET "/orders", ("authorization", token)).status(), 200);
+    world.allowed().await;
+}
+
+/// D104
+#[actix_web::test]
+async fn a_browser_that_another_site_made_send_a_request_is_refused() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(
+        web::resource("/orders").route(web::post().to(handler)).route(web::get().to(handler))
+    ));
+
+    for header in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        assert_refusal(&send!(app, POST "/orders", world.bearer(), header), 403);
+        world.denied(Reason::Csrf).await;
+    }
+    touched.nothing();
+    assert_eq!(
+        send!(app, POST "/orders", world.bearer(), ("sec-fetch-site", "same-origin")).status(),
+        200
+    );
+    world.allowed().await;
+    assert_eq!(
+        send!(app, GET "/orders", world.bearer(), ("sec-fetch-site", "cross-site")).status(),
+        200
+    );
     world.allowed().await;
 }

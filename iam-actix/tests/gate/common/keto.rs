@@ -49,6 +49,9 @@ impl Keto {
     }
 
     fn answer(&self, request: &http::Request<Bytes>) -> Result<Value, TransportError> {
+        if self.down.load(SeqCst) {
+            return Err(TransportError::Connect);
+        }
         if request.uri().path().ends_with("jwks.json") {
             return Ok(json!({ "keys": *self.keys.lock().unwrap() }));
         }
@@ -57,9 +60,6 @@ impl Keto {
                 .lock()
                 .unwrap()
                 .push(id.to_str().unwrap().to_owned());
-        }
-        if self.down.load(SeqCst) {
-            return Err(TransportError::Connect);
         }
 
         let body: Value = serde_json::from_slice(request.body()).unwrap();

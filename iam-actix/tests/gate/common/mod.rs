@@ -64,8 +64,14 @@ impl World {
 
     /// Starts with a configuration of its own.
     pub(crate) async fn of(issuer: Issuer, config: IamConfig) -> Self {
-        let keto = Arc::new(Keto::default());
+        let keto = Keto::default();
         keto.publish(issuer.jwk());
+        Self::beside(keto, issuer, config).await
+    }
+
+    /// Starts beside an upstream of its own.
+    pub(crate) async fn beside(keto: Keto, issuer: Issuer, config: IamConfig) -> Self {
+        let keto = Arc::new(keto);
         let (sink, events) = audit_channel();
         let iam = Iam::builder(config)
             .http_client(Arc::clone(&keto) as Arc<_>)
