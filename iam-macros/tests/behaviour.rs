@@ -1,5 +1,11 @@
 //! What the attributes do in a running application, behind a real gate, with real tokens.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a test may fail"
+)]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::{
