@@ -1,6 +1,13 @@
 //! What happens between a request and its answer?
 
-use std::{cell::RefCell, collections::HashMap, error::Error, io, time::Duration};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    error::Error,
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_http::error::{ParseError, PayloadError};
 use actix_web::http::{
@@ -14,6 +21,7 @@ use awc::{
 use bytes::Bytes;
 use http::{Request, Response};
 use iam_core::http::{CallLimits, TransportError};
+use rustls::ClientConfig;
 
 use super::tls;
 
@@ -50,12 +58,24 @@ pub(super) async fn exchange(
 
 /// The awc clients of one thread, one for each connect timeout that the configuration knows.
 #[derive(Default)]
-pub(super) struct Clients(RefCell<HashMap<(bool, Duration), awc::Client>>);
+pub(super) struct Clients {
+    known: RefCell<HashMap<(bool, Duration), awc::Client>>,
+    tls: OnceCell<Arc<ClientConfig>>,
+}
 
 impl Clients {
+    /// Makes clients with another idea of whom to trust.
+    #[cfg(test)]
+    pub(super) fn with_tls(config: Arc<ClientConfig>) -> Self {
+        Self {
+            tls: OnceCell::from(config),
+            ..Self::default()
+        }
+    }
+
     fn client(&self, https: bool, connect_timeout: Duration) -> Result<awc::Client, TransportError> {
         let key = (https, connect_timeout);
-        if let Some(client) = self.0.borrow().get(&key) {
+        if let Some(client) = self.known.borrow().get(&key) {
             return Ok(client.clone());
         }
         let connector = Connector::new()
@@ -64,7 +84,7 @@ impl Clients {
             // The pool's limit counts all upstreams together; each one's own limit is its lane.
             .limit(0);
         let connector = if https {
-            connector.rustls_0_23(tls::client_config()?)
+            connector.rustls_0_23(self.tls()?)
         } else {
             connector
         };
@@ -75,8 +95,17 @@ impl Clients {
             .disable_timeout()
             .no_default_headers()
             .finish();
-        self.0.borrow_mut().insert(key, client.clone());
+        self.known.borrow_mut().insert(key, client.clone());
         Ok(client)
+    }
+
+    /// Made when it is needed first: reading the roots takes a while, and many a service stands beside its upstreams.
+    fn tls(&self) -> Result<Arc<ClientConfig>, TransportError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = tls::client_config()?;
+        Ok(Arc::clone(self.tls.get_or_init(|| config)))
     }
 }
 
