@@ -1,14 +1,6 @@
 //! What does the caller see of a refusal?
 //!
 //! A status, fixed texts, and an id to ask about. Everything else is in the audit event.
-//!
-//! | Status | Reasons |
-//! |---|---|
-//! | 400 | `ambiguous_credential`, `invalid_object` |
-//! | 401 | `missing_credential`, `malformed`, `invalid_signature`, `expired`, `not_yet_valid`, `audience_mismatch`, `issuer_mismatch`, `unknown_key`, `replay`, `tenant_mismatch` |
-//! | 403 | `csrf`, `role_deny`, `scope_deny`, `permission_deny` |
-//! | 500 | `policy_conflict`, `invalid_requirement`, `unknown_tenant` |
-//! | 503 | `keys_unavailable`, `permission_unavailable`, `replay_unavailable` |
 
 use std::{
     fmt,
@@ -38,6 +30,14 @@ const RETRY_SECONDS: &str = "1";
 ///
 /// As a response it is what the gate itself would have answered: status, challenge, and a body of RFC 9457 with fixed
 /// texts. It holds no credential, no upstream answer and no value of the request.
+///
+/// | Status | Reasons |
+/// |---|---|
+/// | 400 | `ambiguous_credential`, `invalid_object` |
+/// | 401 | `missing_credential`, `malformed`, `invalid_signature`, `expired`, `not_yet_valid`, `audience_mismatch`, `issuer_mismatch`, `unknown_key`, `replay`, `tenant_mismatch` |
+/// | 403 | `csrf`, `role_deny`, `scope_deny`, `permission_deny` |
+/// | 500 | `policy_conflict`, `invalid_requirement`, `unknown_tenant` |
+/// | 503 | `keys_unavailable`, `permission_unavailable`, `replay_unavailable` |
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};

@@ -1,4 +1,99 @@
 //! Identity and access for Actix Web beside the Ory stack: exact default deny, attributes, extractors.
+//!
+//! Annotate handlers, register one middleware, and nothing is open that does not say so. What is *not* in here: login
+//! pages, user stores, token issuance; that is what Kratos, Hydra and Oathkeeper are for.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer, Responder, get, post, web};
+//! use iam_actix::{Iam, IamConfig, Identity, public, require_permission, require_role};
+//!
+//! #[public] // the only way to open a route
+//! #[get("/inventory/health")]
+//! async fn health() -> impl Responder {
+//!     "ok"
+//! }
+//!
+//! #[get("/inventory")] // nothing said: an authenticated principal is required
+//! async fn list(user: Identity) -> impl Responder {
+//!     format!("stock as {} may see it", user.subject())
+//! }
+//!
+//! #[require_role("warehouse:admin")] // any of the listed roles; stacked attributes are all required
+//! #[post("/inventory/adjust")]
+//! async fn adjust(_user: Identity, _body: web::Bytes) -> impl Responder {
+//!     "adjusted"
+//! }
+//!
+//! #[require_permission(namespace = "listings", relation = "view", object = "inventory:{sku}")] // asks Keto
+//! #[get("/inventory/{sku}/ledger")]
+//! async fn ledger(sku: web::Path<String>) -> impl Responder {
+//!     format!("ledger of {sku}")
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let iam = Iam::builder(IamConfig::from_file("iam.toml")?).start().await?;
+//!     HttpServer::new(move || {
+//!         App::new()
+//!             .service(health)
+//!             .service(list)
+//!             .service(adjust)
+//!             .service(ledger)
+//!             .wrap(iam.middleware())
+//!     })
+//!     .bind(("127.0.0.1", 3002))?
+//!     .run()
+//!     .await
+//! }
+//! ```
+//!
+//! # The way of a request
+//!
+//! ```text
+//! request ─▶ gate            the router chooses the route; who comes, and may they come at all?   400 401 503
+//!            route wrapper   roles, scopes, permissions; last of all, single use                  400 401 403 503
+//!            extractors, handler
+//! response ◀─ one audit event, one request id
+//! ```
+//!
+//! Routing is synchronous in Actix Web, and futures do nothing until they are polled. So the gate lets the router choose
+//! first, reads what the chosen route says, and drops the future unpolled when the request is refused: neither the
+//! handler nor its extractors nor the body are touched.
+//!
+//! # Order of middleware
+//!
+//! CORS, loggers, compression and default headers belong *outside* the gate: `wrap` them after it. Preflights carry no
+//! credentials, and refusals are normal responses that loggers and error handlers see. The request of such a response is
+//! rebuilt: it has the method, target, peer and headers of the real one, but no credentials, no path parameters and no
+//! extensions.
+//!
+//! ```
+//! # use actix_web::{App, middleware};
+//! # use iam_actix::Iam;
+//! # fn app(iam: Iam) {
+//! let app = App::new()
+//!     .wrap(iam.middleware())
+//!     .wrap(middleware::Compress::default())
+//!     .wrap(middleware::Logger::default()); // outermost
+//! # let _ = app;
+//! # }
+//! ```
+//!
+//! # Limits
+//!
+//! - A middleware *inside* the gate that answers asynchronously before it calls inward (`from_fn`, session middlewares,
+//!   `Condition` around them) hides the route. The gate then treats the request as protected by the default tenant, and
+//!   the route's wrapper still enforces its own policy; a public, optional or other-tenant route behind it answers 401,
+//!   and the log names it and the remedy once. What such a middleware hides is also claimed for before the wrapper
+//!   checks, when a scope outside of it, or the tenant, accepts credentials only once.
+//! - What runs synchronously before a future is polled, such as the body of a raw `fn_service` or `wrap_fn` closure, runs
+//!   before authentication. [`ScopeExt::protected`] authenticates before it calls inward. A middleware inside the gate
+//!   must not spawn the inner future as a task of its own.
+//! - Without the gate, annotated routes and extractors answer 500, but handlers with neither are open:
+//!   [`Iam::check`] finds that.
+//! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
+//! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id.
+//! - Actix sends `100 Continue` before any middleware can decide.
 
 mod iam;
 mod ports;
@@ -62,5 +157,7 @@ pub mod flows {
     };
 }
 
+#[cfg(test)]
+mod test_log;
 #[cfg(test)]
 mod test_upstream;

@@ -106,7 +106,10 @@ impl IamBuilder {
     /// `config.boot_failure` goes to the audit sink (D84).
     pub async fn start(self) -> Result<Iam, StartError> {
         let clock = Arc::clone(&self.ports.clock);
-        let (sink, further) = (self.ports.audit_sink.clone(), self.ports.further_audit_sinks.clone());
+        let (sink, further) = (
+            self.ports.audit_sink.clone(),
+            self.ports.further_audit_sinks.clone(),
+        );
         let audit = self.config.audit.clone();
 
         match self.start_parts() {

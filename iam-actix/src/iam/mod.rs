@@ -218,3 +218,6 @@ impl fmt::Debug for KeepAlive {
         f.debug_struct("KeepAlive").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

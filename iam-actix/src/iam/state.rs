@@ -156,6 +156,11 @@ impl State {
         fetched.map(|()| ended).map_err(|_| PurgeError::KeysUnavailable)
     }
 
+    #[cfg(test)]
+    pub(super) fn has_threads(&self) -> bool {
+        self.threads.is_some()
+    }
+
     fn upstreams(&self, tenant: &Tenant) -> Option<&Upstreams> {
         self.upstreams.get(tenant.name())
     }

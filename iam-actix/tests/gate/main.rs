@@ -11,6 +11,8 @@ mod check;
 #[cfg(test)]
 mod extract;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod routes;

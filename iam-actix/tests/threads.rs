@@ -1,0 +1,89 @@
+//! What runs ends with the last `Iam`. Alone in its file, because it counts the threads of the whole process.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{fs, future, thread, time::Duration};
+
+use actix_web::{
+    App, HttpResponse,
+    rt::{self, task, time},
+    test, web,
+};
+use iam_actix::{Iam, IamConfig};
+
+fn threads() -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("comm")).ok())
+        .collect();
+    names.sort();
+    names
+}
+
+fn ours() -> usize {
+    threads().iter().filter(|name| name.starts_with("iam-")).count()
+}
+
+async fn start() -> Iam {
+    let config = IamConfig::from_toml(
+        r#"
+        [tenants.default]
+        transports = ["oathkeeper"]
+        [tenants.default.oathkeeper]
+        issuer = "https://gateway.example/"
+        audience = ["orders-api"]
+        [tenants.default.oathkeeper.jwks]
+        url = "http://localhost:1/jwks.json"
+        [tenants.default.keto]
+        read_url = "http://localhost:1"
+        "#,
+    )
+    .unwrap();
+    Iam::builder(config).upstream_threads(2).start().await.unwrap()
+}
+
+/// Threads come with the first `Iam`, are shared by its clones, and are gone with the last of them, also when that is a
+/// middleware inside a running application, a handle on another thread, or a value in a task that is aborted.
+#[actix_web::test]
+async fn the_number_of_threads_returns_to_its_former_value() {
+    let before = threads();
+    for _ in 0..5 {
+        let iam = start().await;
+        let clone = iam.clone();
+        let app = test::init_service(
+            App::new()
+                .route("/", web::get().to(HttpResponse::Ok))
+                .service(iam.health())
+                .wrap(iam.middleware()),
+        )
+        .await;
+        drop(iam);
+        assert_eq!(ours(), 3, "two for upstreams, one for the audit");
+        let ready = test::TestRequest::get().uri("/health/ready").to_request();
+        assert_eq!(test::call_service(&app, ready).await.status(), 503);
+
+        drop(clone);
+        assert_eq!(ours(), 3, "the application holds the middleware");
+        drop(app);
+        assert_eq!(ours(), 0);
+    }
+
+    let elsewhere = start().await;
+    thread::spawn(move || drop(elsewhere)).join().unwrap();
+    assert_eq!(ours(), 0);
+
+    let held = start().await;
+    let holder = rt::spawn(async move {
+        future::pending::<()>().await;
+        drop(held);
+    });
+    task::yield_now().await;
+    holder.abort();
+    let _ = holder.await;
+    assert_eq!(ours(), 0);
+
+    // Name lookups run on threads of the runtime's own, which end shortly after it.
+    while threads() != before {
+        time::sleep(Duration::from_millis(10)).await;
+    }
+}
