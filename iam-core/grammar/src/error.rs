@@ -138,6 +138,10 @@ pub enum ResolveError {
     /// A value is empty.
     #[error("a value for a placeholder is empty")]
     Empty,
+    /// What the permission asks is about the other kind of principal, in every tuple that could allow. This is a denial,
+    /// and nobody's mistake.
+    #[error("the permission is about another kind of principal")]
+    Inapplicable,
     /// There is no value of that name. This is a mistake of the application, not of the caller.
     #[error("there is no value for a placeholder")]
     Missing,

@@ -76,16 +76,6 @@ pub fn question<'v>(
 ) -> Result<Question, Refusal> {
     let subject = default_subject(principal, tenant)?;
     // What a client's id is written for is not asked about a person, nor the other way round.
-    if permission
-        .placeholders()
-        .any(|name| is_reserved(name) && reserved(principal, name).is_none())
-    {
-        return Err(Refusal::with_detail(
-            Reason::PermissionDeny,
-            "other_kind_of_principal",
-        ));
-    }
-
     let values = |name: &str| {
         if is_reserved(name) {
             reserved(principal, name).map(Cow::Borrowed)
@@ -153,6 +143,7 @@ fn reserved<'v>(principal: &'v Principal, name: &str) -> Option<&'v str> {
 fn unresolved(error: ResolveError) -> Refusal {
     let (reason, detail) = match error {
         ResolveError::Control => (Reason::InvalidObject, "control_character"),
+        ResolveError::Inapplicable => (Reason::PermissionDeny, "other_kind_of_principal"),
         ResolveError::Empty => (Reason::InvalidObject, "empty"),
         ResolveError::Reserved => (Reason::InvalidObject, "reserved_character"),
         ResolveError::TooLong => (Reason::InvalidObject, "too_long"),

@@ -258,6 +258,31 @@ fn what_is_asked_of_identities_is_not_asked_about_clients() {
     assert!(world.decide(&client, &of_client, "1").is_ok());
 }
 
+#[test]
+fn a_permission_written_for_both_kinds_of_principals_denied_both_of_them() {
+    let world = World::new();
+    let route = policy().require_permission(Permission::any([
+        Permission::tuple("Cat:{id}#owners@User:{user}"),
+        Permission::tuple("Cat:{id}#owners@App:{client_id}"),
+    ]));
+    let client = json!({"client_id": "robot"});
+
+    assert_eq!(
+        world.decide(&json!({}), &route, "1").unwrap(),
+        ["Cat:1#owners@User:alice"]
+    );
+    assert_eq!(
+        world.decide(&client, &route, "1").unwrap(),
+        ["Cat:1#owners@App:robot"]
+    );
+    for claims in [json!({}), client] {
+        assert_eq!(
+            reason(world.decide(&claims, &route, "1#x")),
+            Reason::InvalidObject
+        );
+    }
+}
+
 /// D38, D46
 #[test]
 fn several_permissions_make_one_question_that_needs_them_all() {

@@ -8,8 +8,8 @@ mod question;
 
 use std::{borrow::Cow, fmt};
 
+use self::question::Asked;
 pub use self::question::Question;
-use self::question::{Tree, Tuples};
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
     notation::{self, Piece, SubjectNotation},
@@ -150,19 +150,49 @@ impl Permission {
 
     /// Turns the permission into the question for one request.
     ///
+    /// A tuple with one of the [`RESERVED_PLACEHOLDERS`] that has no value is about the other kind of principal: it is
+    /// denied without being asked. An `any` asks what is left of it, an `all` around such a tuple is denied as well.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    ///
+    /// use iam_grammar::{Permission, ResolveError, Subject};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let of_person = || Permission::tuple("Cat:{id}#owners@User:{user}");
+    /// let of_machine = || Permission::tuple("Cat:{id}#owners@App:{client_id}");
+    /// // The values of a request that a person sent: there is no `client_id`.
+    /// let values = |name: &str| match name {
+    ///     "id" => Some(Cow::Borrowed("7")),
+    ///     "user" => Some(Cow::Borrowed("bob")),
+    ///     _ => None,
+    /// };
+    /// let caller = Subject::id("user:bob")?;
+    ///
+    /// let question = Permission::any([of_person(), of_machine()])?.resolve(&values, &caller)?;
+    /// assert_eq!(question.tuples().len(), 1);
+    /// assert_eq!(question.tuples()[0].to_string(), "Cat:7#owners@User:bob");
+    ///
+    /// let both = Permission::all([of_person(), of_machine()])?.resolve(&values, &caller);
+    /// assert_eq!(both, Err(ResolveError::Inapplicable));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// The first value that is not there or contains what a value may not, or a default subject that no tuple can have.
+    /// The first value that is not there or contains what a value may not, or a default subject that no tuple can have,
+    /// also in a tuple that would not be asked; [`ResolveError::Inapplicable`] when nothing is left that could allow.
     /// Nothing may be asked then.
     pub fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
     ) -> Result<Question, ResolveError> {
-        let mut tuples = Tuples::default();
-        let tree = self.0.resolve(values, default_subject, &mut tuples)?;
-
-        Ok(Question::new(tuples, tree))
+        self.0
+            .resolve(values, default_subject)?
+            .map(Question::new)
+            .ok_or(ResolveError::Inapplicable)
     }
 }
 
@@ -205,23 +235,26 @@ impl Node {
         }
     }
 
+    /// Returns what is to be asked, or nothing when no answer could allow.
     fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
-        tuples: &mut Tuples,
-    ) -> Result<Tree, ResolveError> {
-        let mut resolve_each = |members: &[Self]| -> Result<Vec<Tree>, ResolveError> {
-            members
-                .iter()
-                .map(|member| member.resolve(values, default_subject, tuples))
-                .collect()
+    ) -> Result<Option<Asked>, ResolveError> {
+        let resolve = |member: &Self| member.resolve(values, default_subject);
+        // Every member is looked at, so that a value that is none is found wherever it stands.
+        let each = |members: &[Self]| -> Result<Vec<Option<Asked>>, ResolveError> {
+            members.iter().map(resolve).collect()
         };
 
         Ok(match self {
-            Self::All(members) => Tree::All(resolve_each(members)?),
-            Self::Any(members) => Tree::Any(resolve_each(members)?),
-            Self::Tuple(tuple) => Tree::Tuple(tuples.insert(tuple.resolve(values, default_subject)?)),
+            Self::All(members) => each(members)?.into_iter().collect::<Option<_>>().map(Asked::All),
+            Self::Any(members) => {
+                let left: Vec<_> = each(members)?.into_iter().flatten().collect();
+                // INVARIANT: what is left of an `any` is never empty, so nothing is true or false of no tuple.
+                (!left.is_empty()).then_some(Asked::Any(left))
+            }
+            Self::Tuple(tuple) => tuple.resolve(values, default_subject)?.map(Asked::Tuple),
         })
     }
 }
@@ -234,20 +267,31 @@ impl TupleTemplate {
         std::iter::once(&self.object).chain(subject)
     }
 
+    /// Returns the tuple to ask for, or nothing when it is about the other kind of principal.
     fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
-    ) -> Result<RelationTuple, ResolveError> {
-        let object = self.object.resolve(values)?;
-        let subject = match &self.subject {
-            None => default_subject.clone(),
-            Some(subject) => subject.resolve(values)?,
+    ) -> Result<Option<RelationTuple>, ResolveError> {
+        let is_inapplicable = self
+            .templates()
+            .flat_map(Template::placeholders)
+            .any(|name| RESERVED_PLACEHOLDERS.contains(&name) && values(name).is_none());
+        // A value of the path that is none is refused all the same, so that both kinds of principals are told the same.
+        let stand_in = |name: &str| {
+            let is_reserved = RESERVED_PLACEHOLDERS.contains(&name);
+            values(name).or_else(|| is_reserved.then_some(Cow::Borrowed(STAND_IN)))
         };
 
+        let object = self.object.resolve(&stand_in)?;
+        let subject = match &self.subject {
+            None => default_subject.clone(),
+            Some(subject) => subject.resolve(&stand_in)?,
+        };
         // INVARIANT: all other parts were checked before or are made of checked parts.
-        RelationTuple::new(self.namespace.as_str(), object, self.relation.as_str(), subject)
-            .map_err(|_| ResolveError::Subject)
+        let tuple = RelationTuple::new(self.namespace.as_str(), object, self.relation.as_str(), subject)
+            .map_err(|_| ResolveError::Subject)?;
+        Ok((!is_inapplicable).then_some(tuple))
     }
 }
 
@@ -382,6 +426,9 @@ fn template(
 ) -> Result<Template, GrammarError> {
     parse(piece.text).map_err(|err| err.behind(piece.at))
 }
+
+/// Stands for a reserved placeholder without a value in a tuple that is thrown away.
+const STAND_IN: &str = "-";
 
 #[cfg(test)]
 mod tests;

@@ -9,20 +9,28 @@ pub struct Question {
     tree: Tree,
 }
 
+/// What is to be asked, before each tuple is listed once. No combination in it is empty.
+#[derive(Debug)]
+pub(super) enum Asked {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Tuple(RelationTuple),
+}
+
 /// How the answers combine. A leaf is the index of a tuple.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tree {
+enum Tree {
     All(Vec<Self>),
     Any(Vec<Self>),
     Tuple(usize),
 }
 
 impl Question {
-    pub(super) fn new(tuples: Tuples, tree: Tree) -> Self {
-        Self {
-            tuples: tuples.0,
-            tree,
-        }
+    pub(super) fn new(asked: Asked) -> Self {
+        let mut tuples = Vec::new();
+        let tree = Tree::new(asked, &mut tuples);
+
+        Self { tuples, tree }
     }
 
     /// Returns the tuples to check, each once, in the order in which [`Question::answer`] takes the answers.
@@ -42,6 +50,25 @@ impl Question {
 }
 
 impl Tree {
+    fn new(asked: Asked, tuples: &mut Vec<RelationTuple>) -> Self {
+        let mut each = |members: Vec<Asked>| members.into_iter().map(|it| Self::new(it, tuples)).collect();
+
+        match asked {
+            Asked::All(members) => Self::All(each(members)),
+            Asked::Any(members) => Self::Any(each(members)),
+            // At most `MAX_TUPLES`, so a linear search is enough.
+            Asked::Tuple(tuple) => Self::Tuple(
+                tuples
+                    .iter()
+                    .position(|known| *known == tuple)
+                    .unwrap_or_else(|| {
+                        tuples.push(tuple);
+                        tuples.len().saturating_sub(1)
+                    }),
+            ),
+        }
+    }
+
     fn answer(&self, allowed: &[bool]) -> Option<bool> {
         match self {
             Self::All(members) => members
@@ -52,22 +79,5 @@ impl Tree {
                 .try_fold(false, |so_far, member| Some(member.answer(allowed)? || so_far)),
             Self::Tuple(index) => allowed.get(*index).copied(),
         }
-    }
-}
-
-/// The tuples of a question while it is made. At most [`MAX_TUPLES`](super::MAX_TUPLES), so a linear search is enough.
-#[derive(Debug, Default)]
-pub(super) struct Tuples(Vec<RelationTuple>);
-
-impl Tuples {
-    /// Returns the index of the tuple, which is added unless it is there already.
-    pub(super) fn insert(&mut self, tuple: RelationTuple) -> usize {
-        self.0
-            .iter()
-            .position(|known| *known == tuple)
-            .unwrap_or_else(|| {
-                self.0.push(tuple);
-                self.0.len().saturating_sub(1)
-            })
     }
 }

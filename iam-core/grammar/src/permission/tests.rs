@@ -123,6 +123,68 @@ fn a_value_that_is_missing_anywhere_leaves_nothing_to_ask() {
     assert_eq!(permission.resolve(&values, &caller()), Err(ResolveError::Missing));
 }
 
+fn any(texts: &[&str]) -> Permission {
+    Permission::any(texts.iter().map(|text| Permission::tuple(text))).unwrap()
+}
+
+fn all(texts: &[&str]) -> Permission {
+    Permission::all(texts.iter().map(|text| Permission::tuple(text))).unwrap()
+}
+
+#[test]
+fn one_branch_about_the_other_kind_of_principal_does_not_deny_the_others() {
+    let permission = any(&["a:{id}#r@App:{client_id}", "a:{id}#r@User:{user}"]);
+
+    let question = permission.resolve(&values, &caller()).unwrap();
+
+    assert_eq!(asked(&permission), ["a:7#r@User:bob"]);
+    assert_eq!(question.answer(&[false]), Some(false));
+    assert_eq!(question.answer(&[true]), Some(true));
+    assert_eq!(question.answer(&[]), None);
+}
+
+#[test]
+fn a_permission_about_the_other_kind_of_principal_alone_asks_nothing() {
+    let of_client = "a:{id}#r@App:{client_id}";
+
+    for permission in [
+        tuple(of_client),
+        tuple("a:{client_id}#r"),
+        any(&[of_client, "b:c#d@{client_id}"]),
+        all(&["a:{id}#r@User:{user}", of_client]),
+        all(&[of_client]),
+        Permission::any([Ok(all(&["a:b#c", of_client])), Ok(tuple(of_client))]).unwrap(),
+        Permission::all([Ok(tuple("a:b#c")), Ok(any(&[of_client]))]).unwrap(),
+    ] {
+        assert_eq!(
+            permission.resolve(&values, &caller()),
+            Err(ResolveError::Inapplicable),
+            "{permission}"
+        );
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_also_beside_the_other_kind_of_principal() {
+    for (text, expected) in [
+        ("a:{evil}#r@App:{client_id}", ResolveError::Reserved),
+        ("a:{client_id}{evil}#r", ResolveError::Reserved),
+        ("a:{other}#r@App:{client_id}", ResolveError::Missing),
+    ] {
+        for permission in [
+            tuple(text),
+            any(&["a:b#c", text]),
+            all(&["b:c#d@{client_id}", text]),
+        ] {
+            assert_eq!(
+                permission.resolve(&values, &caller()),
+                Err(expected),
+                "{permission}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_default_subject_that_no_tuple_can_have_leaves_nothing_to_ask() {
     let unchecked = Subject::Id(String::new());
@@ -254,6 +316,8 @@ enum Shape {
     All(Vec<Self>),
     Any(Vec<Self>),
     Leaf(usize),
+    /// A tuple about the other kind of principal.
+    Never,
 }
 
 impl Shape {
@@ -262,6 +326,7 @@ impl Shape {
             Self::All(members) => Permission::all(members.iter().map(Self::permission)),
             Self::Any(members) => Permission::any(members.iter().map(Self::permission)),
             Self::Leaf(leaf) => Permission::tuple(&format!("n:{leaf}#r@s")),
+            Self::Never => Permission::tuple("n:9#r@{client_id}"),
         }
     }
 
@@ -271,17 +336,21 @@ impl Shape {
             Self::All(members) => members.iter().all(|member| member.holds(allowed)),
             Self::Any(members) => members.iter().any(|member| member.holds(allowed)),
             Self::Leaf(leaf) => allowed(*leaf),
+            Self::Never => false,
         }
     }
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
-    (0_usize..6)
-        .prop_map(Shape::Leaf)
-        .prop_recursive(4, 24, 4, |inner| {
+    prop_oneof![4 => (0_usize..6).prop_map(Shape::Leaf), 1 => Just(Shape::Never)].prop_recursive(
+        4,
+        24,
+        4,
+        |inner| {
             let members = proptest::collection::vec(inner, 1..4);
             prop_oneof![members.clone().prop_map(Shape::All), members.prop_map(Shape::Any)]
-        })
+        },
+    )
 }
 
 fn answers(question: &Question, granted: u8) -> Vec<bool> {
@@ -298,17 +367,27 @@ proptest! {
     fn a_question_means_what_its_permission_says(shape in shape(), granted: u8) {
         let permission = shape.permission();
         prop_assume!(permission.is_ok());
-        let question = permission.unwrap().resolve(&values, &caller()).unwrap();
-
         let expected = shape.holds(&|leaf| granted & (1 << leaf) != 0);
-        prop_assert_eq!(question.answer(&answers(&question, granted)), Some(expected));
+
+        match permission.unwrap().resolve(&values, &caller()) {
+            Ok(question) => {
+                prop_assert_eq!(question.answer(&answers(&question, granted)), Some(expected));
+                prop_assert!(!question.tuples().is_empty());
+            }
+            Err(err) => {
+                prop_assert_eq!(err, ResolveError::Inapplicable);
+                prop_assert!(!shape.holds(&|_| true));
+            }
+        }
     }
 
     #[test]
     fn fewer_tuples_never_allow_more(shape in shape(), granted: u8, removed: u8) {
         let permission = shape.permission();
         prop_assume!(permission.is_ok());
-        let question = permission.unwrap().resolve(&values, &caller()).unwrap();
+        let question = permission.unwrap().resolve(&values, &caller());
+        prop_assume!(question.is_ok());
+        let question = question.unwrap();
 
         let more = question.answer(&answers(&question, granted)).unwrap();
         let fewer = question.answer(&answers(&question, granted & !removed)).unwrap();
