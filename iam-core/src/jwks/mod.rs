@@ -9,9 +9,6 @@ mod refresh;
 mod set;
 mod store;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use self::store::{KeyUse, Snapshot};
 pub use self::{
     refresh::{FetchResult, RefreshPolicy, Schedule, Step, Ticket, WaitersFullError},

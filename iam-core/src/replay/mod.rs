@@ -11,6 +11,7 @@
 //! within the same second, that cache is the likely cause.
 
 mod memory;
+mod table;
 
 use std::{
     fmt,

@@ -1,0 +1,317 @@
+//! Where does a used id lie, and when is its place free again?
+//!
+//! In a table that is probed from the place that the hash names to the next free one. An entry whose time is over may be
+//! replaced by a new one on the way; the others are found by a sweep that goes round the table, some places at a time, so
+//! that no claim pays for all of them. A live entry is never removed. Few cache lines are touched for a claim, which is what it
+//! costs.
+
+use std::{mem, time::Duration};
+
+use super::Claim;
+use crate::clock::Timestamp;
+
+/// What stands for an id. The first half names the place in a table.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) struct Hash(pub(super) u64, pub(super) u64);
+
+/// Linear probing: an entry lies at the place that its hash names, or behind it with no free place between.
+pub(super) struct Table {
+    places: Vec<Entry>,
+    taken: usize,
+    /// No entry's time is over before this second.
+    earliest: u32,
+    swept_until: Timestamp,
+    cursor: usize,
+    claims: u32,
+}
+
+/// Where an id lies or may lie.
+pub(super) enum Place {
+    /// Here it is.
+    Known(usize),
+    /// Nowhere; here lies an id whose time is over.
+    Over(usize),
+    /// Nowhere; this place is free.
+    Free(usize),
+    /// Nowhere, and there is no place.
+    Nowhere,
+}
+
+impl Table {
+    /// Answers a claim of an id that is remembered.
+    pub(super) fn renew(&mut self, place: usize, until: Timestamp, now: Timestamp) -> Option<Claim> {
+        let entry = self.places.get_mut(place)?;
+        let over = entry.is_over(now);
+        let first_seen = entry.first_seen(now);
+
+        // The same id in a token that lives longer: it must be remembered as long.
+        entry.until = entry.until.max(seconds_up(until));
+        if over && now < until {
+            entry.first_seen = low_millis(now);
+            return Some(Claim::First);
+        }
+        Some(Claim::Replayed { first_seen })
+    }
+
+    /// Puts an id in the place of one whose time is over.
+    pub(super) fn replace(
+        &mut self,
+        place: usize,
+        hash: Hash,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<()> {
+        let old = self.places.get_mut(place)?;
+        let over = mem::replace(old, Entry::new(hash, until, now));
+
+        self.swept_until = self.swept_until.max(over.until());
+        self.earliest = self.earliest.min(seconds_up(until));
+        Some(())
+    }
+
+    /// Puts an id in a free place, and returns how many entries whose time was over were removed to make room.
+    pub(super) fn insert(
+        &mut self,
+        place: Option<usize>,
+        hash: Hash,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let entry = Entry::new(hash, until, now);
+        let (place, removed) = match place {
+            Some(place) if self.taken.saturating_mul(3) < self.places.len().saturating_mul(2) => (place, 0),
+            _ => {
+                let removed = self.make_room(now);
+                (self.free(hash)?, removed)
+            }
+        };
+
+        *self.places.get_mut(place)? = entry;
+        self.taken = self.taken.saturating_add(1);
+        self.earliest = self.earliest.min(entry.until);
+        Some(removed)
+    }
+
+    /// Removes some of the entries whose time is over, now and then, and returns how many.
+    pub(super) fn sweep_on(&mut self, now: Timestamp) -> usize {
+        self.claims = self.claims.wrapping_add(1);
+        if !self.claims.is_multiple_of(CLAIMS_PER_SWEEP) || !self.may_be_over(now) {
+            return 0;
+        }
+
+        let taken = self.taken;
+        for _ in 0..PLACES_PER_SWEEP {
+            match self.places.get(self.cursor) {
+                None => self.cursor = 0,
+                Some(entry) if entry.is_over(now) => self.remove(self.cursor),
+                Some(_) => self.cursor = self.cursor.saturating_add(1),
+            }
+        }
+        taken.saturating_sub(self.taken)
+    }
+
+    /// Removes all entries whose time is over, and returns how many.
+    pub(super) fn sweep(&mut self, now: Timestamp) -> usize {
+        // Otherwise a full store would look at all its entries for each claim that it refuses.
+        if !self.may_be_over(now) {
+            return 0;
+        }
+
+        let taken = self.taken;
+        let mut earliest = u32::MAX;
+        let mut place = 0_usize;
+        while let Some(entry) = self.places.get(place) {
+            if entry.is_over(now) {
+                self.remove(place);
+                continue;
+            }
+            if !entry.is_free() {
+                earliest = earliest.min(entry.until);
+            }
+            place = place.saturating_add(1);
+        }
+        self.earliest = earliest;
+        taken.saturating_sub(self.taken)
+    }
+
+    /// Looks for an id.
+    pub(super) fn find(&self, hash: Hash, now: Timestamp) -> Place {
+        let mut over = None;
+        let mut place = self.home(hash);
+        loop {
+            let Some(entry) = self.places.get(place) else {
+                return Place::Nowhere;
+            };
+            if entry.is_free() {
+                return over.map_or(Place::Free(place), Place::Over);
+            }
+            if entry.hash == hash {
+                return Place::Known(place);
+            }
+            if over.is_none() && entry.is_over(now) {
+                over = Some(place);
+            }
+            place = self.after(place);
+        }
+    }
+
+    /// Returns up to when ids may have been forgotten here: each of them expired by then.
+    pub(super) fn swept_until(&self) -> Timestamp {
+        self.swept_until
+    }
+
+    /// Frees a place, and moves the entries behind it so that none is cut off from the place that its hash names.
+    fn remove(&mut self, mut gap: usize) {
+        if let Some(entry) = self.places.get(gap) {
+            self.swept_until = self.swept_until.max(entry.until());
+        }
+        self.taken = self.taken.saturating_sub(1);
+
+        let mut place = gap;
+        loop {
+            place = self.after(place);
+            let Some(entry) = self.places.get(place).copied().filter(|entry| !entry.is_free()) else {
+                break;
+            };
+            // An entry may move into the gap unless its home lies behind the gap, going round.
+            if self.distance(self.home(entry.hash), place) >= self.distance(gap, place) {
+                if let Some(free) = self.places.get_mut(gap) {
+                    *free = entry;
+                }
+                gap = place;
+            }
+        }
+        if let Some(free) = self.places.get_mut(gap) {
+            *free = Entry::FREE;
+        }
+    }
+
+    /// Makes room for more, at least a third of all places, for probes to be short: removes what is over, and where that is
+    /// not enough, grows by a third, for doubling would leave most places empty.
+    fn make_room(&mut self, now: Timestamp) -> usize {
+        let removed = self.sweep(now);
+        let places = self.places.len();
+        if self.taken.saturating_mul(5) < places.saturating_mul(3) {
+            return removed;
+        }
+
+        let more = places.saturating_add(places / 3).max(MIN_PLACES);
+        let old = mem::replace(&mut self.places, vec![Entry::FREE; more]);
+        for entry in old.into_iter().filter(|entry| !entry.is_free()) {
+            if let Some(place) = self.free(entry.hash).and_then(|place| self.places.get_mut(place)) {
+                *place = entry;
+            }
+        }
+        removed
+    }
+
+    /// Returns the free place for an id that is not there.
+    fn free(&self, hash: Hash) -> Option<usize> {
+        let mut place = self.home(hash);
+        while !self.places.get(place)?.is_free() {
+            place = self.after(place);
+        }
+        Some(place)
+    }
+
+    fn may_be_over(&self, now: Timestamp) -> bool {
+        u64::from(self.earliest) <= now.as_secs()
+    }
+
+    /// Spreads hashes evenly over any number of places.
+    fn home(&self, hash: Hash) -> usize {
+        let wide = u128::from(hash.0).saturating_mul(self.places.len() as u128);
+
+        usize::try_from(wide >> 64).unwrap_or(usize::MAX)
+    }
+
+    fn after(&self, place: usize) -> usize {
+        let next = place.saturating_add(1);
+
+        if next < self.places.len() { next } else { 0 }
+    }
+
+    /// How far `to` lies behind `from`, going round.
+    fn distance(&self, from: usize, to: usize) -> usize {
+        match to.checked_sub(from) {
+            Some(ahead) => ahead,
+            None => self.places.len().saturating_sub(from).saturating_add(to),
+        }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            taken: 0,
+            earliest: u32::MAX,
+            swept_until: Timestamp::default(),
+            cursor: 0,
+            claims: 0,
+        }
+    }
+}
+
+/// What is known of one id. `until` is in seconds, rounded up: an entry may be kept a second longer, never shorter.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: Hash,
+    /// Zero marks a free place.
+    until: u32,
+    /// The lowest 32 bits of the milliseconds: enough for seven weeks back.
+    first_seen: u32,
+}
+
+impl Entry {
+    const FREE: Self = Self {
+        hash: Hash(0, 0),
+        until: 0,
+        first_seen: 0,
+    };
+
+    fn new(hash: Hash, until: Timestamp, now: Timestamp) -> Self {
+        Self {
+            hash,
+            until: seconds_up(until),
+            first_seen: low_millis(now),
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        self.until == 0
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        !self.is_free() && self.until() <= now
+    }
+
+    fn until(&self) -> Timestamp {
+        Timestamp::from_secs(self.until.into())
+    }
+
+    fn first_seen(&self, now: Timestamp) -> Timestamp {
+        let back = low_millis(now).wrapping_sub(self.first_seen);
+        // A clock that was set back makes the difference wrap: then it was just now, as far as this clock can tell.
+        let back = if back > u32::MAX / 2 { 0 } else { back };
+        now.saturating_sub(Duration::from_millis(back.into()))
+    }
+}
+
+fn seconds_up(time: Timestamp) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+fn low_millis(time: Timestamp) -> u32 {
+    let [a, b, c, d, ..] = time.as_millis().to_le_bytes();
+
+    u32::from_le_bytes([a, b, c, d])
+}
+
+const MIN_PLACES: usize = 16;
+
+/// So many claims go by until the next stretch is swept: a long one is read faster than several short ones.
+const CLAIMS_PER_SWEEP: u32 = 16;
+
+/// The sweep has gone round before as many ids have been claimed as a quarter of those that live.
+const PLACES_PER_SWEEP: u32 = 128;
