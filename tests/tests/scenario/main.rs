@@ -2,7 +2,10 @@
 //!
 //! These tests use Ory's and the scenario's usual ports, one after the other.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where anything is not as expected")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where anything is not as expected"
+)]
 
 mod broken;
 

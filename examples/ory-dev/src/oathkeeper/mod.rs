@@ -25,6 +25,8 @@ mod clock;
 mod refusal;
 mod proxy;
 mod api;
+#[cfg(test)]
+mod mutations;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Which key signs, and which keys are published? One copy of the key file answers both.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -21,10 +22,18 @@ pub(crate) struct KeyRing {
     loaded: RwLock<Loaded>,
 }
 
-#[derive(Debug)]
 struct Loaded {
     text: String,
     keys: Arc<Keys>,
+}
+
+impl fmt::Debug for Loaded {
+    /// Leaves out the text, which holds private keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("kid", &self.keys.kid)
+            .finish_non_exhaustive()
+    }
 }
 
 impl KeyRing {
@@ -152,7 +161,7 @@ struct Jwk {
 /// Chooses the signing key as the real gateway does: the last private key gives the signature and, in a file of
 /// private keys only, the `kid`. A public key among them gives its own `kid` instead and ends the search as soon as a
 /// private key is known too, so that a mixed file mislabels its tokens there as well.
-fn parse_keys(path: &Path, text: &str) -> Result<Keys, KeyFileError> {
+pub(crate) fn parse_keys(path: &Path, text: &str) -> Result<Keys, KeyFileError> {
     let set: JwkSet = serde_json::from_str(text).map_err(|error| KeyFileError::Json {
         path: path.to_owned(),
         line: error.line(),

@@ -238,3 +238,17 @@ fn es256_keys_sign_too() {
     // The generator is only here to show that the pair was used as given.
     assert!(pair.sign(&SystemRandom::new(), b"x").is_ok());
 }
+
+#[test]
+fn what_is_printed_for_debugging_holds_no_private_number() {
+    let folder = Folder::new();
+    let ring = KeyRing::open(folder.file().path()).expect("keys");
+    let key = folder.file().read().expect("keys").remove(0);
+
+    let text = format!("{ring:?}");
+
+    for name in ["d", "p", "q", "dp", "dq", "qi"] {
+        let number = key[name].as_str().expect("a number");
+        assert!(!text.contains(number), "{name}");
+    }
+}

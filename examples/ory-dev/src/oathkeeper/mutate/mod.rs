@@ -1,6 +1,7 @@
 //! What does the service learn about the caller? The mutators, and the tokens that they mint.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,9 +140,16 @@ impl IdToken {
 
 /// Tokens that were minted before, by everything that went into them except the key: after a rotation a cached token
 /// of the old key is still handed out, as by the real gateway.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TokenCache {
     tokens: Mutex<HashMap<CacheKey, (Duration, String)>>,
+}
+
+impl fmt::Debug for TokenCache {
+    /// Leaves out the tokens, which are credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
