@@ -188,6 +188,9 @@ pub struct AuditEvent {
     /// What the route asked for, as written in the code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
+    /// The tuple that was written or deleted, or should have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuple: Option<String>,
 }
 
 impl AuditEvent {
@@ -224,6 +227,7 @@ impl AuditEvent {
             route: None,
             request_id: None,
             requirements: Vec::new(),
+            tuple: None,
         }
     }
 }

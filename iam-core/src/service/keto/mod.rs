@@ -1,9 +1,10 @@
 //! Asks and tells the permission server.
 //!
 //! Checks and lists go to the read port, writes to the write port. Writes name a whole tuple: there is no way to say less,
-//! so nothing can delete more than was meant.
+//! so nothing can delete more than was meant. Each write leaves an audit event.
 
 mod check;
+mod record;
 mod tuples;
 
 use std::sync::Arc;
@@ -11,15 +12,31 @@ use std::sync::Arc;
 use iam_grammar::{RelationTuple, Subject};
 use serde::Serialize;
 
-pub use tuples::{TupleError, TuplePage, TupleQuery};
-
-use crate::{http::HttpClient, json::JsonLimits, tenant::KetoSettings};
+use self::record::Journal;
+pub use self::tuples::{TupleError, TuplePage, TupleQuery};
+use crate::{
+    audit::AuditSink, clock::Clock, decision::Refusal, http::HttpClient, json::JsonLimits,
+    principal::Principal, tenant::KetoSettings,
+};
 
 /// A client of one tenant's permission server. Cheap to clone.
+///
+/// A tuple names no tenant: it is written into the tenant that the client was made for, and there is no way to say another.
+///
+/// ```
+/// use iam_core::service::keto::{PermissionClient, TupleError};
+///
+/// async fn share(keto: &PermissionClient, order: &str, with: &str) -> Result<(), Box<dyn std::error::Error>> {
+///     let tuple = format!("orders:{order}#viewers@{with}").parse()?;
+///     keto.create(&tuple, "request-7").await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PermissionClient {
     settings: Arc<KetoSettings>,
     client: Arc<dyn HttpClient>,
+    journal: Option<Journal>,
 }
 
 impl PermissionClient {
@@ -28,7 +45,39 @@ impl PermissionClient {
         Self {
             settings: settings.into(),
             client,
+            journal: None,
         }
+    }
+
+    /// Records each write in `sink`, as `authz.permission.grant` or `authz.permission.revoke` of `tenant`; a write that
+    /// failed, or that nobody waited for, as the denial that it was.
+    ///
+    /// The sink must not block: see [`AuditSink`].
+    #[must_use]
+    pub fn recorded(mut self, tenant: &str, sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>) -> Self {
+        self.journal = Some(Journal::new(tenant, sink, clock));
+        self
+    }
+
+    /// Returns a client whose writes are recorded as those of `principal`.
+    ///
+    /// ```
+    /// # use iam_core::{decision::Refusal, principal::Principal, service::keto::PermissionClient};
+    /// # fn example(keto: &PermissionClient, principal: &Principal) -> Result<(), Refusal> {
+    /// let keto = keto.on_behalf_of(principal)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] when the writes are recorded and the principal is of another tenant.
+    pub fn on_behalf_of(&self, principal: &Principal) -> Result<Self, Refusal> {
+        let journal = self.journal.as_ref();
+        Ok(Self {
+            journal: journal.map(|journal| journal.of(principal)).transpose()?,
+            ..self.clone()
+        })
     }
 
     fn json_limits(&self) -> JsonLimits {

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::{check::decode_batch, *};
 use crate::{
+    audit::{AuditEvent, EventName, Outcome},
+    clock::{ManualClock, SystemClock, Timestamp},
     decision::{Reason, Refusal},
     http::TransportError,
     service::CallError,
-    testing::{ScriptedClient, block_on, settings_with},
+    testing::{ChannelSink, Mint, ScriptedClient, block_on, principal_of, settings_with, tenants_of},
 };
 
 fn client(script: &ScriptedClient, more: &str) -> PermissionClient {
@@ -273,6 +275,120 @@ fn a_request_id_that_is_none_is_not_passed_on() {
             "{id:?}"
         );
     }
+}
+
+/// Writes and deletes with the answers given, and returns what was recorded.
+fn recorded_by(answers: &[Response<bytes::Bytes>]) -> Vec<AuditEvent> {
+    let script = ScriptedClient::new();
+    for answer in answers {
+        script.answer(answer.clone());
+    }
+    let (sink, events) = ChannelSink::new();
+    let clock = ManualClock::new(Timestamp::from_secs(7));
+    let keto = client(&script, "").recorded("default", Arc::new(sink), Arc::new(clock));
+
+    let _ = block_on(keto.create(&tuple("o-1"), "r-1"));
+    let _ = block_on(keto.delete(&tuple("o-1"), ""));
+    drop(keto);
+    events.iter().collect()
+}
+
+/// D51
+#[test]
+fn a_tuple_written_or_deleted_is_recorded_as_a_grant_or_a_revocation() {
+    let events = recorded_by(&[recorded("create: subject id"), recorded("delete: exact")]);
+
+    let lines: Vec<_> = events
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "{\"event\":\"authz.permission.grant\",\"time\":7000,\"outcome\":\"allow\",\"tenant\":\"default\",\
+             \"request_id\":\"r-1\",\"tuple\":\"orders:o-1#view@\\\"user:alice\\\"\"}",
+            "{\"event\":\"authz.permission.revoke\",\"time\":7000,\"outcome\":\"allow\",\"tenant\":\"default\",\
+             \"tuple\":\"orders:o-1#view@\\\"user:alice\\\"\"}",
+        ]
+    );
+}
+
+/// D51, D84
+#[test]
+fn a_write_that_failed_is_recorded_and_not_as_a_grant() {
+    let no = |status: u16| Response::builder().status(status).body("hunter2".into()).unwrap();
+    let events = recorded_by(&[no(500), no(401)]);
+
+    let details: Vec<_> = events
+        .iter()
+        .map(|event| (event.event, event.outcome, event.detail))
+        .collect();
+    assert_eq!(
+        details,
+        [
+            (
+                EventName::AuthzUpstreamUnavailable,
+                Outcome::Deny,
+                Some("upstream_status")
+            ),
+            (
+                EventName::AuthzUpstreamUnavailable,
+                Outcome::Deny,
+                Some("upstream_refuses_credential")
+            ),
+        ]
+    );
+    assert!(!format!("{events:?}").contains("hunter2"));
+}
+
+/// D84
+#[test]
+fn a_write_that_nobody_waited_for_is_recorded_as_no_grant() {
+    let (sink, events) = ChannelSink::new();
+    let script = ScriptedClient::new();
+    let keto = client(&script, "").recorded("default", Arc::new(sink), Arc::new(SystemClock));
+
+    let tuple = tuple("o-1");
+    let entry = keto.entry(EventName::AuthzPermissionGrant, &tuple, "r-1");
+    drop(entry);
+
+    let event = events.try_recv().unwrap();
+    assert_eq!(event.event, EventName::AuthzUpstreamUnavailable);
+    assert_eq!(event.detail, Some("upstream_cancelled"));
+    assert!(events.try_recv().is_err(), "recorded once");
+}
+
+/// D50
+#[test]
+fn a_tuple_that_named_another_tenant_was_written_into_this_one() {
+    let mint = Mint::new("k-1");
+    let settings = tenants_of(&mint, &["default", "acme"], |_| {});
+    let of = |name: &str| {
+        let tenant = settings.registry().get(name).unwrap();
+        principal_of(&mint, tenant, &json!({"tenant": name}))
+    };
+    let script = ScriptedClient::new();
+    script.answer(recorded("create: subject id"));
+    let (sink, events) = ChannelSink::new();
+    let keto = client(&script, "").recorded("default", Arc::new(sink), Arc::new(SystemClock));
+
+    // Nobody of another tenant writes through the client of this one.
+    assert_eq!(
+        keto.on_behalf_of(&of("acme")).unwrap_err().reason,
+        Reason::TenantMismatch
+    );
+    let own = keto.on_behalf_of(&of("default")).unwrap();
+    block_on(own.create(&tuple("o-1"), "r-1")).unwrap();
+
+    // What is sent names no tenant, and goes where the client's tenant keeps its tuples.
+    let request = &script.requests()[0];
+    let sent = body(request);
+    let members: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["namespace", "object", "relation", "subject_id"]);
+    assert_eq!(request.uri().host(), Some("keto-write.example"));
+    let event = events.try_recv().unwrap();
+    assert_eq!(event.tenant.as_deref(), Some("default"));
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
 }
 
 /// D47

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{PermissionClient, WireTuple};
 use crate::{
+    audit::EventName,
     json,
     service::{CallError, call},
 };
@@ -16,18 +17,8 @@ impl PermissionClient {
     ///
     /// [`TupleError`]; nothing is written then, unless the answer was lost on its way.
     pub async fn create(&self, tuple: &RelationTuple, request_id: &str) -> Result<(), TupleError> {
-        let url = format!("{}/admin/relation-tuples", self.write_url()?);
-        let body = serde_json::to_vec(&WireTuple::new(tuple)).map_err(|_| CallError::Request)?;
-
-        let request = call::request(Method::PUT, url, self.settings.token(), request_id)
-            .header(CONTENT_TYPE, "application/json");
-        let response = call::send(&*self.client, request, Bytes::from(body), self.settings.limits()).await?;
-        if response.status() == StatusCode::NOT_FOUND
-            && json::parse(response.body(), self.json_limits()).is_ok()
-        {
-            return Err(TupleError::UnknownNamespace);
-        }
-        Ok(call::expect(&response, StatusCode::CREATED)?)
+        let entry = self.entry(EventName::AuthzPermissionGrant, tuple, request_id);
+        entry.close(self.put(tuple, request_id).await)
     }
 
     /// Deletes a tuple. Deleting one that is not there succeeds.
@@ -36,16 +27,8 @@ impl PermissionClient {
     ///
     /// [`TupleError`]; nothing is deleted then, unless the answer was lost on its way.
     pub async fn delete(&self, tuple: &RelationTuple, request_id: &str) -> Result<(), TupleError> {
-        let mut query = TupleQuery::namespace(tuple.namespace());
-        query.object = Some(tuple.object().to_owned());
-        query.relation = Some(tuple.relation().to_owned());
-        query.subject = Some(tuple.subject().clone());
-        let url = format!("{}/admin/relation-tuples", self.write_url()?);
-
-        let url = call::with_query(&url, &query.pairs());
-        let request = call::request(Method::DELETE, url, self.settings.token(), request_id);
-        let response = call::send(&*self.client, request, Bytes::new(), self.settings.limits()).await?;
-        Ok(call::expect(&response, StatusCode::NO_CONTENT)?)
+        let entry = self.entry(EventName::AuthzPermissionRevoke, tuple, request_id);
+        entry.close(self.remove(tuple, request_id).await)
     }
 
     /// Lists the tuples that match, one page of them. Asks the read port: the write port has no lists.
@@ -69,6 +52,34 @@ impl PermissionClient {
         let answer =
             json::parse_object(response.body(), self.json_limits()).map_err(|_| CallError::Unreadable)?;
         Ok(page(&answer).ok_or(CallError::Unreadable)?)
+    }
+
+    async fn put(&self, tuple: &RelationTuple, request_id: &str) -> Result<(), TupleError> {
+        let url = format!("{}/admin/relation-tuples", self.write_url()?);
+        let body = serde_json::to_vec(&WireTuple::new(tuple)).map_err(|_| CallError::Request)?;
+
+        let request = call::request(Method::PUT, url, self.settings.token(), request_id)
+            .header(CONTENT_TYPE, "application/json");
+        let response = call::send(&*self.client, request, Bytes::from(body), self.settings.limits()).await?;
+        if response.status() == StatusCode::NOT_FOUND
+            && json::parse(response.body(), self.json_limits()).is_ok()
+        {
+            return Err(TupleError::UnknownNamespace);
+        }
+        Ok(call::expect(&response, StatusCode::CREATED)?)
+    }
+
+    async fn remove(&self, tuple: &RelationTuple, request_id: &str) -> Result<(), TupleError> {
+        let mut query = TupleQuery::namespace(tuple.namespace());
+        query.object = Some(tuple.object().to_owned());
+        query.relation = Some(tuple.relation().to_owned());
+        query.subject = Some(tuple.subject().clone());
+        let url = format!("{}/admin/relation-tuples", self.write_url()?);
+
+        let url = call::with_query(&url, &query.pairs());
+        let request = call::request(Method::DELETE, url, self.settings.token(), request_id);
+        let response = call::send(&*self.client, request, Bytes::new(), self.settings.limits()).await?;
+        Ok(call::expect(&response, StatusCode::NO_CONTENT)?)
     }
 
     fn write_url(&self) -> Result<&str, TupleError> {

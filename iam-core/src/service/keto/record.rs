@@ -1,0 +1,119 @@
+//! Who must know that a tuple was written or deleted?
+
+use std::sync::Arc;
+
+use iam_grammar::RelationTuple;
+
+use super::{PermissionClient, TupleError};
+use crate::{
+    audit::{AuditEvent, AuditSink, EventName},
+    clock::Clock,
+    decision::{Reason, Refusal},
+    http::TransportError,
+    principal::Principal,
+    service::CallError,
+};
+
+/// Where writes are recorded, and whose they are.
+#[derive(Clone, Debug)]
+pub(super) struct Journal {
+    actor: Option<String>,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn AuditSink>,
+    tenant: Arc<str>,
+}
+
+impl Journal {
+    pub(super) fn new(tenant: &str, sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            actor: None,
+            clock,
+            sink,
+            tenant: tenant.into(),
+        }
+    }
+
+    /// Returns the journal of what `principal` does.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] when the principal is of another tenant.
+    pub(super) fn of(&self, principal: &Principal) -> Result<Self, Refusal> {
+        if *principal.tenant() != *self.tenant {
+            return Err(Refusal::with_detail(
+                Reason::TenantMismatch,
+                "principal_of_other_tenant",
+            ));
+        }
+
+        Ok(Self {
+            actor: Some(principal.actor()),
+            ..self.clone()
+        })
+    }
+}
+
+impl PermissionClient {
+    /// Opens the entry of a write that is about to be tried.
+    pub(super) fn entry(&self, event: EventName, tuple: &RelationTuple, request_id: &str) -> Entry<'_> {
+        Entry(self.journal.as_ref().map(|journal| Open {
+            event,
+            journal,
+            // What is true while nobody knows better: the caller may go away before the answer is there.
+            outcome: Err(CallError::Transport(TransportError::Cancel).into()),
+            request_id: request_id.to_owned(),
+            tuple: tuple.to_string(),
+        }))
+    }
+}
+
+/// The entry of one write. Whatever becomes of the write, dropping the entry records it once.
+#[must_use]
+pub(super) struct Entry<'a>(Option<Open<'a>>);
+
+struct Open<'a> {
+    event: EventName,
+    journal: &'a Journal,
+    outcome: Result<(), TupleError>,
+    request_id: String,
+    tuple: String,
+}
+
+impl Entry<'_> {
+    /// Closes the entry with what became of the write.
+    pub(super) fn close(mut self, outcome: Result<(), TupleError>) -> Result<(), TupleError> {
+        if let Some(open) = &mut self.0 {
+            open.outcome = outcome;
+        }
+        outcome
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let now = self.journal.clock.now();
+        let mut event = match self.outcome.map_err(refusal) {
+            Ok(()) => AuditEvent::tuple(self.event, now),
+            Err(refusal) => {
+                let mut event = AuditEvent::deny(refusal.reason, now);
+                event.detail = refusal.detail;
+                event
+            }
+        };
+
+        event.actor.clone_from(&self.journal.actor);
+        event.tenant = Some(self.journal.tenant.as_ref().to_owned());
+        event.request_id = Some(std::mem::take(&mut self.request_id)).filter(|id| !id.is_empty());
+        event.tuple = Some(std::mem::take(&mut self.tuple));
+        self.journal.sink.emit(&event);
+    }
+}
+
+fn refusal(error: TupleError) -> Refusal {
+    let (reason, detail) = match error {
+        TupleError::Call(error) => (Reason::PermissionUnavailable, error.code()),
+        TupleError::NoWritePort => (Reason::InvalidRequirement, "no_write_port"),
+        TupleError::UnknownNamespace => (Reason::InvalidRequirement, "unknown_namespace"),
+    };
+    Refusal::with_detail(reason, detail)
+}
