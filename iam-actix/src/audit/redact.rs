@@ -16,6 +16,7 @@ pub(super) fn clean(event: &mut AuditEvent) {
         &mut event.method,
         &mut event.route,
         &mut event.request_id,
+        &mut event.tuple,
     ];
     texts
         .into_iter()
@@ -164,6 +165,7 @@ mod tests {
         event.method.clone_from(&token);
         event.route.clone_from(&token);
         event.request_id.clone_from(&token);
+        event.tuple.clone_from(&token);
         event.requirements = vec!["eyJ.secret.x".to_owned()];
 
         clean(&mut event);

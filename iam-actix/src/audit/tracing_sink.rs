@@ -34,6 +34,7 @@ macro_rules! record {
             route = $event.route.as_deref(),
             request_id = $event.request_id.as_deref(),
             requirements = ?$event.requirements,
+            tuple = $event.tuple.as_deref(),
         )
     };
 }

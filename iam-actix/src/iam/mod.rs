@@ -11,6 +11,7 @@ use actix_web::dev::{AppConfig, ServiceFactory, ServiceResponse};
 use bytes::Bytes;
 use http::Response;
 use iam_core::{
+    audit::{AuditEvent, AuditSink},
     config::IamConfig,
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     jwks::KeyStatus,
@@ -167,13 +168,26 @@ impl TenantServices {
     }
 
     /// Returns the client of the tenant's permission server; nothing without a `keto` block.
+    ///
+    /// Every tuple that it writes or deletes leaves an audit event; `on_behalf_of` says whose it was.
+    ///
+    /// ```
+    /// use iam_actix::{Iam, Principal};
+    ///
+    /// async fn share(iam: &Iam, owner: &Principal) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let keto = iam.default_tenant().permissions().ok_or("no permission server")?;
+    ///     let keto = keto.on_behalf_of(owner).map_err(|refusal| refusal.reason.code())?;
+    ///     keto.create(&"orders:o-1#viewers@bob".parse()?, "request-7").await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn permissions(&self) -> Option<PermissionClient> {
         let settings = self.tenant.keto()?;
         let client = self.state.keto_client(&self.tenant)?;
-        Some(PermissionClient::new(
-            settings.clone(),
-            self.keeping_alive(client),
-        ))
+        let sink = Arc::new(Recorder(Arc::clone(&self.state)));
+
+        let permissions = PermissionClient::new(settings.clone(), self.keeping_alive(client));
+        Some(permissions.recorded(self.tenant.name(), sink, self.state.clock()))
     }
 
     /// Returns the client of the tenant's login and registration flows; nothing without a `kratos` block.
@@ -188,6 +202,21 @@ impl TenantServices {
             client,
             state: Arc::clone(&self.state),
         })
+    }
+}
+
+/// The near end of the queue to the audit sinks.
+struct Recorder(Arc<State>);
+
+impl AuditSink for Recorder {
+    fn emit(&self, event: &AuditEvent) {
+        Engine::emit(&*self.0, event.clone());
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 

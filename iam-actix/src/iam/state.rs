@@ -120,6 +120,10 @@ impl State {
         self.auditor.dropped()
     }
 
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     pub(super) fn keto_client(&self, tenant: &Tenant) -> Option<Arc<dyn HttpClient>> {
         self.upstreams(tenant)?.keto.clone()
     }

@@ -1,14 +1,22 @@
 //! Permissions, single use, and what a handler asks by itself.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
 use crate::common;
 
-use actix_web::{HttpResponse, http::StatusCode, test, web};
+use actix_web::{App, HttpResponse, http::StatusCode, test, web};
 use iam_actix::{
-    Access, Error, Granted, Permission, RouteExt as _, require_permission, require_role, single_use,
+    Access, Error, Granted, Iam, Permission, RouteExt as _, require_permission, require_role, single_use,
 };
 use iam_core::{
+    audit::EventName,
+    clock::Timestamp,
     config::{IamConfig, OathkeeperConfig, TenantConfig},
     decision::Reason,
+    replay::{ClaimFuture, ReplayError, ReplayId, ReplayStore},
     tenant::ReplayMode,
 };
 use serde_json::json;
@@ -188,6 +196,40 @@ async fn a_refused_request_burns_nothing_and_a_used_token_is_refused() {
     world.allowed().await;
 }
 
+/// A store that somebody shares between processes, and that does not answer.
+#[derive(Debug, Default)]
+struct Silent(AtomicUsize);
+
+impl ReplayStore for Silent {
+    fn claim(&self, _: ReplayId<'_>, _: Timestamp, _: Timestamp) -> ClaimFuture {
+        self.0.fetch_add(1, SeqCst);
+        ClaimFuture::ready(Err(ReplayError::Unavailable))
+    }
+}
+
+/// D4
+#[actix_web::test]
+async fn a_replay_store_that_was_plugged_in_was_never_asked() {
+    let issuer = Issuer::new("k1");
+    let store = Arc::new(Silent::default());
+    let iam = Iam::builder(IamConfig::new().tenant("default", common::tenant(&issuer)))
+        .replay_store(Arc::clone(&store) as Arc<_>)
+        .start()
+        .await
+        .unwrap();
+    let app = test::init_service(
+        App::new()
+            .wrap(iam.middleware())
+            .route("/once", web::post().to(HttpResponse::Ok).single_use()),
+    )
+    .await;
+
+    let bearer = ("authorization", format!("Bearer {}", issuer.token(&json!({}))));
+    assert_refusal(&send!(app, POST "/once", bearer), 503);
+
+    assert_eq!(store.0.load(SeqCst), 1);
+}
+
 /// R052
 #[actix_web::test]
 async fn a_token_without_id_is_refused_where_it_would_have_to_be_used_up() {
@@ -316,4 +358,59 @@ async fn granted_hands_out_nothing_that_was_not_checked() {
         "7"
     );
     world.allowed().await;
+}
+
+async fn not_found_after_the_check(access: Access) -> Result<HttpResponse, actix_web::Error> {
+    access.require("orders", "edit", "7").await?;
+    Err(actix_web::error::ErrorNotFound("no such order"))
+}
+
+async fn not_found_instead_of_the_check() -> Result<HttpResponse, actix_web::Error> {
+    Err(actix_web::error::ErrorNotFound("no such order"))
+}
+
+/// D45: what a handler says by itself stays what it says; only Keto's silence is an upstream's.
+#[actix_web::test]
+async fn a_handlers_not_found_was_mistaken_for_an_upstream_that_is_down() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/after", web::get().to(not_found_after_the_check))
+        .route("/instead", web::get().to(not_found_instead_of_the_check))
+    );
+    world.keto.allow("orders:7#edit@user:alice");
+
+    for path in ["/after", "/instead"] {
+        let response = send!(app, GET path, world.bearer());
+        assert_eq!(response.status(), 404, "{path}");
+        assert!(!response.headers().contains_key("retry-after"), "{path}");
+        world.allowed().await;
+    }
+
+    world.keto.down(true);
+    assert_refusal(&send!(app, GET "/after", world.bearer()), 503);
+    world.denied(Reason::PermissionUnavailable).await;
+}
+
+/// D51, D84
+#[actix_web::test]
+async fn every_tuple_that_a_service_writes_leaves_an_event() {
+    let mut world = World::start().await;
+    let keto = world.iam.default_tenant().permissions().unwrap();
+    let tuple = "orders:7#edit@\"user:bob\"".parse().unwrap();
+
+    keto.create(&tuple, "r-1").await.unwrap();
+    let event = world.event().await;
+    assert_eq!(event.event, EventName::AuthzPermissionGrant);
+    assert_eq!(event.tenant.as_deref(), Some("default"));
+    assert_eq!(event.request_id.as_deref(), Some("r-1"));
+    assert_eq!(event.tuple.as_deref(), Some("orders:7#edit@\"user:bob\""));
+
+    keto.delete(&tuple, "r-2").await.unwrap();
+    assert_eq!(world.event().await.event, EventName::AuthzPermissionRevoke);
+
+    world.keto.down(true);
+    keto.create(&tuple, "r-3").await.unwrap_err();
+    world.denied(Reason::PermissionUnavailable).await;
 }

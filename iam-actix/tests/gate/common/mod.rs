@@ -44,7 +44,7 @@ pub(crate) struct World {
 /// What the default tenant trusts and asks.
 pub(crate) fn tenant(issuer: &Issuer) -> TenantConfig {
     TenantConfig::behind(OathkeeperConfig::new(ISSUER, [AUDIENCE]).key(issuer.jwk()))
-        .keto(KetoConfig::new("http://127.0.0.1:4466"))
+        .keto(KetoConfig::new("http://127.0.0.1:4466").write_url("http://127.0.0.1:4467"))
 }
 
 impl World {
