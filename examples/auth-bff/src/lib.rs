@@ -27,12 +27,13 @@ use actix_web::{
     get,
     http::{Method, StatusCode, header},
     post,
-    web::{self, Bytes, Data, ServiceConfig},
+    web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
 };
 use iam_actix::{
     ConfigError, Iam, IamConfig, Ports, ScopeExt as _,
     flows::{CallError, Flow, FlowAnswer, FlowClient},
 };
+use serde_json::json;
 
 use crate::visitor::Visitor;
 
@@ -80,7 +81,7 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// # Errors
 ///
-/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+/// When the configuration or what the routes ask for is wrong, naming every problem, or the address cannot be bound.
 pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
     let iam = Iam::builder(config.iam).ports(ports).start().await?;
     let client = iam
@@ -93,15 +94,24 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         origin: Arc::clone(&origin),
     });
 
-    let server = HttpServer::new(move || {
+    let gate = iam.clone();
+    let app = move || {
         App::new()
-            .wrap(iam.middleware())
+            .wrap(gate.middleware())
             .wrap(cors(&origin))
             .app_data(kratos.clone())
+            .app_data(PayloadConfig::new(LARGEST_FORM))
             .configure(routes)
-    });
-    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
-    Ok(server
+    };
+    iam.check(&app).await?;
+    let listening = |err: io::Error| {
+        format!(
+            "cannot listen on {}: {err}; stop the program that uses the port (`ss -ltnp` names it), or listen on \
+             another",
+            config.listen
+        )
+    };
+    Ok(HttpServer::new(app)
         .workers(config.workers)
         .disable_signals()
         .bind(config.listen)
@@ -146,11 +156,12 @@ impl Kratos {
     fn relay(&self, flow: Flow, visitor: &Visitor, answer: Result<FlowAnswer, CallError>) -> HttpResponse {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(CallError::Request) => return HttpResponse::BadRequest().finish(),
+            Err(CallError::Request) => return problem(StatusCode::BAD_REQUEST, "this is no flow"),
             Err(_) => {
-                return HttpResponse::ServiceUnavailable()
-                    .insert_header((header::RETRY_AFTER, 5))
-                    .finish();
+                return problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "sign-in does not answer, try again",
+                );
             }
         };
         let answer = match answer.flow_id() {
@@ -176,6 +187,19 @@ impl Kratos {
         }
         response.json(body)
     }
+}
+
+/// Answers what Kratos had no part in, with problem details (RFC 9457).
+fn problem(status: StatusCode, detail: &str) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((header::RETRY_AFTER, 5));
+    }
+    let title = status.canonical_reason().unwrap_or_default();
+    response
+        .json(json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail }))
 }
 
 /// What the service is configured with.
@@ -221,3 +245,6 @@ impl Config {
         self
     }
 }
+
+/// The largest form that is taken, in bytes.
+const LARGEST_FORM: usize = 64 << 10;

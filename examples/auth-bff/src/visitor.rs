@@ -1,9 +1,13 @@
 //! Who shows the form, and where do they want to go?
 
-use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::ErrorBadRequest, web::Query};
+use actix_web::{
+    Error, FromRequest, HttpRequest, dev::Payload, error::InternalError, http::StatusCode, web::Query,
+};
 use futures_util::future::{Ready, ready};
 use iam_actix::flows::{FlowContext, FlowKind, RequestHead};
 use serde::Deserialize;
+
+use crate::problem;
 
 /// What a request says about its flow. *Unverified*: Kratos is the judge of all of it.
 pub(crate) struct Visitor {
@@ -31,7 +35,8 @@ impl FromRequest for Visitor {
 
 fn visitor(request: &HttpRequest) -> Result<Visitor, Error> {
     let wanted = Query::<Wanted>::from_query(request.query_string()).map_err(|_| {
-        ErrorBadRequest("`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known")
+        let detail = "`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known";
+        InternalError::from_response("query", problem(StatusCode::BAD_REQUEST, detail))
     })?;
     let headers: Vec<_> = request
         .headers()

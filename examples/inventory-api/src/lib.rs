@@ -62,19 +62,27 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// # Errors
 ///
-/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+/// When the configuration or what the routes ask for is wrong, naming every problem, or the address cannot be bound.
 pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
     let iam = Iam::builder(config.iam).ports(ports).start().await?;
     let stock = Data::new(Stock::default());
 
-    let server = HttpServer::new(move || {
+    let gate = iam.clone();
+    let app = move || {
         App::new()
-            .wrap(iam.middleware())
+            .wrap(gate.middleware())
             .app_data(stock.clone())
             .configure(routes)
-    });
-    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
-    Ok(server
+    };
+    iam.check(&app).await?;
+    let listening = |err: io::Error| {
+        format!(
+            "cannot listen on {}: {err}; stop the program that uses the port (`ss -ltnp` names it), or listen on \
+             another",
+            config.listen
+        )
+    };
+    Ok(HttpServer::new(app)
         .workers(config.workers)
         .disable_signals()
         .bind(config.listen)

@@ -66,22 +66,30 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// # Errors
 ///
-/// When the configuration is wrong, naming every problem, or the address cannot be bound.
+/// When the configuration or what the routes ask for is wrong, naming every problem, or the address cannot be bound.
 pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
     let iam = Iam::builder(config.iam).ports(ports).start().await?;
     let book = Data::new(OrderBook::default());
     let workers = Arc::new(AtomicUsize::new(0));
 
-    let server = HttpServer::new(move || {
+    let gate = iam.clone();
+    let app = move || {
         let worker = workers.fetch_add(1, Ordering::Relaxed);
         App::new()
-            .wrap(iam.middleware())
+            .wrap(gate.middleware())
             .wrap(DefaultHeaders::new().add(("x-worker", worker)))
             .app_data(book.clone())
             .configure(routes)
-    });
-    let listening = |err: io::Error| format!("cannot listen on {}: {err}", config.listen);
-    Ok(server
+    };
+    iam.check(&app).await?;
+    let listening = |err: io::Error| {
+        format!(
+            "cannot listen on {}: {err}; stop the program that uses the port (`ss -ltnp` names it), or listen on \
+             another",
+            config.listen
+        )
+    };
+    Ok(HttpServer::new(app)
         .workers(config.workers)
         .disable_signals()
         .bind(config.listen)

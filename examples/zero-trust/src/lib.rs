@@ -9,6 +9,7 @@
     reason = "an application, whose types only its own tests use"
 )]
 
+pub mod command;
 pub mod world;
 pub mod walk;
 pub mod step;

@@ -1,10 +1,11 @@
 //! `cargo run --release -p zero-trust`: starts the scenario, walks its promises, stays up.
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, process::ExitCode};
 
 use zero_trust::{
+    command::{Command, USAGE, Verb},
     report::Report,
-    world::{Options, World},
+    world::World,
 };
 
 #[actix_web::main]
@@ -65,60 +66,6 @@ async fn walk(world: &World) -> bool {
     }
     ended.is_ok() && report.broken().is_empty()
 }
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verb {
-    Serve,
-    Walk,
-    WalkAndStay,
-}
-
-struct Command {
-    verb: Verb,
-    options: Options,
-}
-
-impl Command {
-    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut command = Self {
-            verb: Verb::WalkAndStay,
-            options: Options::default(),
-        };
-        while let Some(word) = words.next() {
-            let mut path = || {
-                words
-                    .next()
-                    .map(PathBuf::from)
-                    .ok_or_else(|| format!("{word} needs a path"))
-            };
-            match word.as_str() {
-                "walk" => command.verb = Verb::Walk,
-                "serve" => command.verb = Verb::Serve,
-                "--live" => command.options.live = true,
-                "--config" => command.options.config = Some(path()?),
-                "--jwks-file" => command.options.key_file = Some(path()?),
-                _ => return Err(format!("`{word}` is not known")),
-            }
-        }
-        command.options.relay = command.verb != Verb::Serve;
-        if command.options.key_file.is_some() && !command.options.live {
-            return Err(
-                "--jwks-file belongs to --live: the embedded stack has a key file of its own".to_owned(),
-            );
-        }
-        Ok(command)
-    }
-}
-
-const USAGE: &str = "\
-usage: zero-trust [walk | serve] [--live [--jwks-file PATH]] [--config DIR]
-
-  (nothing)    start the embedded Ory stack and the services, walk the promises, stay until Ctrl-C
-  walk         walk and exit: 0 if every promise held, else 1
-  serve        start and stay, without walking
-  --live       start only the services; real Ory servers run on the usual ports
-  --jwks-file  the gateway's key file, for the rotation step
-  --config     the folder with auth-bff.toml, orders-api.toml and inventory-api.toml";
 
 const CURL: &str = r#"
 Up until Ctrl-C. Try:

@@ -13,7 +13,7 @@ use actix_web::dev::{Server, ServerHandle};
 use iam_actix::{IamConfig, Ports};
 use ory_dev::Stack;
 use serde_json::{Value, json};
-use tokio::time;
+use tokio::{net::TcpStream, time};
 
 use crate::{
     audit::Audit,
@@ -59,6 +59,28 @@ impl Places {
             orders_api: local(3001),
             inventory_api: local(3002),
         }
+    }
+
+    /// Makes sure that somebody listens wherever Ory's servers should.
+    async fn answer(&self) -> Result<(), StartError> {
+        let servers = [
+            ("Oathkeeper's proxy", self.gateway),
+            ("Oathkeeper's API", self.gateway_api),
+            ("Kratos, public", self.kratos_public),
+            ("Kratos, admin", self.kratos_admin),
+            ("Keto, read", self.keto_read),
+            ("Keto, write", self.keto_write),
+        ];
+        let mut silent = Vec::new();
+        for (server, address) in servers {
+            if TcpStream::connect(address).await.is_err() {
+                silent.push(format!("{address} ({server})"));
+            }
+        }
+        if silent.is_empty() {
+            return Ok(());
+        }
+        Err(StartError::NotRunning(silent.join(", ")))
     }
 }
 
@@ -117,6 +139,13 @@ impl Service {
     }
 }
 
+impl Drop for Service {
+    fn drop(&mut self) {
+        // The command is sent at once; only waiting for its end needs the future.
+        drop(self.handle.stop(false));
+    }
+}
+
 /// The stack, the services, and the relay between the gateway and orders-api.
 #[derive(Debug)]
 pub struct World {
@@ -146,7 +175,11 @@ impl World {
     /// When a configuration is wrong or a port is in use; the message names it.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let places = Places::usual();
+        let config = options.config.as_deref();
+        // Before anything runs: whoever mistyped a folder should not have to wait for a stack.
+        check_files(config)?;
         let (stack, key_file) = if options.live {
+            places.answer().await?;
             (None, options.key_file)
         } else {
             let state = std::env::temp_dir().join("zero-trust");
@@ -154,30 +187,20 @@ impl World {
             (Some(stack), Some(state.join("id-token.jwks.json")))
         };
 
-        let plan = Plan {
-            config: options.config.as_deref(),
-            listen: places.auth_bff,
+        let plan = |listen| Plan {
+            config,
+            listen,
             ports: (options.ports)(),
         };
-        let auth_bff = plan.auth_bff().await?;
-        let plan = Plan {
-            config: options.config.as_deref(),
-            listen: places.inventory_api,
-            ports: (options.ports)(),
-        };
-        let inventory_api = plan.inventory_api(|_| {}).await?;
+        let auth_bff = plan(places.auth_bff).auth_bff().await?;
+        let inventory_api = plan(places.inventory_api).inventory_api(|_| {}).await?;
         // Where there is no walk the service itself stands on its port, and the relay, out of the way, serves nobody.
         let (own, relayed) = if options.relay {
             (free_address()?, places.orders_api)
         } else {
             (places.orders_api, free_address()?)
         };
-        let plan = Plan {
-            config: options.config.as_deref(),
-            listen: own,
-            ports: (options.ports)(),
-        };
-        let orders_api = plan.orders_api(|_| {}).await?;
+        let orders_api = plan(own).orders_api(|_| {}).await?;
         let relay = Relay::start(relayed, own)
             .await
             .map_err(|source| StartError::listen("the relay in front of orders-api", relayed, source))?;
@@ -400,11 +423,24 @@ impl Plan<'_> {
 
     /// Returns the configuration file of a service: in the folder that was asked for, or where it ships.
     fn file(&self, service: &str) -> PathBuf {
-        let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(service);
-        self.config
-            .map_or_else(shipped, Path::to_path_buf)
-            .join(format!("{service}.toml"))
+        file(self.config, service)
     }
+}
+
+fn file(folder: Option<&Path>, service: &str) -> PathBuf {
+    let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(service);
+    folder
+        .map_or_else(shipped, Path::to_path_buf)
+        .join(format!("{service}.toml"))
+}
+
+fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
+    for service in ["auth-bff", "orders-api", "inventory-api"] {
+        let named = StartError::service(service);
+        let config = IamConfig::from_file(file(folder, service)).map_err(|err| named(err.into()))?;
+        config.validate().map_err(|err| named(err.into()))?;
+    }
+    Ok(())
 }
 
 /// Why the scenario does not start.
@@ -423,6 +459,15 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Real servers were asked for and are not there.
+    #[error(
+        "nothing answers on {0}: start the real Ory servers on their usual ports first, or leave `--live` out for the \
+         embedded ones"
+    )]
+    NotRunning(
+        /// Where, and who should.
+        String,
+    ),
     /// No free port is left.
     #[error("no free port: {0}")]
     Port(#[from] io::Error),
