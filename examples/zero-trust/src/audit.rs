@@ -26,9 +26,30 @@ impl Audit {
         None
     }
 
+    /// Waits until so many events of these names were written, ten seconds at most, and returns how many there are.
+    pub async fn count(&self, names: &[&str], expected: usize) -> usize {
+        let mut found = 0;
+        for _ in 0..200 {
+            found = self.found(names);
+            if found >= expected {
+                break;
+            }
+            time::sleep(Duration::from_millis(50)).await;
+        }
+        found
+    }
+
     /// Forgets all events.
     pub fn forget(&self) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn found(&self, names: &[&str]) -> usize {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events
+            .iter()
+            .filter(|event| names.contains(&event.event.as_str()))
+            .count()
     }
 
     fn take(&self, request_id: &str) -> Option<AuditEvent> {

@@ -302,3 +302,64 @@ fn parse_head(buffer: &mut Vec<u8>) -> io::Result<Option<(Response, Framing)>> {
 }
 
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Reads one answer from a server that writes `bytes` and closes the connection.
+    async fn answer_to(bytes: &'static [u8]) -> io::Result<Response> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(bytes).await;
+        });
+        Request::get("/").send(address).await
+    }
+
+    #[actix_web::test]
+    async fn what_is_no_whole_answer_is_an_error() {
+        for bytes in [
+            b"".as_slice(),
+            b"\xff\xfe\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ] {
+            let answer = answer_to(bytes).await;
+
+            assert!(
+                answer.is_err(),
+                "{:?}: {answer:?}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn body_is_read_however_it_is_framed() {
+        for bytes in [
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcd".as_slice(),
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nabc",
+        ] {
+            assert_eq!(answer_to(bytes).await.unwrap().text(), "abc");
+        }
+    }
+
+    #[actix_web::test]
+    async fn cookies_are_what_a_browser_sends_back() {
+        let answer = answer_to(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/; HttpOnly\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n",
+        );
+
+        assert_eq!(answer.await.unwrap().cookies(), "a=1; b=2");
+    }
+}

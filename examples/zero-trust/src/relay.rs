@@ -186,3 +186,148 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 const LONGEST_LINE: usize = 64 * 1024;
 const KEPT_TOKENS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Connection, Request};
+
+    const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+    /// Answers everything with its own name.
+    async fn server(name: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind(SocketAddr::from(LOCAL)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                        let answer =
+                            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    async fn relay(to: SocketAddr) -> Relay {
+        Relay::start(LOCAL.into(), to).await.unwrap()
+    }
+
+    fn heard(chunks: &[&[u8]]) -> (Vec<String>, usize) {
+        let state = Mutex::new(State {
+            to: LOCAL.into(),
+            tokens: VecDeque::new(),
+            requests: 0,
+        });
+        let mut eavesdropper = Eavesdropper::default();
+        for chunk in chunks {
+            eavesdropper.hear(chunk, &state);
+        }
+        let state = state.into_inner().unwrap();
+        (state.tokens.into(), state.requests)
+    }
+
+    #[actix_web::test]
+    async fn relay_that_is_down_answers_nobody_until_it_is_up_again() {
+        let mut relay = relay(server("one").await).await;
+        let address = relay.address();
+        let mut open = Connection::open(address).await.unwrap();
+        open.write(&Request::get("/").bytes(address, true)).await.unwrap();
+        open.response().await.unwrap();
+
+        relay.take_down().await;
+        let refused = Request::get("/").send(address).await;
+        let cut = open.response().await;
+        relay.put_up().await.unwrap();
+        let back = Request::get("/").send(address).await.unwrap();
+
+        assert!(refused.is_err() && cut.is_err(), "{refused:?} {cut:?}");
+        assert_eq!(back.text(), "one");
+    }
+
+    #[actix_web::test]
+    async fn relay_passes_new_connections_on_to_where_it_points() {
+        let relay = relay(server("one").await).await;
+        let before = Request::get("/").send(relay.address()).await.unwrap();
+
+        relay.point_at(server("two").await);
+        let after = Request::get("/").send(relay.address()).await.unwrap();
+
+        assert_eq!(
+            (before.text(), after.text()),
+            ("one".to_owned(), "two".to_owned())
+        );
+    }
+
+    #[actix_web::test]
+    async fn token_that_passes_is_kept_until_it_is_forgotten() {
+        let relay = relay(server("one").await).await;
+        let request = Request::get("/").bearer("a.b.c");
+        request.send(relay.address()).await.unwrap();
+
+        assert_eq!(
+            (relay.last_token(), relay.requests()),
+            (Some("a.b.c".to_owned()), 1)
+        );
+        relay.forget();
+        assert_eq!(relay.last_token(), None);
+    }
+
+    #[actix_web::test]
+    async fn port_in_use_is_an_error() {
+        let taken = server("one").await;
+
+        assert!(Relay::start(taken, taken).await.is_err());
+    }
+
+    #[test]
+    fn line_in_pieces_is_heard_whole() {
+        let pieces: [&[u8]; 4] = [
+            b"GET / HT",
+            b"TP/1.1\r\nAUTHOR",
+            b"IZATION: Bearer a.b",
+            b".c\r\n",
+        ];
+
+        assert_eq!(heard(&pieces), (vec!["a.b.c".to_owned()], 1));
+    }
+
+    #[test]
+    fn what_is_no_token_is_not_kept() {
+        let lines: &[u8] = b"\xff\xfe\nauthorization: Basic x\r\nx-authorization: Bearer y\r\nBearer z\r\n";
+
+        assert_eq!(heard(&[lines]), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn endless_line_takes_bounded_memory() {
+        let state = Mutex::new(State {
+            to: LOCAL.into(),
+            tokens: VecDeque::new(),
+            requests: 0,
+        });
+        let mut eavesdropper = Eavesdropper::default();
+
+        for _ in 0..8 {
+            eavesdropper.hear(&[b'a'; LONGEST_LINE], &state);
+        }
+
+        assert_eq!(eavesdropper.line.len(), LONGEST_LINE);
+    }
+
+    #[test]
+    fn only_the_latest_tokens_are_kept() {
+        let lines = (0..KEPT_TOKENS + 10)
+            .map(|number| format!("authorization: Bearer {number}\r\n"))
+            .collect::<String>();
+
+        let (tokens, _) = heard(&[lines.as_bytes()]);
+
+        assert_eq!(tokens.len(), KEPT_TOKENS);
+        assert_eq!(tokens.first().map(String::as_str), Some("10"));
+    }
+}

@@ -29,6 +29,16 @@ pub struct Promise {
     pub event: &'static str,
     /// What it proves.
     pub proves: &'static str,
+    body: Body,
+}
+
+/// Whose words a refusal has.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    /// Kratos's: any JSON.
+    Kratos,
+    /// The gate's: problem details.
+    Ours,
 }
 
 impl Promise {
@@ -38,6 +48,17 @@ impl Promise {
             status,
             event,
             proves,
+            body: Body::Ours,
+        }
+    }
+
+    /// Promises what Kratos answers, relayed by a service whose gate has let the request pass.
+    pub const fn of_kratos(status: u16, proves: &'static str) -> Self {
+        Self {
+            status,
+            event: "auth.success",
+            proves,
+            body: Body::Kratos,
         }
     }
 }
@@ -71,7 +92,11 @@ impl Walk<'_> {
         let event = event
             .as_ref()
             .map_or("no audit event", |event| event.event.as_str());
-        let fault = body_fault(&response).unwrap_or_default();
+        let fault = match promise.body {
+            Body::Kratos => response.json().is_null().then_some("(no JSON)"),
+            Body::Ours => body_fault(&response),
+        };
+        let fault = fault.unwrap_or_default();
         let answered = format!("{} {event} {fault}", response.status());
         let held = response.status() == promise.status && event == promise.event && fault.is_empty();
         self.report.promise(&asked, &answered, promise.proves, held);

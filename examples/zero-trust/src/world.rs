@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_web::dev::{Server, ServerHandle};
-use iam_actix::{IamConfig, Ports};
+use iam_actix::{ConfigError, IamConfig, Ports};
 use ory_dev::Stack;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time};
@@ -402,7 +402,7 @@ impl Plan<'_> {
         change(&mut config.iam);
         let audit = Arc::new(Audit::default());
         let ports = self.ports.audit_sink(Arc::<Audit>::clone(&audit));
-        let server = orders_api::run(config.listen(self.listen), ports)
+        let server = orders_api::run(config.listen(self.listen).workers(WORKERS), ports)
             .await
             .map_err(named)?;
         Ok(Service::spawn(server, self.listen, audit))
@@ -436,9 +436,10 @@ fn file(folder: Option<&Path>, service: &str) -> PathBuf {
 
 fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     for service in ["auth-bff", "orders-api", "inventory-api"] {
-        let named = StartError::service(service);
-        let config = IamConfig::from_file(file(folder, service)).map_err(|err| named(err.into()))?;
-        config.validate().map_err(|err| named(err.into()))?;
+        let file = file(folder, service);
+        IamConfig::from_file(&file)
+            .and_then(IamConfig::validate)
+            .map_err(|source| StartError::Config { file, source })?;
     }
     Ok(())
 }
@@ -447,6 +448,14 @@ fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// A service's configuration cannot be used.
+    #[error("`{}`: {source}", file.display())]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// Everything that is wrong with it.
+        source: ConfigError,
+    },
     /// Something else than a service cannot listen.
     #[error(
         "{what}: cannot listen on {address}: {source}; stop the program that uses the port (`ss -ltnp` names it)"
@@ -500,4 +509,6 @@ impl StartError {
 
 /// The password of everybody in the scenario.
 pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
+/// A token that is replayed may meet any of them.
+const WORKERS: usize = 4;
 const POLL: Duration = Duration::from_millis(50);

@@ -8,7 +8,10 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use iam_actix::clock::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
@@ -55,22 +58,6 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
             Promise::new(401, "auth.failure.invalid_signature", "alg none"),
         ),
         (
-            Request::get("/orders").bearer(&forged.hs256_modulus),
-            Promise::new(
-                401,
-                "auth.failure.invalid_signature",
-                "HS256 over the public key's modulus",
-            ),
-        ),
-        (
-            Request::get("/orders").bearer(&forged.hs256_jwk),
-            Promise::new(
-                401,
-                "auth.failure.invalid_signature",
-                "HS256 over the public key as JWK",
-            ),
-        ),
-        (
             Request::get("/orders").bearer(&forged.trimmed),
             Promise::new(401, "auth.failure.invalid_signature", "a trimmed signature"),
         ),
@@ -83,6 +70,11 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     ];
     for (request, promise) in refused {
         walk.ask(orders, request, promise).await;
+    }
+    for (proves, token) in &forged.hs256 {
+        let promise = Promise::new(401, "auth.failure.invalid_signature", proves);
+        walk.ask(orders, Request::get("/orders").bearer(token), promise)
+            .await;
     }
     expired(walk, &token).await
 }
@@ -115,8 +107,8 @@ impl Clock for Ahead {
 
 /// What an attacker can make of a token without its key.
 struct Forgeries {
-    hs256_jwk: String,
-    hs256_modulus: String,
+    /// Each form in which a library might hold the public key, taken for a shared secret.
+    hs256: [(&'static str, String); 5],
     none: String,
     other_key: String,
     trimmed: String,
@@ -132,8 +124,13 @@ impl Forgeries {
         };
         let kid = key_id(header)?;
         let jwk = published_key(walk, &kid).await?;
-        let modulus = jwk.get("n").and_then(Value::as_str).unwrap_or_default();
-        let modulus = URL_SAFE_NO_PAD.decode(modulus).map_err(io::Error::other)?;
+        let number = |name: &str| {
+            let number = jwk.get(name).and_then(Value::as_str).unwrap_or_default();
+            URL_SAFE_NO_PAD.decode(number).map_err(io::Error::other)
+        };
+        let (modulus, exponent) = (number("n")?, number("e")?);
+        let der = subject_public_key_info(&modulus, &exponent);
+        let pem = pem(&der);
 
         let symmetric =
             URL_SAFE_NO_PAD.encode(json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }).to_string());
@@ -141,8 +138,17 @@ impl Forgeries {
         let mut trimmed = URL_SAFE_NO_PAD.decode(signature).map_err(io::Error::other)?;
         trimmed.pop();
         Ok(Self {
-            hs256_jwk: mac(&symmetric, claims, jwk.to_string().as_bytes()),
-            hs256_modulus: mac(&symmetric, claims, &modulus),
+            hs256: [
+                ("HS256 over the public key's modulus", modulus.as_slice()),
+                ("HS256 over the public key as JWK", jwk.to_string().as_bytes()),
+                ("HS256 over the public key as DER", &der),
+                ("HS256 over the public key as PEM", pem.as_bytes()),
+                (
+                    "HS256 over that PEM without its last line feed",
+                    pem.trim_end().as_bytes(),
+                ),
+            ]
+            .map(|(form, key)| (form, mac(&symmetric, claims, key))),
             none: format!("{unsigned}.{claims}.{signature}"),
             other_key: sign(header, claims)?,
             trimmed: format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode(trimmed)),
@@ -172,6 +178,47 @@ async fn published_key(walk: &Walk<'_>, kid: &str) -> io::Result<Value> {
     key.ok_or_else(|| io::Error::other("the gateway does not publish the key it signs with"))
 }
 
+/// Writes an RSA key as X.509 does (RFC 5280 §4.1, RFC 8017 §A.1.1).
+fn subject_public_key_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    // rsaEncryption, 1.2.840.113549.1.1.1, with NULL for its parameters.
+    let algorithm = [
+        0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+    ];
+    let key = der(SEQUENCE, &[unsigned(modulus), unsigned(exponent)].concat());
+    // The first byte of a bit string says how many bits of the last one are unused.
+    let key = der(BIT_STRING, &[vec![0], key].concat());
+    der(SEQUENCE, &[der(SEQUENCE, &algorithm), key].concat())
+}
+
+fn unsigned(number: &[u8]) -> Vec<u8> {
+    let negative = number.first().is_some_and(|byte| byte & 0x80 != 0);
+    let sign = if negative { vec![0] } else { Vec::new() };
+    der(INTEGER, &[sign, number.to_vec()].concat())
+}
+
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let start = length.iter().position(|byte| *byte != 0).unwrap_or_default();
+    let length = length.get(start..).unwrap_or_default();
+    let head = match length {
+        [short @ ..=0x7f] => vec![tag, *short],
+        long => {
+            let octets = u8::try_from(long.len()).unwrap_or_default();
+            [&[tag, 0x80 | octets], long].concat()
+        }
+    };
+    [head.as_slice(), content].concat()
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der).into_bytes();
+    let lines = text
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line) + "\n")
+        .collect::<String>();
+    format!("-----BEGIN PUBLIC KEY-----\n{lines}-----END PUBLIC KEY-----\n")
+}
+
 fn mac(header: &str, claims: &str, key: &[u8]) -> String {
     let input = format!("{header}.{claims}");
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), input.as_bytes());
@@ -190,4 +237,30 @@ fn sign(header: &str, claims: &str) -> io::Result<String> {
     )
     .map_err(io::Error::other)?;
     Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+const BIT_STRING: u8 = 0x03;
+const INTEGER: u8 = 0x02;
+const SEQUENCE: u8 = 0x30;
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::{
+        encoding::{AsDer as _, PublicKeyX509Der},
+        signature::KeyPair as _,
+    };
+
+    use super::*;
+
+    #[test]
+    fn key_is_written_as_x509_does() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let expected: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        // RFC 8017 §A.1.1: a sequence of two integers. The first has a zero in front, the second is 65537.
+        let components = pair.public_key().as_ref();
+
+        let written = subject_public_key_info(&components[9..265], &components[267..]);
+
+        assert_eq!(written, expected.as_ref());
+    }
 }

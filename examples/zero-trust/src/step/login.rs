@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    client::Request,
+    client::{Request, Response},
     walk::{Promise, Walk},
     world::{PASSWORD, Person, text},
 };
@@ -32,6 +32,7 @@ pub async fn walk(walk: &mut Walk<'_>) -> io::Result<LoggedIn> {
     register(walk, &email).await?;
     wrong_password(walk, &email).await?;
     let person = log_in(walk, &email).await?;
+    register_as_browser(walk).await?;
     let cookie = log_in_as_browser(walk, &email).await?;
     Ok(LoggedIn { person, cookie })
 }
@@ -53,24 +54,25 @@ async fn register(walk: &mut Walk<'_>, email: &str) -> io::Result<()> {
 
 async fn wrong_password(walk: &mut Walk<'_>, email: &str) -> io::Result<()> {
     let flow = start(walk, "/auth/login", "a native login starts").await?;
-    let id = text(&flow, "/id")?;
+    let path = format!("/auth/login/{}", text(&flow, "/id")?);
     let body = json!({ "method": "password", "identifier": email, "password": "not the password" });
-    let world = walk.world;
-    let response = Request::post(format!("/auth/login/{id}"), &body)
-        .send(world.places.gateway)
-        .await?;
 
-    let again = response.json();
-    let held = response.status() == 400
-        && again.pointer("/ui/messages/0/id").and_then(Value::as_i64) == Some(4_000_006);
-    walk.observe(
-        "POST /auth/login/{flow}",
-        response.status(),
-        "a wrong password is Kratos's 400 with the flow",
-        held,
-    );
-    points_back(walk, &again, &format!("/auth/login/{id}"));
+    let promise = Promise::of_kratos(400, "a wrong password is Kratos's 400 with the flow");
+    let again = send(walk, Request::post(path.clone(), &body), promise).await?;
+    refused_in_the_form(walk, &again.json(), &path);
     Ok(())
+}
+
+/// Kratos's message, and a form that can be sent again.
+fn refused_in_the_form(walk: &mut Walk<'_>, flow: &Value, path: &str) {
+    let message = flow.pointer("/ui/messages/0/id").cloned().unwrap_or_default();
+    walk.observe(
+        "ui.messages",
+        &message,
+        "the flow says that the credentials are invalid",
+        message.as_i64() == Some(4_000_006),
+    );
+    points_back(walk, flow, path);
 }
 
 async fn log_in(walk: &mut Walk<'_>, email: &str) -> io::Result<Person> {
@@ -86,48 +88,79 @@ async fn log_in(walk: &mut Walk<'_>, email: &str) -> io::Result<Person> {
     Person::from_answer(&done)
 }
 
+/// A browser's flow: where its form is sent to, with which token against CSRF, and with which cookies.
+struct Form {
+    path: String,
+    csrf: Value,
+    cookies: String,
+}
+
+impl Form {
+    async fn start(walk: &mut Walk<'_>, kind: &str, proves: &'static str) -> io::Result<Self> {
+        let start = Request::get(format!("/auth/{kind}?kind=browser"));
+        let started = send(walk, start, Promise::new(200, ALLOWED, proves)).await?;
+        let flow = started.json();
+        let path = format!("/auth/{kind}/{}", text(&flow, "/id")?);
+        points_back(walk, &flow, &path);
+
+        let nodes = flow.pointer("/ui/nodes").and_then(Value::as_array);
+        let csrf = nodes
+            .into_iter()
+            .flatten()
+            .find(|node| node.pointer("/attributes/name").and_then(Value::as_str) == Some("csrf_token"))
+            .and_then(|node| node.pointer("/attributes/value"))
+            .cloned()
+            .unwrap_or_default();
+        Ok(Self {
+            path,
+            csrf,
+            cookies: started.cookies(),
+        })
+    }
+
+    fn submit(&self, mut filled_in: Value) -> Request {
+        if let Some(filled_in) = filled_in.as_object_mut() {
+            filled_in.insert("method".to_owned(), "password".into());
+            filled_in.insert("csrf_token".to_owned(), self.csrf.clone());
+        }
+        Request::post(format!("{}?kind=browser", self.path), &filled_in)
+    }
+
+    fn with_cookies(&self, filled_in: Value) -> Request {
+        self.submit(filled_in).header("cookie", self.cookies.clone())
+    }
+}
+
+async fn register_as_browser(walk: &mut Walk<'_>) -> io::Result<()> {
+    let email = format!("bob-{}@example.com", Uuid::new_v4().simple());
+    let form = Form::start(walk, "registration", "a browser registration starts").await?;
+
+    let request = form.with_cookies(json!({ "password": PASSWORD, "traits": { "email": email } }));
+    let promise = Promise::new(200, ALLOWED, "browser registration signs in");
+    let done = send(walk, request, promise).await?;
+    session_cookie(walk, &done);
+    Ok(())
+}
+
 async fn log_in_as_browser(walk: &mut Walk<'_>, email: &str) -> io::Result<String> {
-    let start = Request::get("/auth/login?kind=browser");
-    let started = send(
-        walk,
-        start,
-        Promise::new(200, ALLOWED, "a browser login starts and sets its CSRF cookie"),
-    )
-    .await?;
-    let flow = started.json();
-    let nodes = flow
-        .pointer("/ui/nodes")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let csrf = nodes
-        .iter()
-        .find(|node| node.pointer("/attributes/name").and_then(Value::as_str) == Some("csrf_token"))
-        .and_then(|node| node.pointer("/attributes/value"))
-        .cloned()
-        .unwrap_or_default();
-    let path = format!("/auth/login/{}?kind=browser", text(&flow, "/id")?);
-    let form = json!({ "method": "password", "identifier": email, "password": PASSWORD, "csrf_token": csrf });
-    let world = walk.world;
+    let proves = "a browser login starts and sets its CSRF cookie";
+    let form = Form::start(walk, "login", proves).await?;
+    let right = json!({ "identifier": email, "password": PASSWORD });
+    let wrong = json!({ "identifier": email, "password": "not the password" });
 
-    let forged = Request::post(path.clone(), &form)
-        .send(world.places.gateway)
-        .await?;
-    walk.observe(
-        "POST /auth/login/{flow}",
-        forged.status(),
-        "without the CSRF cookie it is 403",
-        forged.status() == 403,
-    );
+    let promise = Promise::of_kratos(403, "without the CSRF cookie it is Kratos's 403");
+    send(walk, form.submit(right.clone()), promise).await?;
+    let promise = Promise::of_kratos(400, "with it a wrong password is 400 with the flow");
+    let again = send(walk, form.with_cookies(wrong), promise).await?;
+    refused_in_the_form(walk, &again.json(), &form.path);
 
-    let request = Request::post(path, &form).header("cookie", started.cookies());
-    let done = send(
-        walk,
-        request,
-        Promise::new(200, ALLOWED, "with it the browser gets a session cookie"),
-    )
-    .await?;
-    let cookie = done.cookies();
+    let promise = Promise::new(200, ALLOWED, "and the right one gives a session cookie");
+    let done = send(walk, form.with_cookies(right), promise).await?;
+    Ok(session_cookie(walk, &done))
+}
+
+fn session_cookie(walk: &mut Walk<'_>, answer: &Response) -> String {
+    let cookie = answer.cookies();
     let held = cookie.contains("ory_kratos_session=");
     walk.observe(
         "Set-Cookie",
@@ -135,7 +168,7 @@ async fn log_in_as_browser(walk: &mut Walk<'_>, email: &str) -> io::Result<Strin
         "the cookie is relayed",
         held,
     );
-    Ok(cookie)
+    cookie
 }
 
 async fn start(walk: &mut Walk<'_>, path: &str, proves: &'static str) -> io::Result<Value> {
@@ -144,11 +177,7 @@ async fn start(walk: &mut Walk<'_>, path: &str, proves: &'static str) -> io::Res
         .map(|response| response.json())
 }
 
-async fn send(
-    walk: &mut Walk<'_>,
-    request: Request,
-    promise: Promise,
-) -> io::Result<crate::client::Response> {
+async fn send(walk: &mut Walk<'_>, request: Request, promise: Promise) -> io::Result<Response> {
     let world = walk.world;
     let answer = walk
         .ask_through(world.places.gateway, &world.auth_bff, request, promise)

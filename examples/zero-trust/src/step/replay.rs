@@ -61,6 +61,7 @@ async fn race(
     let mut wrong = Vec::new();
     let mut workers = BTreeSet::new();
     let mut rounds_on_several_workers = 0_usize;
+    service.audit.forget();
     for _ in 0..ROUNDS {
         let token = walk.world.capture(&who.person).await?;
         let round = round(service.address, &request(&token)).await?;
@@ -72,6 +73,8 @@ async fn race(
         }
         workers.extend(round.workers);
     }
+    let expected = COPIES.saturating_sub(1).saturating_mul(ROUNDS);
+    let replays = service.audit.count(&["auth.failure.replay"], expected).await;
     service.audit.forget();
 
     let seen = wrong
@@ -82,6 +85,12 @@ async fn race(
         seen,
         "of 200 copies at once exactly one passes, in each of 50 rounds",
         wrong.is_empty(),
+    );
+    walk.observe(
+        what,
+        format!("{replays} times auth.failure.replay"),
+        "the audit names each of the others",
+        replays == expected,
     );
     let seen = format!(
         "{} workers, {rounds_on_several_workers} rounds on several",

@@ -209,7 +209,7 @@ async fn exchange(connection: &mut Option<Connection>, to: SocketAddr, bytes: &[
 }
 
 /// Waits until the gateway signs with another key: the embedded one takes a second, the real one half a minute.
-async fn new_token(world: &World, who: &LoggedIn, old_kid: &str) -> io::Result<String> {
+pub(super) async fn new_token(world: &World, who: &LoggedIn, old_kid: &str) -> io::Result<String> {
     for _ in 0..PATIENCE.as_millis() / 200 {
         let token = world.capture(&who.person).await?;
         if key_id(&token)? != old_kid {
