@@ -1,6 +1,7 @@
 //! Does auth-bff say what Kratos says, to applications and to browsers, and nothing more to Kratos than it needs?
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails where anything is not as expected"
 )]
@@ -455,7 +456,7 @@ async fn answer_of_kratos_that_is_none_is_503() {
         (200, "[]"),
         (200, ""),
     ] {
-        let (address, _) = recorder(status, body).await;
+        let (address, _) = recorder(status, body);
         let bff = Bff::start(&format!("http://{address}")).await;
 
         let refused = bff.send(Request::get("/auth/login")).await;
@@ -468,7 +469,7 @@ async fn answer_of_kratos_that_is_none_is_503() {
 
 #[actix_web::test]
 async fn no_credential_of_the_application_is_forwarded() {
-    let (address, seen) = recorder(200, r#"{"id":"f","ui":{"action":"x"}}"#).await;
+    let (address, seen) = recorder(200, r#"{"id":"f","ui":{"action":"x"}}"#);
     let bff = Bff::start(&format!("http://{address}")).await;
     let dressed = |path: &str| {
         Request::get(path)
@@ -482,7 +483,7 @@ async fn no_credential_of_the_application_is_forwarded() {
     bff.send(dressed("/auth/login?kind=browser")).await;
     bff.send(dressed("/auth/login")).await;
 
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     let [browser, native] = seen.as_slice() else {
         panic!("{seen:?}")
     };
@@ -529,7 +530,7 @@ fn preflight(origin: &str, method: &str) -> Request {
 type Seen = Arc<Mutex<Vec<String>>>;
 
 /// Something on Kratos's place that answers always the same and keeps the headers that it was sent.
-async fn recorder(status: u16, body: &'static str) -> (SocketAddr, Seen) {
+fn recorder(status: u16, body: &'static str) -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let kept = Arc::clone(&seen);
     let server = HttpServer::new(move || {

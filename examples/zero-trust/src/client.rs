@@ -132,10 +132,16 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Returns the values of all lines of a header, its name in lower case.
+    pub fn header_lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let lines = self.headers.iter().filter(move |(key, _)| key == name);
+        lines.map(|(_, value)| value.as_str())
+    }
+
     /// Returns the `name=value` pairs of all cookies that the answer sets, as a `Cookie` header sends them.
     pub fn cookies(&self) -> String {
-        let set = self.headers.iter().filter(|(key, _)| key == "set-cookie");
-        set.filter_map(|(_, value)| value.split(';').next())
+        self.header_lines("set-cookie")
+            .filter_map(|cookie| cookie.split(';').next())
             .collect::<Vec<_>>()
             .join("; ")
     }

@@ -58,6 +58,10 @@ impl Command {
 
 /// What the program was asked to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an application, whose types only its own tests use"
+)]
 pub enum Verb {
     /// Start and stay, without walking.
     Serve,

@@ -313,7 +313,7 @@ mod tests {
         let mut eavesdropper = Eavesdropper::default();
 
         for _ in 0..8 {
-            eavesdropper.hear(&[b'a'; LONGEST_LINE], &state);
+            eavesdropper.hear(&vec![b'a'; LONGEST_LINE], &state);
         }
 
         assert_eq!(eavesdropper.line.len(), LONGEST_LINE);
@@ -321,11 +321,12 @@ mod tests {
 
     #[test]
     fn only_the_latest_tokens_are_kept() {
-        let lines = (0..KEPT_TOKENS + 10)
-            .map(|number| format!("authorization: Bearer {number}\r\n"))
-            .collect::<String>();
+        let lines: Vec<_> = (0..KEPT_TOKENS + 10)
+            .map(|number| format!("authorization: Bearer {number}\r\n").into_bytes())
+            .collect();
+        let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
 
-        let (tokens, _) = heard(&[lines.as_bytes()]);
+        let (tokens, _) = heard(&lines);
 
         assert_eq!(tokens.len(), KEPT_TOKENS);
         assert_eq!(tokens.first().map(String::as_str), Some("10"));

@@ -97,6 +97,8 @@ pub struct Options {
     pub ports: fn() -> Ports,
     /// Whether a relay stands in front of orders-api, for the walk.
     pub relay: bool,
+    /// How often the captured token is raced against itself.
+    pub rounds: usize,
 }
 
 impl Default for Options {
@@ -107,6 +109,7 @@ impl Default for Options {
             key_file: None,
             ports: Ports::default,
             relay: true,
+            rounds: 50,
         }
     }
 }
@@ -155,6 +158,8 @@ pub struct World {
     pub ports: fn() -> Ports,
     /// The gateway's key file, where it is at hand.
     pub key_file: Option<PathBuf>,
+    /// How often the captured token is raced against itself.
+    pub rounds: usize,
     /// auth-bff.
     pub auth_bff: Service,
     /// orders-api, behind the relay.
@@ -208,6 +213,7 @@ impl World {
             places,
             ports: options.ports,
             key_file,
+            rounds: options.rounds,
             auth_bff,
             orders_api,
             inventory_api,

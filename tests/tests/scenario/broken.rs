@@ -87,8 +87,10 @@ impl HttpClient for Client {
                 let kept = Arc::clone(kept);
                 Box::pin(async move {
                     let url = request.uri().to_string();
-                    let is_key_set = request.method() == http::Method::GET;
-                    if let Some(answer) = kept.lock().unwrap().get(&url).filter(|_| is_key_set) {
+                    if !is_key_set(&request) {
+                        return exchange(&request).await;
+                    }
+                    if let Some(answer) = kept.lock().unwrap().get(&url) {
                         return Ok(answer.clone());
                     }
                     let answer = exchange(&request).await?;
@@ -97,8 +99,9 @@ impl HttpClient for Client {
                 })
             }
             Self::ThreeTimes => Box::pin(async move {
-                let _ = exchange(&request).await;
-                let _ = exchange(&request).await;
+                for _ in 0..if is_key_set(&request) { 2 } else { 0 } {
+                    let _ = exchange(&request).await;
+                }
                 exchange(&request).await
             }),
             Self::YesWhenDown => Box::pin(async move {
@@ -109,6 +112,11 @@ impl HttpClient for Client {
     }
 }
 
+fn is_key_set(request: &http::Request<Bytes>) -> bool {
+    request.uri().path() == "/.well-known/jwks.json"
+}
+
+/// Asks as the real client would. Whoever logs in through a broken service still brings cookies along.
 async fn exchange(request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
     let to: SocketAddr = request
         .uri()
@@ -116,12 +124,23 @@ async fn exchange(request: &http::Request<Bytes>) -> Result<http::Response<Bytes
         .and_then(|authority| authority.as_str().parse().ok())
         .ok_or(TransportError::Connect)?;
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let sent = match serde_json::from_slice(request.body()) {
+    let mut sent = match serde_json::from_slice(request.body()) {
         Ok(body) => client::Request::post(path, &body),
         Err(_) => client::Request::get(path),
     };
+    for name in ["cookie", "x-session-token"] {
+        if let Some(value) = request.headers().get(name) {
+            sent = sent.header(name, value.to_str().unwrap());
+        }
+    }
+
     let answer = sent.send(to).await.map_err(|_| TransportError::Connect)?;
-    Ok(json(answer.status(), Bytes::from(answer.text())))
+    let mut response = json(answer.status(), Bytes::from(answer.text()));
+    for cookie in answer.header_lines("set-cookie") {
+        let headers = response.headers_mut();
+        headers.append(http::header::SET_COOKIE, cookie.parse().unwrap());
+    }
+    Ok(response)
 }
 
 fn json(status: u16, body: Bytes) -> http::Response<Bytes> {

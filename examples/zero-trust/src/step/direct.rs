@@ -1,6 +1,6 @@
 //! Step 3: is the service protected when somebody goes around the gateway?
 
-use std::{io, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use aws_lc_rs::{
     hmac,
@@ -214,7 +214,7 @@ fn pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der).into_bytes();
     let lines = text
         .chunks(64)
-        .map(|line| String::from_utf8_lossy(line) + "\n")
+        .flat_map(|line| [String::from_utf8_lossy(line), Cow::Borrowed("\n")])
         .collect::<String>();
     format!("-----BEGIN PUBLIC KEY-----\n{lines}-----END PUBLIC KEY-----\n")
 }
