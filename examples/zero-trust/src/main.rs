@@ -2,6 +2,7 @@
 
 use std::{env, process::ExitCode};
 
+use futures_util::future::join;
 use zero_trust::{
     command::{Command, USAGE, Verb},
     report::Report,
@@ -35,8 +36,9 @@ async fn main() -> ExitCode {
         kept = walk(&world).await;
     }
     if command.verb != Verb::Walk {
-        println!("{CURL}");
-        if tokio::signal::ctrl_c().await.is_err() {
+        // Polled in this order: the signal is listened to before anybody is told to send it.
+        let (interrupted, ()) = join(tokio::signal::ctrl_c(), async { println!("{CURL}") }).await;
+        if interrupted.is_err() {
             eprintln!("cannot wait for Ctrl-C here");
         }
     }
