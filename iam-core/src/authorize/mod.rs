@@ -51,15 +51,9 @@ pub fn authorize<'v>(
         return Err(Reason::ScopeDeny.into());
     }
 
-    let mut permissions = policy.permissions();
-    match (permissions.next(), permissions.next()) {
-        (None, _) => Ok(Verdict::Allow),
-        (Some(only), None) => question(principal, only, tenant, params).map(Verdict::Ask),
-        (Some(_), Some(_)) => {
-            let all = Permission::all(policy.permissions().cloned().map(Ok))
-                .map_err(|_| Refusal::with_detail(Reason::InvalidRequirement, "too_many_permissions"))?;
-            question(principal, &all, tenant, params).map(Verdict::Ask)
-        }
+    match policy.permission() {
+        None => Ok(Verdict::Allow),
+        Some(permission) => question(principal, permission, tenant, params).map(Verdict::Ask),
     }
 }
 
@@ -143,8 +137,8 @@ fn reserved<'v>(principal: &'v Principal, name: &str) -> Option<&'v str> {
 fn unresolved(error: ResolveError) -> Refusal {
     let (reason, detail) = match error {
         ResolveError::Control => (Reason::InvalidObject, "control_character"),
-        ResolveError::Inapplicable => (Reason::PermissionDeny, "other_kind_of_principal"),
         ResolveError::Empty => (Reason::InvalidObject, "empty"),
+        ResolveError::Inapplicable => (Reason::PermissionDeny, "other_kind_of_principal"),
         ResolveError::Reserved => (Reason::InvalidObject, "reserved_character"),
         ResolveError::TooLong => (Reason::InvalidObject, "too_long"),
         ResolveError::Undecodable => (Reason::InvalidObject, "not_utf8"),

@@ -9,6 +9,7 @@
 //! - A requirement anywhere beats `public` and `optional`: it cannot be asked of nobody.
 //! - Requirements add up: of scope and route, of stacked attributes, everything must hold.
 //! - Two tenants, or two transports, on one way contradict each other: nothing is chosen, nobody gets in.
+//! - All permissions on one way make one question. Where they are more than a question may hold, nobody gets in either.
 
 use std::sync::Arc;
 
@@ -209,6 +210,7 @@ pub struct EffectivePolicy {
     tenant: Option<Arc<str>>,
     transport: Option<Transport>,
     rules: Vec<Arc<Rules>>,
+    permission: Option<Permission>,
 }
 
 impl EffectivePolicy {
@@ -223,6 +225,7 @@ impl EffectivePolicy {
             tenant: None,
             transport: None,
             rules: Vec::new(),
+            permission: None,
         };
         let mut access: Option<Access> = None;
 
@@ -246,6 +249,7 @@ impl EffectivePolicy {
         if merged.rules.is_empty() {
             merged.access = access.unwrap_or(Access::Protected);
         }
+        merged.permission = merged.all_permissions()?;
         Ok(merged)
     }
 
@@ -288,6 +292,11 @@ impl EffectivePolicy {
         self.rules.iter().flat_map(|rules| &rules.permissions)
     }
 
+    /// Returns all permissions as one: what is asked of the permission server, if anything is.
+    pub const fn permission(&self) -> Option<&Permission> {
+        self.permission.as_ref()
+    }
+
     /// Returns whether there is something that a principal must fulfil besides being one.
     pub fn has_requirements(&self) -> bool {
         !self.rules.is_empty()
@@ -303,6 +312,17 @@ impl EffectivePolicy {
         let once = self.is_single_use().then(|| "single_use".to_owned());
 
         roles.chain(scopes).chain(permissions).chain(once).collect()
+    }
+
+    fn all_permissions(&self) -> Result<Option<Permission>, Conflict> {
+        let mut permissions = self.permissions();
+        match (permissions.next(), permissions.next()) {
+            (None, _) => Ok(None),
+            (Some(only), None) => Ok(Some(only.clone())),
+            (Some(_), Some(_)) => Permission::all(self.permissions().cloned().map(Ok))
+                .map(Some)
+                .map_err(|_| Conflict::TooManyPermissions),
+        }
     }
 }
 
@@ -343,6 +363,9 @@ pub enum Conflict {
     /// Two tenants are named.
     #[error("two tenants on the way to one route")]
     Tenants,
+    /// The permissions on one way are more, or nested deeper, than one question may hold.
+    #[error("more permissions on the way to one route than one question may hold")]
+    TooManyPermissions,
     /// Two transports are named.
     #[error("two transports on the way to one route")]
     Transports,
@@ -352,7 +375,9 @@ impl Conflict {
     /// Returns the reason for the refusal that follows.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::InvalidPermission | Self::InvalidRole | Self::InvalidScope => Reason::InvalidRequirement,
+            Self::InvalidPermission | Self::InvalidRole | Self::InvalidScope | Self::TooManyPermissions => {
+                Reason::InvalidRequirement
+            }
             Self::InvalidTenant => Reason::UnknownTenant,
             Self::Tenants | Self::Transports => Reason::PolicyConflict,
         }
@@ -366,6 +391,7 @@ impl Conflict {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTenant => "invalid_tenant_name",
             Self::Tenants => "two_tenants",
+            Self::TooManyPermissions => "too_many_permissions",
             Self::Transports => "two_transports",
         }
     }

@@ -124,6 +124,30 @@ fn two_tenants_or_transports_on_one_way_are_no_policy() {
 }
 
 #[test]
+fn more_permissions_than_one_question_may_hold_are_no_policy() {
+    use iam_grammar::permission::{MAX_DEPTH, MAX_TUPLES};
+
+    let many = |name: &str, count: usize| {
+        Permission::any((0..count).map(|index| Permission::tuple(&format!("a:{name}-{index}#r"))))
+    };
+    let deep = (0..MAX_DEPTH).fold(Permission::tuple("a:b#c"), |inner, _| Permission::all([inner]));
+    let scope = policy().require_permission(many("x", MAX_TUPLES));
+    let small = policy().require_permission(many("y", 1));
+    let deep = policy().require_permission(deep);
+
+    for policies in [[&scope, &small], [&small, &deep], [&deep, &scope]] {
+        assert_eq!(
+            EffectivePolicy::merge(&policies).unwrap_err(),
+            Conflict::TooManyPermissions
+        );
+    }
+    for alone in [&scope, &small, &deep] {
+        assert!(EffectivePolicy::merge(&[alone]).unwrap().permission().is_some());
+    }
+    assert_eq!(Conflict::TooManyPermissions.reason(), Reason::InvalidRequirement);
+}
+
+#[test]
 fn what_cannot_be_asked_refuses_everybody_even_when_public() {
     let broken = [
         policy().require_role(Vec::<String>::new()),
