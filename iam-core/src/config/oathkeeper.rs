@@ -1,6 +1,6 @@
 //! What the gateway signs, as written.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,7 +112,9 @@ pub enum VerifierKind {
 }
 
 /// Where the keys come from, and how they are kept fresh.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+///
+/// Its `Debug` shows no key: somebody may have written a private one, which is refused later.
+#[derive(Clone, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JwksConfig {
@@ -143,6 +145,23 @@ pub struct JwksConfig {
     pub max_body: usize,
     /// The largest number of keys. Defaults to 100.
     pub max_keys: usize,
+}
+
+impl fmt::Debug for JwksConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwksConfig")
+            .field("url", &self.url)
+            .field("keys", &self.keys.len())
+            .field("refresh", &self.refresh)
+            .field("refetch_interval", &self.refetch_interval)
+            .field("wait", &self.wait)
+            .field("stale", &self.stale)
+            .field("grace", &self.grace)
+            .field("timeout", &self.timeout)
+            .field("max_body", &self.max_body)
+            .field("max_keys", &self.max_keys)
+            .finish()
+    }
 }
 
 impl Default for JwksConfig {

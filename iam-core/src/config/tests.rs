@@ -480,10 +480,27 @@ fn subjects_that_would_mix_up_clients_and_identities_are_refused() {
 
     assert_eq!(
         with("client_subject = \"user:{client_id}\""),
-        [
-            "`tenants.default.keto.client_subject`: a client and an identity of the same id would be the same subject"
-        ]
+        ["`tenants.default.keto.client_subject`: a client and an identity could be the same subject"]
     );
+    // `app-1` would be both the person of that id and the client `1`.
+    for (subject, client) in [
+        ("{sub}", "app-{client_id}"),
+        ("{sub}-p", "{client_id}"),
+        ("a-{sub}", "a-b-{client_id}"),
+        ("a{sub}c", "ab{client_id}"),
+    ] {
+        let keys = format!("subject = \"{subject}\"\nclient_subject = \"{client}\"");
+        assert_eq!(with(&keys).len(), 1, "{keys}");
+    }
+    for (subject, client) in [
+        ("{sub}", "client:{client_id}"),
+        ("person-{sub}", "app-{client_id}"),
+        ("{sub}-p", "{client_id}-a"),
+        ("x:{user}", "x:y:{client_id}"),
+    ] {
+        let keys = format!("subject = \"{subject}\"\nclient_subject = \"{client}\"");
+        assert_eq!(with(&keys), Vec::<String>::new(), "{keys}");
+    }
     for subject in [
         "user",
         "user:{id}",
@@ -679,6 +696,22 @@ fn no_secret_appears_in_debug_output_or_problems() {
         };
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
     }
+}
+
+/// R036, R172
+#[test]
+fn a_private_key_in_the_configuration_appears_nowhere() {
+    let key = "{ kty = \"OKP\", crv = \"Ed25519\", x = \"hunter1\", d = \"hunter2\" }";
+    let config = oathkeeper(&format!("jwks.keys = [{key}]"));
+
+    let debug = format!("{config:?}");
+    let error = config.validate().unwrap_err();
+
+    assert!(
+        debug.contains("JwksConfig") && !debug.contains("hunter2"),
+        "{debug}"
+    );
+    assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
 }
 
 #[test]
