@@ -4,6 +4,9 @@
 //! through [`http::HttpClient`], the time through [`clock::Clock`], and everything that can be decided without them is a
 //! pure function that a test can call. `iam-actix` puts it in front of Actix Web handlers.
 //!
+//! What it is *not*: a server, a client of its own, a store of users or sessions, or an issuer of tokens. It chooses no
+//! response: a refusal has a [reason](decision::Reason), and the reason a [class](decision::Class).
+//!
 //! ```text
 //! request ─▶ request      what arrived (borrowed)
 //!            tenant       for whom
@@ -15,6 +18,65 @@
 //!            decision     yes, or no and why
 //!            audit        who must know
 //! ```
+//!
+//! # Quick start
+//!
+//! One function from a request to a decision, without the network but for the two places that say so:
+//!
+//! ```
+//! use iam_core::{
+//!     authenticate::authenticate,
+//!     authorize::{Verdict, authorize},
+//!     clock::Timestamp,
+//!     config::IamConfig,
+//!     decision::{Reason, Refusal},
+//!     request::RequestHead,
+//!     requirement::{EffectivePolicy, RoutePolicy},
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = IamConfig::from_toml(r#"
+//!     [tenants.default]
+//!     transports = ["oathkeeper"]
+//!     [tenants.default.oathkeeper]
+//!     issuer = "https://gateway.example/"
+//!     audience = ["orders-api"]
+//!     [tenants.default.oathkeeper.jwks]
+//!     url = "https://gateway.example/.well-known/jwks.json"
+//! "#)?.validate()?;
+//! let tenant = settings.registry().default_tenant();
+//! let route = RoutePolicy::new("src/main.rs:7", "adjust").require_role(["warehouse:admin"]);
+//! let policy = EffectivePolicy::merge(&[&route])?;
+//!
+//! let decide = |head: &RequestHead<'_>, now: Timestamp| -> Result<(), Refusal> {
+//!     // After `Reason::UnknownKey`: fetch the keys (`service::jwks`) and ask again.
+//!     let sender = authenticate(tenant, tenant.transport(), head, now)?;
+//!     match authorize(sender.principal(), &policy, tenant, &|_| None)? {
+//!         Verdict::Allow => Ok(()),
+//!         // Ask the permission server (`service::keto`), and give the question its answers.
+//!         Verdict::Ask(_) => Err(Reason::PermissionUnavailable.into()),
+//!     }
+//! };
+//!
+//! let nobody = RequestHead { method: "POST", headers: &[] };
+//! let refusal = decide(&nobody, Timestamp::from_secs(1)).unwrap_err();
+//! assert_eq!(refusal.reason, Reason::MissingCredential);
+//! assert_eq!(refusal.reason.class().status(), 401);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `testing` adds the module `testing`: a clock that is set by hand, upstreams that answer from a script, a sink that hands
+//!   audit events to a test. It changes nothing else.
+//!
+//! # Deployment
+//!
+//! - Time decides about expiry: keep clocks within `clock_skew`.
+//! - Key stores, caches and the replay store are state: build them once for each process, and share them. What
+//!   [`replay::MemoryReplayStore`] remembers, no other process knows.
+//! - A permission that was revoked holds until the permission server says so: nothing is remembered about permissions here.
 
 pub mod clock;
 pub mod secret;

@@ -7,6 +7,7 @@
 //! - [`template`]: text with placeholders that a request fills: `orders:{id}`.
 //! - [`permission`]: what a route asks, and the question that it becomes for one request.
 //! - [`name`]: roles, scopes, namespaces, relations and tenants.
+//! - [`opl`]: permission files in the Ory Permission Language, and checks over the tuples of a store.
 //! - [`error`]: why a text was refused, and where.
 //!
 //! ```
