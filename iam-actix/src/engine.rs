@@ -29,11 +29,12 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Returns what the gate remembers about policies across requests and workers.
     fn policies(&self) -> &Policies;
 
-    /// Waits for a fetch of the tenant's keys that started after `arrived`.
+    /// Waits until `is_known` finds the key that it looks for among the tenant's keys, or a fetch that started after this
+    /// call has ended without bringing it.
     fn wait_for_key<'a>(
         &'a self,
         tenant: &'a Arc<Tenant>,
-        arrived: Timestamp,
+        is_known: &'a mut dyn FnMut() -> bool,
     ) -> LocalBoxFuture<'a, Result<(), Refusal>>;
 
     /// Asks Keto, one answer for each tuple, in their order.

@@ -15,7 +15,7 @@ use iam_core::{
 /// use std::sync::Arc;
 /// use iam_actix::{Ports, audit_channel};
 ///
-/// let (sink, events) = audit_channel(100);
+/// let (sink, events) = audit_channel();
 /// let ports = Ports::default().audit_sink(Arc::new(sink));
 /// # let _ = (ports, events);
 /// ```

@@ -22,7 +22,6 @@ use iam_core::{
     audit::AuditEvent,
     authenticate::{Authenticated, authenticate},
     authorize::{self, Verdict},
-    clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
     request::RequestHead,
@@ -44,7 +43,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct RequestSecurity {
     engine: Arc<dyn Engine>,
-    arrived: Timestamp,
     head: CapturedHead,
     request_id: RequestId,
 
@@ -132,7 +130,6 @@ impl RequestSecurity {
     /// Keeps what is needed of a request and puts itself into its extensions.
     pub(crate) fn attach(engine: &Arc<dyn Engine>, request: &ServiceRequest) -> Rc<Self> {
         let slot = Rc::new(Self {
-            arrived: engine.now(),
             head: CapturedHead::of(request),
             request_id: RequestId::accept_or_make(request.headers()),
             engine: Arc::clone(engine),
@@ -365,14 +362,16 @@ impl RequestSecurity {
             headers: &headers,
         };
         let mut result = authenticate(tenant, transport, &head, self.engine.now());
-        if let Err(refusal) = &result
-            && refusal.reason == Reason::UnknownKey
-        {
+        if is_of_unknown_key(&result) {
             // The issuer signs with a new key the moment it publishes it: ask for a fetch that starts after we came.
-            result = match self.engine.wait_for_key(tenant, self.arrived).await {
-                Ok(()) => authenticate(tenant, transport, &head, self.engine.now()),
-                Err(refusal) => Err(refusal),
+            let mut look_again = || {
+                result = authenticate(tenant, transport, &head, self.engine.now());
+                !is_of_unknown_key(&result)
             };
+            let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
+            if is_of_unknown_key(&result) {
+                result = waited.and_then(|()| authenticate(tenant, transport, &head, self.engine.now()));
+            }
         }
 
         self.attempts.borrow_mut().push(Attempt {
@@ -504,6 +503,10 @@ impl RequestSecurity {
 
         tried.map(str::to_owned)
     }
+}
+
+fn is_of_unknown_key(result: &Result<Authenticated, Refusal>) -> bool {
+    matches!(result, Err(refusal) if refusal.reason == Reason::UnknownKey)
 }
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.

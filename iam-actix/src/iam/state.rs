@@ -190,7 +190,7 @@ impl Engine for State {
     fn wait_for_key<'a>(
         &'a self,
         tenant: &'a Arc<Tenant>,
-        _arrived: Timestamp,
+        is_known: &'a mut dyn FnMut() -> bool,
     ) -> LocalBoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
             let keys = self
@@ -198,7 +198,7 @@ impl Engine for State {
                 .and_then(|upstreams| upstreams.keys.as_ref());
             match keys {
                 // A fetch that starts from now on has started after the request arrived.
-                Some(keys) => keys.fetched_from_now().await.map_err(unavailable),
+                Some(keys) => keys.until_known(is_known).await.map_err(unavailable),
                 // Keys of the configuration never change: the second look will find what the first one found.
                 None => Ok(()),
             }

@@ -5,7 +5,7 @@
 //! task answers it. So a request that goes away takes nobody with it, and any number of demands share one fetch (D1, R143).
 //! The task ends with the upstream threads, that is, with the last [`Iam`](crate::Iam).
 
-use std::{collections::VecDeque, future, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::LocalBoxFuture;
 use iam_core::{
@@ -14,7 +14,7 @@ use iam_core::{
     jwks::{FetchResult, KeyProblem, KeySet, KeyStatus, KeyStore, RefreshPolicy, Schedule, Step, Ticket},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{self, JoinHandle},
     time::{self, Instant},
 };
@@ -24,7 +24,11 @@ use crate::{audit::Auditor, upstream::Threads};
 
 /// The way to ask for fresher keys of one tenant.
 #[derive(Clone, Debug)]
-pub(crate) struct Keys(mpsc::Sender<Demand>);
+pub(crate) struct Keys {
+    demands: mpsc::Sender<Demand>,
+    /// Changes whenever a fetch brought keys that were not there before.
+    news: watch::Receiver<u64>,
+}
 
 /// What the refresh of one tenant's keys works with.
 pub(crate) struct Refresh {
@@ -65,8 +69,37 @@ impl Keys {
         // Bounded like the waiters: demands leave the channel as fast as the task can count them.
         let (demands, arriving) = mpsc::channel(refresh.policy.max_waiters.clamp(1, MOST_DEMANDS));
         let (tell_first, first) = oneshot::channel();
-        threads.spawn(move || Task::new(refresh).run(arriving, tell_first));
-        (Self(demands), first)
+        let (tell_news, news) = watch::channel(0);
+        threads.spawn(move || Task::new(refresh, tell_news).run(arriving, tell_first));
+        (Self { demands, news }, first)
+    }
+
+    /// Waits until `is_known` says so, which is asked again whenever new keys were installed, but no longer than for a fetch
+    /// that starts after this call: whatever that one does not bring does not exist.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such fetch in time, it gives no key set, or too many wait.
+    pub(crate) async fn until_known(&self, is_known: &mut dyn FnMut() -> bool) -> Result<(), WaitError> {
+        let mut news = self.news.clone();
+        news.mark_unchanged();
+        // Whatever was installed since the caller looked is not news any more.
+        if is_known() {
+            return Ok(());
+        }
+
+        let mut fetched = pin!(self.fetched_from_now());
+        loop {
+            tokio::select! {
+                biased;
+                fetched = &mut fetched => return fetched,
+                Ok(()) = news.changed() => {
+                    if is_known() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     /// Waits for a fetch that starts after this call.
@@ -76,7 +109,7 @@ impl Keys {
     /// When there is none in time, it gives no key set, or too many wait.
     pub(crate) async fn fetched_from_now(&self) -> Result<(), WaitError> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Demand(answer)).map_err(|err| match err {
+        self.demands.try_send(Demand(answer)).map_err(|err| match err {
             mpsc::error::TrySendError::Closed(_) => WaitError::Stopped,
             mpsc::error::TrySendError::Full(_) => WaitError::Full,
         })?;
@@ -86,6 +119,7 @@ impl Keys {
 
 struct Task {
     failing: bool,
+    news: watch::Sender<u64>,
     problems: Vec<KeyProblem>,
     refresh: Refresh,
     schedule: Schedule,
@@ -100,9 +134,10 @@ struct Waiter {
 }
 
 impl Task {
-    fn new(refresh: Refresh) -> Self {
+    fn new(refresh: Refresh, news: watch::Sender<u64>) -> Self {
         Self {
             failing: false,
+            news,
             problems: Vec::new(),
             schedule: Schedule::new(refresh.policy),
             refresh,
@@ -174,6 +209,10 @@ impl Task {
                 self.report(problems);
                 let change = self.refresh.store.install(keys, now);
                 self.note_success(change.added, change.removed);
+                if change.added > 0 {
+                    // Also for those who wait for the next fetch: what they wait for may be here already.
+                    self.news.send_modify(|count| *count = count.wrapping_add(1));
+                }
                 (FetchResult::Installed, Ok(()))
             }
             Err(reason) => {

@@ -6,6 +6,7 @@ use std::{
     task::Poll,
 };
 
+use futures_util::FutureExt as _;
 use iam_core::{
     clock::{ManualClock, Timestamp},
     http::BoxFuture,
@@ -143,7 +144,7 @@ async fn demands(keys: &Keys, count: usize) -> Vec<BoxFuture<Result<(), WaitErro
         Poll::Ready(())
     })
     .await;
-    while keys.0.capacity() < keys.0.max_capacity() {
+    while keys.demands.capacity() < keys.demands.max_capacity() {
         time::sleep(Duration::from_millis(1)).await;
     }
     demands
@@ -203,6 +204,36 @@ async fn a_demand_waits_for_a_fetch_that_starts_after_it() {
 
     demanded.await.unwrap();
     assert_eq!(world.store.kids(), ["two"]);
+    assert_eq!(world.issuer.started(), 2);
+}
+
+/// R143: a fetch on its way that brings the key answers whoever waits for it, however late that came.
+#[tokio::test]
+async fn a_key_that_the_running_fetch_brings_is_used_as_soon_as_it_is_installed() {
+    let world = start_held(|_| (), Answer::Body(ONE));
+    world.issuer.until_started(1).await;
+    let (keys, store) = (world.keys.clone(), Arc::clone(&world.store));
+    let (known, unknown) = (["one"], ["made up"]);
+    let waiting = |kids: [&'static str; 1]| {
+        let (keys, store) = (keys.clone(), Arc::clone(&store));
+        Box::pin(async move { keys.until_known(&mut || store.kids() == kids).await })
+    };
+    let (mut good, mut bad) = (waiting(known), waiting(unknown));
+    assert_eq!((&mut good).now_or_never(), None);
+    assert_eq!((&mut bad).now_or_never(), None);
+
+    world.issuer.may_end.add_permits(1);
+
+    good.await.unwrap();
+    assert_eq!((&mut bad).now_or_never(), None);
+    assert_eq!(
+        world.issuer.started(),
+        1,
+        "the clock stands still: no second fetch may start"
+    );
+    one_second(&world);
+    world.issuer.may_end.add_permits(1);
+    bad.await.unwrap();
     assert_eq!(world.issuer.started(), 2);
 }
 
