@@ -138,6 +138,9 @@ where
             slot.close();
             // INVARIANT: this future is polled only after the gate has let the request in.
             return Box::pin(async move {
+                if let Err(refusal) = slot.stand(&chain).await {
+                    return Ok(slot.refuse(refusal));
+                }
                 let inner = service.call(request);
                 finish(&slot, &chain, &params, inner).await
             });
@@ -202,5 +205,12 @@ where
         return Ok(slot.refuse(refusal));
     }
 
-    Ok(inner.await?.map_into_boxed_body())
+    let response = inner.await?.map_into_boxed_body();
+    // A middleware further in may have called a route, and answered without it: nobody has asked for us then.
+    if !slot.is_authorized()
+        && let Err(refusal) = slot.authorize(chain, params).await
+    {
+        return Ok(slot.refuse(refusal));
+    }
+    Ok(response)
 }

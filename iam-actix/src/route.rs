@@ -219,7 +219,8 @@ pub trait ScopeExt: Sized {
 
     /// Authenticates before anything inside is called at all.
     ///
-    /// Use it around services that act in their synchronous `call`, such as raw `fn_service`s or `wrap_fn` closures.
+    /// Use it around services that act in their synchronous `call`, such as raw `fn_service`s or `wrap_fn` closures. Roles and
+    /// scopes that are required behind it, as in `.protected().require_role(["admin"])`, are checked before too.
     /// What its routes say of tenant and transport is known too late then: say it on the scope as well.
     #[track_caller]
     #[must_use]

@@ -58,6 +58,8 @@ pub(crate) struct RequestSecurity {
     /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
     attempts: RefCell<Vec<Attempt>>,
     admitted: RefCell<Option<Admitted>>,
+    /// Set when a wrapper held the request to its policies.
+    authorized: Cell<bool>,
     /// Set when the credential was claimed, so that one request does not burn its own credential.
     claimed: Cell<bool>,
     /// The path values that permissions were checked with, and what was asked.
@@ -139,6 +141,7 @@ impl RequestSecurity {
             closed: Cell::default(),
             attempts: RefCell::default(),
             admitted: RefCell::default(),
+            authorized: Cell::default(),
             claimed: Cell::default(),
             granted: RefCell::default(),
             record: RefCell::default(),
@@ -222,6 +225,9 @@ impl RequestSecurity {
 
     /// Holds the request to everything that stands on the way: roles, scopes, permissions, and last of all the claim.
     pub(crate) async fn authorize(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
+        // Whoever goes away while Keto is asked was allowed nothing.
+        self.authorized.set(true);
+        self.record.borrow_mut().outcome = Outcome::Undecided;
         let policy = chain.effective()?;
         // Another tenant or access than the gate knew of, when the policy was announced late: decided anew.
         let admitted = self.authenticate_for(Some(policy)).await?;
@@ -244,7 +250,26 @@ impl RequestSecurity {
             return Err(Refusal::new(Reason::MissingCredential));
         }
 
-        self.claim(&admitted, policy.is_single_use()).await
+        self.claim(&admitted, policy.is_single_use()).await?;
+        self.record.borrow_mut().outcome = Outcome::Allow;
+        Ok(())
+    }
+
+    /// Holds the request to what the principal alone decides: for a scope that calls inward only then. Asks and claims
+    /// nothing, since whoever stands further in does.
+    pub(crate) async fn stand(&self, chain: &Chain) -> Result<(), Refusal> {
+        let policy = chain.effective()?;
+        let admitted = self.authenticate_for(Some(policy)).await?;
+
+        match admitted.principal() {
+            Some(principal) => authorize::standing(principal, policy, &admitted.tenant),
+            None => Err(Refusal::new(Reason::MissingCredential)),
+        }
+    }
+
+    /// Tells whether a wrapper has held the request to its policies, whatever came of it.
+    pub(crate) fn is_authorized(&self) -> bool {
+        self.authorized.get()
     }
 
     /// Asks, for a handler, whether the principal has `relation` to an object.
@@ -482,7 +507,7 @@ impl RequestSecurity {
     }
 
     fn describe(&self, event: &mut AuditEvent) {
-        event.method = Some(self.head.method().to_owned());
+        event.method = Some(self.head.method().chars().take(LONGEST_METHOD).collect());
         event.request_id = Some(self.request_id.as_str().to_owned());
         event.route = self.route.borrow().as_deref().map(str::to_owned);
         if let Some(chain) = &*self.chain.borrow() {
@@ -508,6 +533,9 @@ impl RequestSecurity {
 fn is_of_unknown_key(result: &Result<Authenticated, Refusal>) -> bool {
     matches!(result, Err(refusal) if refusal.reason == Reason::UnknownKey)
 }
+
+/// How much of a method is recorded: a caller may send one as long as a head may be, and events wait in a queue.
+const LONGEST_METHOD: usize = 32;
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
 #[derive(Debug)]

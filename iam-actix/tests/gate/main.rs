@@ -13,10 +13,14 @@ mod extract;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod inward;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod scopes;
+#[cfg(test)]
+mod tricks;
 #[cfg(test)]
 mod server;

@@ -40,6 +40,20 @@ pub fn authorize<'v>(
     tenant: &Tenant,
     params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
 ) -> Result<Verdict, Refusal> {
+    standing(principal, policy, tenant)?;
+
+    match policy.permission() {
+        None => Ok(Verdict::Allow),
+        Some(permission) => question(principal, permission, tenant, params).map(Verdict::Ask),
+    }
+}
+
+/// Decides what the principal alone decides: its tenant, roles and scopes.
+///
+/// # Errors
+///
+/// A [`Refusal`] for the first thing that is missing.
+pub fn standing(principal: &Principal, policy: &EffectivePolicy, tenant: &Tenant) -> Result<(), Refusal> {
     same_tenant(principal, tenant)?;
     if !policy
         .roles()
@@ -50,11 +64,7 @@ pub fn authorize<'v>(
     if !policy.scopes().all(|scope| principal.has_scope(scope)) {
         return Err(Reason::ScopeDeny.into());
     }
-
-    match policy.permission() {
-        None => Ok(Verdict::Allow),
-        Some(permission) => question(principal, permission, tenant, params).map(Verdict::Ask),
-    }
+    Ok(())
 }
 
 /// Turns one permission into the question for one request.

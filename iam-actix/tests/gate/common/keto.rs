@@ -1,5 +1,6 @@
 use std::{
     collections::HashSet,
+    future::pending,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -20,6 +21,7 @@ pub(crate) struct Keto {
     request_ids: Mutex<Vec<String>>,
     keys: Mutex<Vec<Value>>,
     down: AtomicBool,
+    hanging: AtomicBool,
 }
 
 impl Keto {
@@ -31,6 +33,11 @@ impl Keto {
     /// Stops or starts answering.
     pub(crate) fn down(&self, down: bool) {
         self.down.store(down, SeqCst);
+    }
+
+    /// Takes questions and never answers them.
+    pub(crate) fn hang(&self) {
+        self.hanging.store(true, SeqCst);
     }
 
     /// Returns every tuple that was asked.
@@ -95,6 +102,9 @@ impl HttpClient for Keto {
         request: http::Request<Bytes>,
         _: CallLimits,
     ) -> BoxFuture<Result<http::Response<Bytes>, TransportError>> {
+        if self.hanging.load(SeqCst) {
+            return Box::pin(pending());
+        }
         // Keto's statuses for tuples that are written and deleted.
         let status = match request.method().as_str() {
             "PUT" => 201,

@@ -127,7 +127,8 @@ impl World {
         event
     }
 
-    fn nothing_more(&mut self) {
+    /// Asserts that there is no event that nobody has looked at.
+    pub(crate) fn nothing_more(&mut self) {
         assert_eq!(self.events.drain(), [], "one event for each request");
     }
 }

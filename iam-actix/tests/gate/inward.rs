@@ -1,0 +1,147 @@
+//! What may a service inside do before, or instead of, what stands around it asks?
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{future::ready, sync::Arc};
+
+use actix_web::{
+    HttpResponse,
+    dev::{Service as _, ServiceRequest, fn_service},
+    http::Method,
+    test, web,
+};
+use futures_util::FutureExt as _;
+use iam_actix::{Access, Permission, RouteExt as _, ScopeExt as _};
+use iam_core::decision::Reason;
+use serde_json::json;
+
+use crate::common::{Touched, World, assert_refusal, handler};
+
+async fn debug(access: Access) -> String {
+    format!("{access:?} {access:#?}")
+}
+
+/// R071: what a handler may print holds no credential, and no other header.
+#[actix_web::test]
+async fn the_debug_output_of_an_extractor_holds_nothing_of_the_request() {
+    let world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/orders", web::get().to(debug)));
+    let (name, value) = world.bearer();
+
+    let response = send!(
+        app, GET "/orders?access_token=query-secret",
+        (name, value.clone()), ("cookie", "ory_kratos_session=cookie-secret"), ("x-api-key", "key-secret")
+    );
+    let body = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
+
+    assert!(body.contains("Access"), "{body}");
+    for part in value.trim_start_matches("Bearer ").split('.') {
+        assert!(!body.contains(part), "{body}");
+    }
+    for secret in ["cookie-secret", "key-secret", "query-secret"] {
+        assert!(!body.contains(secret), "{body}");
+    }
+}
+
+#[actix_web::test]
+async fn a_middleware_that_answers_without_the_route_it_called_skips_no_requirement() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/s")
+                .route("/cached", web::get().to(handler).single_use())
+                .wrap_fn(|request, service| {
+                    let routed = service.call(request);
+                    // It throws the route's answer away unasked and gives its own.
+                    async move {
+                        drop(routed);
+                        let (request, _) = test::TestRequest::default().to_srv_request().into_parts();
+                        Ok(actix_web::dev::ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
+                    }
+                })
+                .require_role(["admin"])
+        )
+    );
+
+    let response = send!(app, GET "/s/cached", world.bearer());
+
+    assert_refusal(&response, 403);
+    world.denied(Reason::RoleDeny).await;
+    let admin = world.bearer_with(&json!({ "metadataPublic": { "roles": ["admin"] } }));
+    assert_eq!(send!(app, GET "/s/cached", admin).status(), 200);
+    world.allowed().await;
+    touched.nothing();
+}
+
+#[actix_web::test]
+async fn a_protected_scope_checks_roles_before_it_calls_inward() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let called = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&called);
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/raw")
+                .default_service(fn_service(move |request: ServiceRequest| {
+                    counter.fetch_add(1, SeqCst);
+                    ready(Ok(request.into_response(HttpResponse::Ok().body("raw"))))
+                }))
+                .protected()
+                .require_role(["admin"])
+        )
+    );
+
+    assert_refusal(&send!(app, GET "/raw/a"), 401);
+    world.denied(Reason::MissingCredential).await;
+    assert_refusal(&send!(app, GET "/raw/a", world.bearer()), 403);
+    world.denied(Reason::RoleDeny).await;
+    assert_eq!(called.load(SeqCst), 0);
+
+    let admin = world.bearer_with(&json!({ "metadataPublic": { "roles": ["admin"] } }));
+    assert_eq!(send!(app, GET "/raw/a", admin).status(), 200);
+    world.allowed().await;
+    assert_eq!(called.load(SeqCst), 1);
+}
+
+#[actix_web::test]
+async fn a_caller_that_goes_away_while_keto_is_asked_was_not_allowed() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/asks/{id}", web::get().to(handler)
+            .require_permission(Permission::new("orders", "view", "orders:{id}")))
+        .route("/asks_not", web::get().to(handler))
+    );
+    world.keto.hang();
+    let request = test::TestRequest::with_uri("/asks/7")
+        .insert_header(world.bearer())
+        .to_request();
+
+    assert!(app.call(request).now_or_never().is_none(), "Keto does not answer");
+
+    // The next event is the next request's.
+    assert_eq!(send!(app, GET "/asks_not", world.bearer()).status(), 200);
+    let event = world.allowed().await;
+    assert_eq!(event.requirements, [""; 0]);
+    world.nothing_more();
+    assert_eq!(touched.counts().0, 1);
+}
+
+/// A queue of events is bounded in number: so each of them has to be in size.
+#[actix_web::test]
+async fn a_method_of_any_length_is_recorded_in_short() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/orders", web::get().to(handler)));
+    let method = Method::from_bytes(&[b'M'; 50_000]).unwrap();
+
+    let request = test::TestRequest::with_uri("/orders").method(method);
+    assert_refusal(&test::call_service(&app, request.to_request()).await, 401);
+
+    let event = world.denied(Reason::MissingCredential).await;
+    assert_eq!(event.method.unwrap(), "M".repeat(32));
+}
