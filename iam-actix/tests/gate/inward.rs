@@ -1,11 +1,16 @@
 //! What may a service inside do before, or instead of, what stands around it asks?
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::{future::ready, sync::Arc};
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use actix_web::{
     HttpResponse,
-    dev::{Service as _, ServiceRequest, fn_service},
+    dev::{Service as _, ServiceRequest, ServiceResponse, fn_service},
     http::Method,
     test, web,
 };
@@ -58,7 +63,7 @@ async fn a_middleware_that_answers_without_the_route_it_called_skips_no_requirem
                     async move {
                         drop(routed);
                         let (request, _) = test::TestRequest::default().to_srv_request().into_parts();
-                        Ok(actix_web::dev::ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
+                        Ok(ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
                     }
                 })
                 .require_role(["admin"])
@@ -137,7 +142,7 @@ async fn a_method_of_any_length_is_recorded_in_short() {
     let mut world = World::start().await;
     let touched = Touched::default();
     let app = app!(world, touched, .route("/orders", web::get().to(handler)));
-    let method = Method::from_bytes(&[b'M'; 50_000]).unwrap();
+    let method = Method::from_bytes("M".repeat(50_000).as_bytes()).unwrap();
 
     let request = test::TestRequest::with_uri("/orders").method(method);
     assert_refusal(&test::call_service(&app, request.to_request()).await, 401);

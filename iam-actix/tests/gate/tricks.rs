@@ -1,10 +1,15 @@
 //! Does any way of routing reach a handler that did not say that it is open?
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use actix_web::{
-    App, HttpRequest, HttpResponse,
-    dev::{ResourceDef, Service as _, ServiceRequest, fn_factory, fn_service},
+    App, Error, HttpRequest, HttpResponse,
+    dev::{
+        AppService, HttpServiceFactory, ResourceDef, Service as _, ServiceRequest, ServiceResponse,
+        fn_factory, fn_service,
+    },
     guard,
-    http::Method,
+    http::{Method, Uri},
     middleware::{NormalizePath, TrailingSlash},
     test, web,
 };
@@ -117,20 +122,18 @@ async fn targets_of_every_form_are_decided() {
 }
 
 /// Answers like a service for files: by itself, or later from what it falls back to.
-fn files(
-    request: ServiceRequest,
-) -> LocalBoxFuture<'static, Result<actix_web::dev::ServiceResponse, actix_web::Error>> {
+fn files(request: ServiceRequest) -> LocalBoxFuture<'static, Result<ServiceResponse, Error>> {
     Box::pin(async move {
         let touched = request.app_data::<web::Data<Touched>>().unwrap().clone();
-        touched.handlers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        touched.handlers.fetch_add(1, SeqCst);
         Ok(request.into_response(HttpResponse::Ok().body("file")))
     })
 }
 
 struct Files;
 
-impl actix_web::dev::HttpServiceFactory for Files {
-    fn register(self, config: &mut actix_web::dev::AppService) {
+impl HttpServiceFactory for Files {
+    fn register(self, config: &mut AppService) {
         let factory = fn_factory(|| async { Ok::<_, ()>(fn_service(files)) });
         config.register_service(ResourceDef::root_prefix("/files"), None, factory, None);
     }
@@ -175,7 +178,7 @@ async fn rewritten_paths_are_decided_as_they_are_routed_in_scopes_too() {
             .wrap_fn(|mut request, service| {
                 // Rewrites an open path into a closed one, inside of the gate.
                 if request.path() == "/s/open/rewritten" {
-                    let target: actix_web::http::Uri = "/s/admin".parse().unwrap();
+                    let target: Uri = "/s/admin".parse().unwrap();
                     request.match_info_mut().get_mut().update(&target);
                     request.head_mut().uri = target;
                 }
@@ -194,15 +197,16 @@ async fn rewritten_paths_are_decided_as_they_are_routed_in_scopes_too() {
     world.allowed().await;
 }
 
+async fn known(request: HttpRequest) -> String {
+    drop(request.clone());
+    "ok".to_owned()
+}
+
 /// A handler that gives its request to somebody else keeps nobody else's.
 #[actix_web::test]
 async fn what_is_known_of_a_request_is_not_found_in_the_next_one() {
     let mut world = World::start().await;
     let touched = Touched::default();
-    async fn known(request: HttpRequest) -> String {
-        drop(request.clone());
-        "ok".to_owned()
-    }
     let app = app!(world, touched, .route("/known", web::get().to(known)));
 
     for _ in 0..3 {
