@@ -67,6 +67,17 @@
 //! rebuilt: it has the method, target, peer and headers of the real one, but no credentials, no path parameters and no
 //! extensions.
 //!
+//! The last `wrap` is the outermost:
+//!
+//! | | Middleware | Why there |
+//! |---|---|---|
+//! | outermost | `Logger` | a refusal is a line like any other |
+//! | | CORS | preflights carry no credentials; refusals carry its headers |
+//! | | `Compress`, `DefaultHeaders`, `ErrorHandlers` | they see refusals too |
+//! | | `NormalizePath`, `from_fn`, sessions | what they hide, the gate would refuse |
+//! | | **[`Iam::middleware`]** | |
+//! | innermost | scopes, resources, routes with their policies | a policy is outermost of what wraps the same thing |
+//!
 //! ```
 //! # use actix_web::{App, middleware};
 //! # use iam_actix::Iam;
@@ -91,9 +102,25 @@
 //!   must not spawn the inner future as a task of its own.
 //! - Without the gate, annotated routes and extractors answer 500, but handlers with neither are open:
 //!   [`Iam::check`] finds that.
+//! - What a scope, resource or route requires is asked before the answer goes out, also when a middleware between the two
+//!   throws the inner answer away and gives its own. What that middleware *does* by then is done.
+//! - A caller that goes away before the last check leaves no event: nothing was allowed.
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
 //! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id.
 //! - Actix sends `100 Continue` before any middleware can decide.
+//!
+//! # Features
+//!
+//! `testing` adds the module `testing`: an issuer and upstreams in memory for tests of one's own. It changes nothing else.
+//!
+//! # Deployment
+//!
+//! - One `Iam` for each process, started outside of `HttpServer::new` and shared by all workers: keys, used tokens and the
+//!   audit queue are one. Used tokens are remembered in this process; several processes that accept tokens once need a
+//!   shared store, see [`Ports::replay_store`].
+//! - Behind Oathkeeper, the claims template of the rule needs something unique for each request where tokens are accepted
+//!   once; else the gateway sends the same one again.
+//! - The clock must be right to within the configured skew.
 
 mod iam;
 mod ports;
