@@ -19,6 +19,7 @@ pub(crate) struct Chain {
     effective: Result<EffectivePolicy, Conflict>,
     requirements: Vec<String>,
     placeholders: Vec<String>,
+    reserved: Vec<&'static str>,
 }
 
 impl Chain {
@@ -40,6 +41,12 @@ impl Chain {
             .collect();
         placeholders.sort();
         placeholders.dedup();
+        let is_asked = |name: &&str| {
+            policies
+                .iter()
+                .any(|policy| policy.placeholders().any(|asked| asked == *name))
+        };
+        let reserved = RESERVED_PLACEHOLDERS.into_iter().filter(is_asked).collect();
 
         Self {
             parent,
@@ -47,6 +54,7 @@ impl Chain {
             effective,
             requirements,
             placeholders,
+            reserved,
         }
     }
 
@@ -88,6 +96,11 @@ impl Chain {
     /// Returns the names of the path parameters that permissions on the way ask for.
     pub(crate) fn placeholders(&self) -> &[String] {
         &self.placeholders
+    }
+
+    /// Returns the reserved placeholders that permissions on the way ask for: the path may not have parameters of these names.
+    pub(crate) fn reserved(&self) -> &[&'static str] {
+        &self.reserved
     }
 
     /// Returns all policies of the chain, the innermost first.

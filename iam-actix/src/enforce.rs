@@ -126,7 +126,7 @@ where
             slot.set_route(self.pattern(&request));
         }
         // A clone of the request would outlive this call and make the router panic: only values are kept.
-        let params = if chain.placeholders().is_empty() {
+        let params = if chain.placeholders().is_empty() && chain.reserved().is_empty() {
             PathValues::default()
         } else {
             PathValues::of(request.request())

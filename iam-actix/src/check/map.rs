@@ -253,6 +253,18 @@ pub enum Problem {
         /// The route's pattern.
         pattern: String,
     },
+    /// A permission asks for the principal by a name that the pattern gives to a parameter. The route answers 500.
+    #[error(
+        "`{pattern}`: the parameter `{name}` has the name of a reserved placeholder: rename it; {declared}"
+    )]
+    ReservedParameter {
+        /// The parameter's name.
+        name: String,
+        /// Where the innermost policy is written: its pattern counts.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+    },
     /// A tenant is named that is not configured. The route answers 500.
     #[error("`{pattern}`: no tenant `{name}`; {declared}")]
     Tenant {

@@ -199,6 +199,17 @@ fn find_problems(
             pattern: pattern.to_owned(),
         });
     }
+    for name in chain
+        .reserved()
+        .iter()
+        .filter(|name| seen.params.contains(**name))
+    {
+        problems.push(Problem::ReservedParameter {
+            name: (*name).to_owned(),
+            declared: declared(),
+            pattern: pattern.to_owned(),
+        });
+    }
     if let Ok(policy) = chain.effective()
         && let Some(tenant) = unknown_tenant(engine, policy)
     {

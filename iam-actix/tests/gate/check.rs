@@ -107,6 +107,36 @@ async fn the_map_lists_what_every_route_requires() {
 }
 
 #[actix_web::test]
+async fn a_parameter_with_the_name_of_a_reserved_placeholder_is_found() {
+    let world = World::start().await;
+    let route = || web::get().to(panics);
+
+    let found = problems(
+        world
+            .iam
+            .check(|| {
+                App::new()
+                    .route(
+                        "/users/{user}",
+                        route().require_permission(Permission::new("users", "view", "users:{user}")),
+                    )
+                    .route(
+                        "/cats/{id}",
+                        route().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}")),
+                    )
+                    .wrap(world.iam.middleware())
+            })
+            .await,
+    );
+
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("`user`") && found[0].contains("rename"),
+        "{found:?}"
+    );
+}
+
+#[actix_web::test]
 async fn a_placeholder_that_no_part_of_the_pattern_provides_is_found() {
     let world = World::start().await;
     let iam = world.iam.clone();

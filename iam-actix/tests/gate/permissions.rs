@@ -393,6 +393,27 @@ async fn a_handlers_not_found_was_mistaken_for_an_upstream_that_is_down() {
     world.denied(Reason::PermissionUnavailable).await;
 }
 
+#[actix_web::test]
+async fn a_parameter_called_as_the_caller_is_asked_about_nobody() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let permission = || Permission::new("users", "view", "{user}");
+    let app = app!(
+        world, touched,
+        .route("/users/{user}", web::get().to(handler).require_permission(permission()))
+        .service(web::scope("/of/{user}").route("/all", web::get().to(handler).require_permission(permission())))
+    );
+    // What the caller may do with its own object says nothing about the one that the path names.
+    world.keto.allow("users:alice#view@user:alice");
+
+    for path in ["/users/bob", "/users/alice", "/of/bob/all"] {
+        assert_refusal(&send!(app, GET path, world.bearer()), 500);
+        world.denied(Reason::InvalidRequirement).await;
+    }
+    touched.nothing();
+    assert_eq!(world.keto.asked(), [""; 0]);
+}
+
 /// D51, D84
 #[actix_web::test]
 async fn every_tuple_that_a_service_writes_leaves_an_event() {

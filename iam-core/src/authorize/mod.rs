@@ -71,7 +71,8 @@ pub fn standing(principal: &Principal, policy: &EffectivePolicy, tenant: &Tenant
 ///
 /// # Errors
 ///
-/// A [`Refusal`] when the principal is of another tenant, or the permission cannot be asked of it.
+/// A [`Refusal`] when the principal is of another tenant, or the permission cannot be asked of it; also when it asks for the
+/// principal by a name that is a parameter of the path: which of the two is meant, nobody could tell.
 pub fn question<'v>(
     principal: &'v Principal,
     permission: &Permission,
@@ -79,6 +80,17 @@ pub fn question<'v>(
     params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
 ) -> Result<Question, Refusal> {
     let subject = default_subject(principal, tenant)?;
+    // `/users/{user}` with `users:{user}` would ask about the caller, while the handler loads what the path names.
+    if permission
+        .placeholders()
+        .any(|name| is_reserved(name) && params(name).is_some())
+    {
+        return Err(Refusal::with_detail(
+            Reason::InvalidRequirement,
+            "reserved_placeholder_in_path",
+        ));
+    }
+
     // What a client's id is written for is not asked about a person, nor the other way round.
     let values = |name: &str| {
         if is_reserved(name) {

@@ -225,18 +225,33 @@ fn the_subject_form_decides_between_an_id_and_a_set() {
 }
 
 #[test]
-fn reserved_placeholders_are_never_taken_from_the_path() {
+fn a_path_parameter_with_the_name_of_a_reserved_placeholder_leaves_nothing_to_ask() {
     let world = World::new();
-    let route = policy().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}"));
-    let policy = EffectivePolicy::merge(&[&route]).unwrap();
     let principal = world.principal(&json!({}));
-    let params = |_: &str| Some(Cow::Borrowed("mallory"));
-
-    let Verdict::Ask(question) = authorize(&principal, &policy, world.tenant(), &params).unwrap() else {
-        panic!("there is a question");
+    let ask = |tuple: &str, path: &[&str]| {
+        let route = policy().require_permission(Permission::tuple(tuple));
+        let policy = EffectivePolicy::merge(&[&route]).unwrap();
+        let params = |name: &str| path.contains(&name).then_some(Cow::Borrowed("mallory"));
+        authorize(&principal, &policy, world.tenant(), &params)
     };
 
+    // Neither the path's value, which the caller chooses, nor the caller, whom the handler does not load.
+    for (tuple, path) in [
+        ("Cat:{id}#owners@User:{user}", ["id", "user"]),
+        ("User:{user}#friends", ["id", "user"]),
+        ("Cat:{id}#owners@{sub}", ["id", "sub"]),
+        ("Cat:{id}#owners@App:{client_id}", ["id", "client_id"]),
+    ] {
+        let refusal = ask(tuple, &path).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidRequirement, "{tuple}");
+        assert_eq!(refusal.detail, Some("reserved_placeholder_in_path"), "{tuple}");
+    }
+
+    let Verdict::Ask(question) = ask("Cat:{id}#owners@User:{user}", &["id"]).unwrap() else {
+        panic!("there is a question");
+    };
     assert_eq!(question.tuples()[0].to_string(), "Cat:mallory#owners@User:alice");
+    assert!(ask("Cat:{id}#owners", &["id", "user"]).is_ok());
 }
 
 #[test]
