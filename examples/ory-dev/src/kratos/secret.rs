@@ -118,6 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn cookie_with_any_one_character_changed_or_gone_is_not_opened() {
+        let own = keys(&["development-only"]);
+        let sealed = own.seal(&[7; 32]);
+
+        for (at, kept) in sealed.char_indices() {
+            let (before, after) = (&sealed[..at], &sealed[at + 1..]);
+            assert!(own.open(&format!("{before}{after}")).is_err(), "without {at}");
+            for other in ALPHABET
+                .iter()
+                .map(|&byte| char::from(byte))
+                .chain(['-', '_', '=', '\u{e9}'])
+            {
+                let changed = format!("{before}{other}{after}");
+                assert!(other == kept || own.open(&changed).is_err(), "{changed}");
+            }
+        }
+    }
+
+    #[test]
     fn older_key_still_opens() {
         let sealed = keys(&["old"]).seal(&[1; 32]);
 

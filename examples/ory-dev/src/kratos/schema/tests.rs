@@ -134,3 +134,24 @@ fn only_addresses_pass_as_email() {
     }
     assert!(!rule::is_email(&format!("{}@b.c", "a".repeat(65))));
 }
+
+#[test]
+fn damaged_schema_is_an_error_or_still_a_schema() {
+    let text = include_str!("../../../config/identity.schema.json").trim_end();
+    let text: Vec<char> = text.chars().collect();
+    let traits = json!({ "email": "ann@example.com", "more": [{ "deep": null }] });
+    for at in 0..text.len() {
+        for odd in ['{', ']', '"', ',', ':', '\\', '-', '9', '\0', '\u{e9}'] {
+            let mut damaged = text.clone();
+            damaged[at] = odd;
+
+            // Neither reading nor checking may panic, whatever the file says.
+            if let Ok(schema) = read(&damaged.into_iter().collect::<String>()) {
+                let _ = schema.violations(&traits);
+                let _ = schema.fields();
+            }
+        }
+        let cut: String = text[..at].iter().collect();
+        assert!(read(&cut).is_err(), "{cut}");
+    }
+}
