@@ -1,6 +1,8 @@
 //! What are the three segments of a token?
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::LazyLock;
+
+use base64::{Engine as _, engine::general_purpose::NO_PAD};
 
 use super::TokenFault;
 
@@ -47,17 +49,23 @@ impl<'t> Compact<'t> {
 
 /// Decodes base64url without padding, with canonical trailing bits (RFC 7515 §2, RFC 4648 §3.5).
 pub(crate) fn decode(segment: &[u8]) -> Result<Vec<u8>, TokenFault> {
-    URL_SAFE_NO_PAD
-        .decode(segment)
-        .map_err(|_err| TokenFault::Encoding)
+    BASE64URL.decode(segment).map_err(|_err| TokenFault::Encoding)
 }
 
 /// Decodes like [`decode`] into a buffer; `None` when it does not fit or is not base64url.
 pub(super) fn decode_into<'b>(segment: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let length = URL_SAFE_NO_PAD.decode_slice(segment, buffer).ok()?;
+    let length = BASE64URL.decode_slice(segment, buffer).ok()?;
 
     buffer.get(..length)
 }
+
+/// Many characters at a time where the processor can. The last ones, padding and trailing bits are looked at one by one.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+static BASE64URL: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static BASE64URL: LazyLock<base64::engine::GeneralPurpose> =
+    LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::URL_SAFE, NO_PAD));
 
 #[cfg(test)]
 mod tests {
@@ -128,5 +136,36 @@ mod tests {
         assert_eq!(decode(b"Zg").unwrap(), b"f");
         assert_eq!(decode(b"-_8").unwrap(), [0xfb, 0xff]);
         assert_eq!(decode_into(b"Zm9vYg", &mut [0; 3]), None);
+    }
+    /// R023: long segments are decoded many characters at a time, and by the same rules at every place.
+    #[test]
+    fn foreign_byte_is_refused_wherever_it_stands_in_a_long_segment() {
+        for length in [63, 64, 65, 67, 96, 128, 131, 342] {
+            let good = vec![b'A'; length / 4 * 4 + [0, 2, 2, 3][length % 4]];
+            assert_eq!(decode(&good).unwrap(), vec![0; good.len() * 3 / 4]);
+            for place in 0..good.len() {
+                for foreign in
+                    (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte))
+                {
+                    let mut bad = good.clone();
+                    bad[place] = foreign;
+                    assert_eq!(
+                        decode(&bad),
+                        Err(TokenFault::Encoding),
+                        "{foreign} at {place} of {length}"
+                    );
+                }
+            }
+        }
+        for (length, loose) in [(66, b'B'), (66, b'P'), (67, b'B'), (342, b'g'), (343, b'D')] {
+            let mut bad = vec![b'A'; length];
+            bad[length - 1] = loose;
+            if length % 4 == 2 && loose == b'g' {
+                assert!(decode(&bad).is_ok());
+            } else {
+                assert_eq!(decode(&bad), Err(TokenFault::Encoding), "{loose} ends {length}");
+            }
+        }
+        assert_eq!(decode(&[b'A'; 129]), Err(TokenFault::Encoding));
     }
 }
