@@ -144,7 +144,9 @@ fn read<'de, S: DeserializeSeed<'de>>(
         return Err(JsonError::TooLong);
     }
 
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    // Once for the whole text is cheaper than for each string in it.
+    let text = str::from_utf8(text).map_err(|_err| JsonError::Malformed)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = seed
         .deserialize(&mut deserializer)
         .map_err(|_err| refusal.get().unwrap_or(JsonError::Malformed))?;
