@@ -1,5 +1,8 @@
 //! What does the token say about its own signature?
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
 use super::{Algorithm, TokenFault, compact::decode};
@@ -29,6 +32,45 @@ pub(crate) const MAX_KID_BYTES: usize = 256;
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
+}
+
+/// The header of the last genuine token. An issuer writes the same one until it changes its key, and the same bytes say the
+/// same: they need not be read again. A header gets here only after a signature over it has been verified, so that nobody
+/// else can push it out.
+#[derive(Debug, Default)]
+pub(super) struct LastHeader(ArcSwapOption<Written>);
+
+#[derive(Debug)]
+struct Written {
+    segment: Box<[u8]>,
+    header: Arc<Header>,
+}
+
+impl LastHeader {
+    /// Reads a header, unless it is written in exactly the bytes of the last one.
+    pub(super) fn read(&self, segment: &[u8]) -> Result<Arc<Header>, TokenFault> {
+        let last = self.0.load();
+        if let Some(last) = last.as_ref().filter(|last| *last.segment == *segment) {
+            return Ok(Arc::clone(&last.header));
+        }
+
+        Header::parse(segment).map(Arc::new)
+    }
+
+    /// Takes over the header of a token whose signature has just been verified.
+    pub(super) fn remember(&self, segment: &[u8], header: Arc<Header>) {
+        let known = self
+            .0
+            .load()
+            .as_ref()
+            .is_some_and(|last| Arc::ptr_eq(&last.header, &header));
+        if !known {
+            self.0.store(Some(Arc::new(Written {
+                segment: segment.into(),
+                header,
+            })));
+        }
+    }
 }
 
 impl Header {
@@ -83,5 +125,52 @@ fn read_key_id(value: Value) -> Result<String, TokenFault> {
         | Value::String(_)
         | Value::Array(_)
         | Value::Object(_) => Err(TokenFault::KeyIdType),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    fn segment(text: &str) -> Vec<u8> {
+        URL_SAFE_NO_PAD.encode(text).into_bytes()
+    }
+
+    /// R008, R013: nothing that a remembered header was spared is spared another.
+    #[test]
+    fn every_other_header_is_read_as_strictly_as_the_first() {
+        let last = LastHeader::default();
+        let good = segment(r#"{"alg":"RS256","kid":"a"}"#);
+        last.remember(&good, last.read(&good).unwrap());
+
+        let (first, second) = (last.read(&good).unwrap(), last.read(&good).unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(
+            last.read(&segment(r#"{"alg":"RS256","kid":"a","crit":[]}"#))
+                .err(),
+            Some(TokenFault::HeaderMember)
+        );
+        assert_eq!(
+            last.read(&segment(r#"{"alg":"none","kid":"a"}"#)).err(),
+            Some(TokenFault::AlgorithmNotAllowed)
+        );
+        assert_eq!(
+            last.read(good.split_last().unwrap().1).err(),
+            Some(TokenFault::Encoding)
+        );
+        let other = last.read(&segment(r#"{"alg":"RS256","kid":"b"}"#)).unwrap();
+        assert_eq!(other.kid.as_deref(), Some("b"));
+    }
+
+    /// A header is remembered by whoever has verified a signature over it, not by being read.
+    #[test]
+    fn header_that_was_only_read_is_not_remembered() {
+        let last = LastHeader::default();
+        let segment = segment(r#"{"alg":"RS256"}"#);
+
+        let (first, second) = (last.read(&segment).unwrap(), last.read(&segment).unwrap());
+        assert!(!Arc::ptr_eq(&first, &second));
     }
 }

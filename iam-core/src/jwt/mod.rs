@@ -31,7 +31,7 @@ pub use self::{
         ProfileBuilder, ProfileError, TenantRule,
     },
 };
-use self::{cache::TokenCache, compact::Compact, header::Header};
+use self::{cache::TokenCache, compact::Compact, header::LastHeader};
 pub(crate) use self::{compact::decode, header::MAX_KID_BYTES};
 use crate::{
     clock::Timestamp,
@@ -46,6 +46,7 @@ pub struct Verifier {
     profile: Arc<Profile>,
     keys: Arc<KeyStore>,
     cache: Option<TokenCache>,
+    last_header: LastHeader,
 }
 
 impl Verifier {
@@ -55,6 +56,7 @@ impl Verifier {
             profile: Arc::new(profile),
             keys,
             cache: TokenCache::new(cached_tokens),
+            last_header: LastHeader::default(),
         }
     }
 
@@ -111,7 +113,7 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<(Arc<VerifiedClaims>, KeyUse), TokenFault> {
         let compact = Compact::split(token)?;
-        let header = Header::parse(compact.header)?;
+        let header = self.last_header.read(compact.header)?;
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
@@ -122,6 +124,7 @@ impl Verifier {
         // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
         key.verify_sig(compact.signed, signature)
             .map_err(|_unspecified| TokenFault::Signature)?;
+        self.last_header.remember(compact.header, header);
 
         let payload = decode(compact.payload)?;
         let claims = VerifiedClaims::check(&payload, &self.profile, now)?;
