@@ -40,7 +40,7 @@ impl fmt::Display for Problem {
 }
 
 /// A configuration that nothing can be started with: every problem at once.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
@@ -72,11 +72,40 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// As it is displayed: `main` prints its error like this, and its reader wants the list.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for ConfigError {}
 
 /// For a `main` that returns [`io::Result`], as the examples of Actix Web do.
 impl From<ConfigError> for io::Error {
     fn from(err: ConfigError) -> Self {
         Self::new(io::ErrorKind::InvalidInput, err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_fails_prints_one_line_for_each_problem() {
+        let err = ConfigError::new(vec![
+            Problem::new("tenants.a.keto.read_url", "not an https URL"),
+            Problem::new("audit.queue", "must be at least 1"),
+        ]);
+
+        let printed = format!("{:?}", io::Error::from(err));
+
+        assert!(
+            printed.contains(
+                "invalid configuration\n  `tenants.a.keto.read_url`: not an https URL\n  `audit.queue`: must be at least 1"
+            ),
+            "{printed}"
+        );
     }
 }
