@@ -123,7 +123,8 @@ mod tests {
         let sealed = own.seal(&[7; 32]);
 
         for (at, kept) in sealed.char_indices() {
-            let (before, after) = (&sealed[..at], &sealed[at + 1..]);
+            let (before, rest) = sealed.split_at(at);
+            let after = rest.get(1..).unwrap();
             assert!(own.open(&format!("{before}{after}")).is_err(), "without {at}");
             for other in ALPHABET
                 .iter()
