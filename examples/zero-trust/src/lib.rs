@@ -1,7 +1,7 @@
 //! The zero-trust scenario, end to end.
 //!
 //! Somebody registers and logs in through the gateway, reads and places orders, adjusts stock; somebody else listens in
-//! transit, forges, replays, floods, and pulls plugs. [`walk`] does all of it against running servers and reports which
+//! transit, forges, replays, floods, and pulls plugs. [`walk()`] does all of it against running servers and reports which
 //! promises held. Read [`step`] in order.
 
 #![expect(
