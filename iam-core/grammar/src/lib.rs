@@ -3,7 +3,7 @@
 //! It is a package of its own so that the attribute macros check at compile time exactly what the core checks at
 //! run time, without building any cryptography. Nothing in here talks to the network or knows a principal.
 //!
-//! - [`tuple`]: one relation tuple in Keto's notation, strict: `Toy:1#owners@User:bob#`.
+//! - [`tuple`](mod@tuple): one relation tuple in Keto's notation, strict: `Toy:1#owners@User:bob#`.
 //! - [`template`]: text with placeholders that a request fills: `orders:{id}`.
 //! - [`permission`]: what a route asks, and the question that it becomes for one request.
 //! - [`name`]: roles, scopes, namespaces, relations and tenants.
