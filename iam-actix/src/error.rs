@@ -18,7 +18,7 @@ use actix_web::{
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
-use iam_core::decision::{Reason, Refusal};
+use iam_core::decision::{Class, Reason, Refusal};
 use serde::Serialize;
 
 use crate::{challenge::challenge, request_id::RequestId};
@@ -109,27 +109,14 @@ impl ResponseError for Error {
     }
 }
 
-/// Returns the status of a reason: one for each, and no other place that says so.
+/// Returns the status of a reason: that of its class, and no other place that says so.
 pub(crate) const fn status(reason: Reason) -> StatusCode {
-    match reason {
-        Reason::AmbiguousCredential | Reason::InvalidObject => StatusCode::BAD_REQUEST,
-        Reason::AudienceMismatch
-        | Reason::Expired
-        | Reason::InvalidSignature
-        | Reason::IssuerMismatch
-        | Reason::Malformed
-        | Reason::MissingCredential
-        | Reason::NotYetValid
-        | Reason::Replay
-        | Reason::TenantMismatch
-        | Reason::UnknownKey => StatusCode::UNAUTHORIZED,
-        Reason::Csrf | Reason::PermissionDeny | Reason::RoleDeny | Reason::ScopeDeny => StatusCode::FORBIDDEN,
-        Reason::InvalidRequirement | Reason::PolicyConflict | Reason::UnknownTenant => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        Reason::KeysUnavailable | Reason::PermissionUnavailable | Reason::ReplayUnavailable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+    match reason.class() {
+        Class::BadRequest => StatusCode::BAD_REQUEST,
+        Class::Denied => StatusCode::FORBIDDEN,
+        Class::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+        Class::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -217,6 +204,13 @@ mod tests {
                     assert_eq!(body(one, false), body(other, false));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_status_is_the_one_that_the_table_of_reasons_prints() {
+        for reason in Reason::ALL {
+            assert_eq!(status(reason).as_u16(), reason.class().status(), "{reason}");
         }
     }
 
