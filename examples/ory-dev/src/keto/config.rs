@@ -28,7 +28,7 @@ impl KetoConfig {
         for (key, why) in HARMLESS {
             root.harmless(key, why);
         }
-        root.value("version");
+        root.version(&mut warnings)?;
         root.value("$schema");
         let dsn = root.string("dsn")?;
         if root.required("dsn", dsn)? != "memory" {

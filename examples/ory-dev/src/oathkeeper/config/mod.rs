@@ -46,15 +46,7 @@ impl OathkeeperConfig {
         let mut warnings = Vec::new();
         let warn = &mut warnings;
         let mut root = document.options()?;
-        if !root
-            .string("version")?
-            .is_none_or(|version| version.starts_with("v26."))
-        {
-            warn.push(format!(
-                "`{}`: answers are those of v26.2.0",
-                document.file().display()
-            ));
-        }
+        root.version(warn)?;
         root.harmless("log", "this stand-in does not read it");
         root.harmless("tracing", "this stand-in does not trace");
         root.harmless("profiling", "this stand-in does not profile");
@@ -78,10 +70,7 @@ impl OathkeeperConfig {
             ));
         }
         let mut rules = Vec::new();
-        for repository in access_rules.strings("repositories")?.unwrap_or_default() {
-            let Some(file) = file_path(repository) else {
-                return Err(access_rules.refuse("repositories", "only `file://` URLs are supported here"));
-            };
+        for file in access_rules.file_urls("repositories")? {
             rules.extend(read_rules(&file, vars, &handlers, warn)?);
         }
         access_rules.finish(warn)?;
