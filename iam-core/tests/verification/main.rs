@@ -15,6 +15,7 @@ mod support;
 
 mod form;
 mod algorithms;
+mod pss;
 mod claims;
 mod times;
 mod key_sets;
