@@ -243,6 +243,21 @@ pub enum Problem {
     /// No request reached the gate of this `Iam`.
     #[error("no gate: register `iam.middleware()` on the application")]
     NoGate,
+    /// A permission is asked of principals whose tenant has no permission server. The route answers 500.
+    #[error(
+        "`{pattern}`: `{requirement}` is asked of Keto, and the tenant `{tenant}` has none: add \
+         `[tenants.{tenant}.keto]` with its `read_url` to the configuration; {declared}"
+    )]
+    NoPermissionServer {
+        /// Where the innermost policy is written.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The permission, as audit events write it.
+        requirement: String,
+        /// The tenant's name.
+        tenant: String,
+    },
     /// A permission asks for a path parameter that the pattern does not have. The route answers 500.
     #[error("`{pattern}`: no parameter `{name}` in the pattern where it is resolved; {declared}")]
     Placeholder {

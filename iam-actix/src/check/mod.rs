@@ -32,7 +32,10 @@ use actix_web::{
     test::TestRequest,
     web,
 };
-use iam_core::requirement::{EffectivePolicy, RoutePolicy};
+use iam_core::{
+    requirement::{EffectivePolicy, RoutePolicy},
+    tenant::TenantRegistry,
+};
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
 use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
@@ -210,21 +213,49 @@ fn find_problems(
             pattern: pattern.to_owned(),
         });
     }
-    if let Ok(policy) = chain.effective()
-        && let Some(tenant) = unknown_tenant(engine, policy)
-    {
-        problems.push(Problem::Tenant {
-            name: tenant.to_owned(),
-            declared: declared(),
-            pattern: pattern.to_owned(),
-        });
+    if let Ok(policy) = chain.effective() {
+        problems.extend(find_problems_of_tenant(
+            engine.registry(),
+            policy,
+            &declared(),
+            pattern,
+        ));
     }
 }
 
-fn unknown_tenant<'p>(engine: &Arc<dyn Engine>, policy: &'p EffectivePolicy) -> Option<&'p str> {
+/// Finds what the route asks for and its tenant does not have.
+fn find_problems_of_tenant(
+    registry: &TenantRegistry,
+    policy: &EffectivePolicy,
+    declared: &Declaration,
+    pattern: &str,
+) -> Vec<Problem> {
+    let tenant = match policy.tenant() {
+        None => registry.default_tenant(),
+        Some(name) => match registry.get(name) {
+            Some(tenant) => tenant,
+            None => {
+                return vec![Problem::Tenant {
+                    name: name.to_owned(),
+                    declared: declared.clone(),
+                    pattern: pattern.to_owned(),
+                }];
+            }
+        },
+    };
+    if tenant.keto().is_some() {
+        return Vec::new();
+    }
+
     policy
-        .tenant()
-        .filter(|name| engine.registry().get(name).is_none())
+        .permissions()
+        .map(|permission| Problem::NoPermissionServer {
+            declared: declared.clone(),
+            pattern: pattern.to_owned(),
+            requirement: format!("permission:{permission}"),
+            tenant: tenant.name().to_owned(),
+        })
+        .collect()
 }
 
 /// Counts the checks of this thread, whatever ends them.

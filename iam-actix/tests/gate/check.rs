@@ -5,9 +5,10 @@ use iam_actix::{
     Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _, optional, public,
     require_permission, require_role,
 };
+use iam_core::config::IamConfig;
 use serde_json::Value;
 
-use crate::common::World;
+use crate::common::{self, Issuer, World};
 
 #[public]
 #[actix_web::get("/health")]
@@ -170,6 +171,66 @@ async fn a_placeholder_that_no_part_of_the_pattern_provides_is_found() {
             .any(|one| one.starts_with("`/s/{id}`: no parameter `id`")),
         "{found:?}"
     );
+}
+
+#[actix_web::test]
+async fn a_permission_of_a_tenant_without_a_permission_server_is_found_with_the_remedy() {
+    let issuer = Issuer::new("k1");
+    let with_keto = common::tenant(&issuer);
+    let mut without = with_keto.clone();
+    without.keto = None;
+    let config = IamConfig::new()
+        .tenant("asks", with_keto)
+        .tenant("bare", without)
+        .default_tenant("bare");
+    let world = World::of(issuer, config).await;
+
+    let error = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(health)
+                .service(jobs)
+                .service(web::scope("/asks").service(order).tenant("asks"))
+                .service(
+                    web::scope("/shops")
+                        .service(order)
+                        .require_permission(Permission::new("shops", "enter", "main")),
+                )
+                .wrap(world.iam.middleware())
+        })
+        .await
+        .unwrap_err();
+
+    let [one, other] = error.problems() else {
+        panic!("{error}")
+    };
+    for (problem, asked) in [(one, "shops"), (other, "orders")] {
+        let Problem::NoPermissionServer {
+            requirement,
+            tenant,
+            pattern,
+            declared,
+            ..
+        } = problem
+        else {
+            panic!("{problem}")
+        };
+        assert!(
+            requirement.starts_with(&format!("permission:{asked}:")),
+            "{requirement}"
+        );
+        assert_eq!(tenant, "bare");
+        assert_eq!(pattern, "/shops/orders/{id}");
+        assert_eq!(declared.name, "order");
+        let line = problem.to_string();
+        assert!(
+            line.starts_with("`/shops/orders/{id}`: `permission:")
+                && line.contains("the tenant `bare` has none: add `[tenants.bare.keto]` with its `read_url`")
+                && line.contains("; `order` at "),
+            "{line}"
+        );
+    }
 }
 
 #[actix_web::test]

@@ -324,6 +324,44 @@ async fn a_handler_asks_with_the_same_answers_and_the_same_one_event() {
     world.allowed().await;
 }
 
+/// Nobody is asked, so nobody gets in. The fault is the configuration's, and the event says so.
+#[actix_web::test]
+async fn a_permission_of_a_tenant_without_keto_is_500_and_the_event_names_the_configuration() {
+    let issuer = Issuer::new("k1");
+    let mut tenant = common::tenant(&issuer);
+    tenant.keto = None;
+    let mut world = World::of(issuer, IamConfig::new().tenant("default", tenant)).await;
+    world.keto.allow("docs:7#edit@user:alice");
+    let touched = Touched::default();
+    let permission = || Permission::new("docs", "edit", "{id}");
+    let app = app!(
+        world, touched,
+        .route("/docs/{id}", web::post().to(handler).require_permission(permission()).single_use())
+        .route("/role/{id}", web::post().to(handler).require_permission(permission()).require_role(["editor"]))
+        .route("/edit/{id}", web::post().to(edit))
+    );
+
+    let token = world.bearer();
+    for path in ["/docs/7", "/docs/7", "/edit/7"] {
+        let response = send!(app, POST path, token.clone());
+
+        assert_refusal(&response, 500);
+        let body: serde_json::Value = test::read_body_json(response).await;
+        assert!(!body.to_string().to_lowercase().contains("keto"), "{body}");
+        let event = world.denied(Reason::InvalidRequirement).await;
+        assert_eq!(event.detail, Some("no_permission_server"));
+        assert_eq!(event.tenant.as_deref(), Some("default"));
+        assert_eq!(event.actor.as_deref(), Some("user:alice"));
+    }
+    // Who may not come anyway learns nothing of it.
+    assert_refusal(&send!(app, POST "/docs/7"), 401);
+    world.denied(Reason::MissingCredential).await;
+    assert_refusal(&send!(app, POST "/role/7", world.bearer()), 403);
+    world.denied(Reason::RoleDeny).await;
+    touched.nothing();
+    assert_eq!(world.keto.asked(), [""; 0]);
+}
+
 async fn number(granted: Granted<u64>) -> String {
     granted.to_string()
 }
