@@ -197,7 +197,7 @@ type First = oneshot::Receiver<()>;
 #[non_exhaustive]
 pub enum StartError {
     /// The audit file cannot be opened.
-    #[error("the audit file cannot be opened")]
+    #[error("`audit.sink.file`: the file cannot be opened: {0}")]
     AuditFile(#[source] io::Error),
     /// The configuration has problems, all of which are listed.
     #[error(transparent)]
@@ -290,6 +290,7 @@ fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
     if let StartError::Config(config) = err {
         for problem in config.problems() {
             tracing::error!(
+                file = config.file(),
                 path = problem.path(),
                 problem = problem.message(),
                 "invalid configuration"

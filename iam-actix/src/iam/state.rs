@@ -73,7 +73,7 @@ impl Upstreams {
         keys: Option<Keys>,
         client: &dyn Fn(Lane) -> Arc<dyn HttpClient>,
     ) -> Self {
-        let keto = tenant.keto().map(|_| client(Lane::new(CALLS)));
+        let keto = tenant.keto().map(|keto| client(Lane::new(keto.max_in_flight())));
         let permissions = tenant
             .keto()
             .zip(keto.as_ref())
@@ -87,7 +87,9 @@ impl Upstreams {
             keto,
             key_reports: health::key_reports(),
             keys,
-            kratos: tenant.kratos().map(|_| client(Lane::new(CALLS))),
+            kratos: tenant
+                .kratos()
+                .map(|kratos| client(Lane::new(kratos.max_in_flight()))),
             permissions,
             probes: probed
                 .into_iter()
@@ -267,9 +269,6 @@ fn unavailable(err: WaitError) -> Refusal {
     };
     Refusal::with_detail(Reason::KeysUnavailable, detail)
 }
-
-/// How many calls one upstream of one tenant may have at once.
-const CALLS: usize = 100;
 
 /// How many probes of one upstream may be under way: one, and one that is being given up.
 const PROBES: usize = 2;

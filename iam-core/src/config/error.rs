@@ -42,12 +42,25 @@ impl fmt::Display for Problem {
 /// A configuration that nothing can be started with: every problem at once.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ConfigError {
+    file: Option<String>,
     problems: Vec<Problem>,
 }
 
 impl ConfigError {
     pub(super) fn new(problems: Vec<Problem>) -> Self {
-        Self { problems }
+        Self { file: None, problems }
+    }
+
+    /// Says which file the configuration was read from, if it was read from one.
+    pub(super) fn of_file(mut self, file: Option<String>) -> Self {
+        self.file = file;
+        self
+    }
+
+    /// Returns the file that the configuration was read from, as [`IamConfig::from_file`](super::IamConfig::from_file) was
+    /// asked for it.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Returns all problems, in the order of the configuration.
@@ -65,6 +78,9 @@ impl From<Problem> for ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("invalid configuration")?;
+        if let Some(file) = &self.file {
+            write!(f, " in `{file}`")?;
+        }
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }

@@ -29,6 +29,14 @@ const VARIABLE_PREFIX: &str = "IAM__";
 /// The deepest path of a variable.
 const MAX_SEGMENTS: usize = 8;
 
+/// Returns the name of a file as it may be shown, on one line.
+pub(super) fn file_name(path: &Path) -> String {
+    path.to_string_lossy()
+        .chars()
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
 /// Reads a file in the format that its extension names.
 pub(super) fn file(path: &Path) -> Result<Node, ConfigError> {
     let parse = match path.extension().and_then(|extension| extension.to_str()) {
@@ -196,17 +204,17 @@ fn resolve(node: &mut Node, path: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn text(path: &Path, limit: u64) -> Result<String, &'static str> {
-    let file = fs::File::open(path).map_err(|_| "the file cannot be opened")?;
+fn text(path: &Path, limit: u64) -> Result<String, String> {
+    let file = fs::File::open(path).map_err(|err| format!("the file cannot be opened: {err}"))?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|_| "the file cannot be read")?;
+        .map_err(|err| format!("the file cannot be read: {err}"))?;
 
     if bytes.len() as u64 > limit {
-        return Err("the file is too large");
+        return Err(format!("the file is larger than {limit} bytes"));
     }
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8")
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 fn printable_line(message: &str) -> String {

@@ -3,8 +3,18 @@
 //! [`IamConfig`] is the configuration as written, [`Settings`] the complete and checked result. Between them stands
 //! [`IamConfig::validate`], which reports every problem at once, each with its path.
 //!
-//! Unknown keys are refused, so are keys that could have no effect, and so are keys of features that this version does
-//! not have: nothing that somebody wrote is silently ignored.
+//! # Which keys are accepted
+//!
+//! No key is without an effect. Every key of the surface is known, those of features that this version does not have
+//! included: it is read, and its type is checked. Then:
+//!
+//! - A key that is not known is refused, and the keys that are known at that place are listed.
+//! - A key of a feature that this version does not have is refused by its path, whatever its value, with the remedy. That
+//!   holds for values too that are the default: `required_aal = "aal1"` promises a check of sessions that nobody makes.
+//! - Values are accepted which say of such a feature that it is off, because that is what happens: `mode = "self-hosted"`,
+//!   `verifier = "jwt"`, `retries = 0`, and `"0s"` for `session_ttl`, `introspection_ttl`, `permission_ttl` and `negative_ttl`.
+//! - A key that has no effect because of other keys is refused: settings for fetching beside keys that stand in the
+//!   configuration, settings of upstreams that no upstream takes, origins where requests of other sites are not checked.
 
 mod error;
 mod load;
@@ -22,10 +32,10 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use self::{
     error::{ConfigError, Problem},
-    oathkeeper::{JwksConfig, OathkeeperConfig, VerifierKind},
+    oathkeeper::{EnvelopeEncoding, JwksConfig, OathkeeperConfig, SignatureEncoding, VerifierKind},
     tenant::{
-        BreakerConfig, CacheConfig, CsrfConfig, HydraConfig, KetoConfig, KratosConfig, Mode,
-        OryNetworkConfig, RateConfig, SubjectForm, TenantConfig, UpstreamConfig,
+        Aal, BreakerConfig, CacheConfig, CsrfConfig, HydraConfig, KetoConfig, KratosConfig, Mode,
+        OryNetworkConfig, RateConfig, SubjectForm, TenantConfig, TokenCheck, UpstreamConfig,
     },
     validate::Settings,
 };
@@ -68,6 +78,7 @@ pub struct IamConfig {
     /// Shared stores. Not available in this version.
     pub stores: Option<StoresConfig>,
 
+    file: Option<String>,
     source: Node,
     problems: Vec<Problem>,
 }
@@ -84,9 +95,19 @@ impl IamConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when the file cannot be read, is too large, or its text is not of its format; keys that occur twice included.
+    /// [`ConfigError`] when the file cannot be read, is too large, or its text is not of its format; keys that occur twice
+    /// included. This error and those of [`IamConfig::validate`] name the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        load::file(path.as_ref()).map(Self::from_tree)
+        let path = path.as_ref();
+        let name = Some(load::file_name(path));
+
+        match load::file(path) {
+            Ok(tree) => Ok(Self {
+                file: name,
+                ..Self::from_tree(tree)
+            }),
+            Err(err) => Err(err.of_file(name)),
+        }
     }
 
     /// Reads a TOML text.
@@ -123,8 +144,13 @@ impl IamConfig {
     #[must_use]
     pub fn with_env(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut problems = Vec::new();
+        let file = self.file.clone();
         let mut source = self.source.clone();
-        if self != Self::from_tree(self.source.clone()) {
+        let as_read = Self {
+            file: file.clone(),
+            ..Self::from_tree(source.clone())
+        };
+        if self != as_read {
             problems.push(Problem::new(
                 "",
                 "`with_env` came after changes in code, which it would have undone: call it first",
@@ -132,7 +158,10 @@ impl IamConfig {
         }
 
         load::environment(&mut source, variables, &mut problems);
-        let mut config = Self::from_tree(source);
+        let mut config = Self {
+            file,
+            ..Self::from_tree(source)
+        };
         config.problems.append(&mut problems);
         config
     }
@@ -167,8 +196,9 @@ impl IamConfig {
     /// # Errors
     ///
     /// [`ConfigError`] with every problem there is.
-    pub fn validate(self) -> Result<Settings, ConfigError> {
-        validate::validate(self)
+    pub fn validate(mut self) -> Result<Settings, ConfigError> {
+        let file = self.file.take();
+        validate::validate(self).map_err(|err| err.of_file(file))
     }
 
     fn from_tree(source: Node) -> Self {
@@ -182,6 +212,7 @@ impl IamConfig {
             audit: written.audit,
             tenants: written.tenants,
             stores: written.stores,
+            file: None,
             source,
             problems,
         }

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::units;
 use crate::{
-    jwks::{KeyLimits, RefreshPolicy},
     jwt::{DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME},
     secret::Secret,
     tenant::ReplayMode,
@@ -45,11 +44,11 @@ pub struct OathkeeperConfig {
     /// Of the verifier `hmac`. Not available in this version.
     pub signature_header: Option<String>,
     /// Of the verifier `hmac`. Not available in this version.
-    pub keys: Vec<Secret>,
+    pub keys: Option<Vec<Secret>>,
     /// Of the verifier `hmac`. Not available in this version.
-    pub signature_encoding: Option<String>,
+    pub signature_encoding: Option<SignatureEncoding>,
     /// Of the verifier `hmac`. Not available in this version.
-    pub envelope_encoding: Option<String>,
+    pub envelope_encoding: Option<EnvelopeEncoding>,
 }
 
 impl OathkeeperConfig {
@@ -92,7 +91,7 @@ impl Default for OathkeeperConfig {
             metadata_claim: "metadataPublic".to_owned(),
             jwks: JwksConfig::default(),
             signature_header: None,
-            keys: Vec::new(),
+            keys: None,
             signature_encoding: None,
             envelope_encoding: None,
         }
@@ -111,10 +110,34 @@ pub enum VerifierKind {
     Jwt,
 }
 
+/// How the bytes of an HMAC are written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SignatureEncoding {
+    /// RFC 4648 §4.
+    Base64,
+    /// RFC 4648 §5.
+    Base64url,
+    /// RFC 4648 §8.
+    Hex,
+}
+
+/// How a signed header writes the identity.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum EnvelopeEncoding {
+    /// As JSON in base64.
+    Base64,
+    /// As JSON.
+    Json,
+}
+
 /// Where the keys come from, and how they are kept fresh.
 ///
 /// Its `Debug` shows no key: somebody may have written a private one, which is refused later.
-#[derive(Clone, Deserialize, PartialEq)]
+#[derive(Clone, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JwksConfig {
@@ -123,28 +146,28 @@ pub struct JwksConfig {
     /// The keys themselves, as JWKs.
     pub keys: Vec<Value>,
     /// From one fetch to the next. Defaults to 10 minutes.
-    #[serde(deserialize_with = "units::duration")]
-    pub refresh: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub refresh: Option<Duration>,
     /// The least time between the starts of two fetches. Defaults to 1 second.
-    #[serde(deserialize_with = "units::duration")]
-    pub refetch_interval: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub refetch_interval: Option<Duration>,
     /// How long a request with an unknown key waits for a fetch. Defaults to 2 seconds.
-    #[serde(deserialize_with = "units::duration")]
-    pub wait: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub wait: Option<Duration>,
     /// How long the last good set serves when fetches fail. Defaults to 1 hour.
-    #[serde(deserialize_with = "units::duration")]
-    pub stale: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub stale: Option<Duration>,
     /// How long a key that left the set still verifies. Defaults to 60 seconds.
-    #[serde(deserialize_with = "units::duration")]
-    pub grace: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub grace: Option<Duration>,
     /// How long a fetch may take. Defaults to 5 seconds.
-    #[serde(deserialize_with = "units::duration")]
-    pub timeout: Duration,
+    #[serde(deserialize_with = "units::some_duration")]
+    pub timeout: Option<Duration>,
     /// The largest key set in bytes. Defaults to 256 KiB.
-    #[serde(deserialize_with = "units::size")]
-    pub max_body: usize,
+    #[serde(deserialize_with = "units::some_size")]
+    pub max_body: Option<usize>,
     /// The largest number of keys. Defaults to 100.
-    pub max_keys: usize,
+    pub max_keys: Option<usize>,
 }
 
 impl fmt::Debug for JwksConfig {
@@ -161,23 +184,5 @@ impl fmt::Debug for JwksConfig {
             .field("max_body", &self.max_body)
             .field("max_keys", &self.max_keys)
             .finish()
-    }
-}
-
-impl Default for JwksConfig {
-    fn default() -> Self {
-        let (policy, limits) = (RefreshPolicy::default(), KeyLimits::default());
-        Self {
-            url: None,
-            keys: Vec::new(),
-            refresh: policy.refresh,
-            refetch_interval: policy.refetch_interval,
-            wait: policy.wait,
-            stale: policy.stale,
-            grace: policy.grace,
-            timeout: Duration::from_secs(5),
-            max_body: limits.max_body,
-            max_keys: limits.max_keys,
-        }
     }
 }

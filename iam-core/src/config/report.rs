@@ -16,6 +16,15 @@ pub(super) struct Report {
     development: bool,
 }
 
+/// A feature that this version does not have.
+#[derive(Clone, Copy)]
+pub(super) struct Unavailable {
+    /// The feature, with its verb.
+    pub(super) what: &'static str,
+    /// What has to go from the configuration.
+    pub(super) remove: &'static str,
+}
+
 impl Report {
     pub(super) const fn new(unread: Vec<Problem>, development: bool) -> Self {
         Self {
@@ -58,8 +67,13 @@ impl Report {
         }
     }
 
-    pub(super) fn unavailable(&mut self, path: &str) {
-        self.add(path, "not available in this version");
+    /// Adds that `feature`, which the key at `path` belongs to, is not there.
+    pub(super) fn unavailable(&mut self, path: &str, feature: Unavailable) {
+        let Unavailable { what, remove } = feature;
+        self.add(
+            path,
+            format!("{what} not available in this version; remove the {remove}"),
+        );
     }
 
     /// Checks a text that must be there and be on one line.

@@ -102,11 +102,11 @@ pub struct KratosConfig {
     pub admin_url: Option<String>,
     /// The credential for the admin port. Not available in this version.
     pub admin_token: Option<Secret>,
-    /// The name of the session cookie. Without effect before the cookie transport is there.
+    /// The name of the session cookie. Not available in this version.
     pub session_cookie: Option<String>,
-    /// What a session must have. Without effect before the session transports are there.
-    pub required_aal: Option<String>,
-    /// Named in step-up answers. Without effect before the session transports are there.
+    /// What a session must have on routes that do not ask for more. Not available in this version.
+    pub required_aal: Option<Aal>,
+    /// Named in step-up answers. Not available in this version.
     pub login_url: Option<String>,
     /// How this server is called, where it differs from the tenant's other upstreams.
     pub upstream: UpstreamConfig,
@@ -120,6 +120,17 @@ impl KratosConfig {
             ..Self::default()
         }
     }
+}
+
+/// How sure Kratos is of who logged in: its authenticator assurance levels.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Aal {
+    /// One factor.
+    Aal1,
+    /// Two factors.
+    Aal2,
 }
 
 /// The permission server as written.
@@ -212,9 +223,20 @@ pub struct HydraConfig {
     /// The audience of access tokens.
     pub audience: Vec<String>,
     /// How access tokens are checked.
-    pub tokens: Option<String>,
+    pub tokens: Option<TokenCheck>,
     /// How this server is called, where it differs from the tenant's other upstreams.
     pub upstream: UpstreamConfig,
+}
+
+/// How access tokens are checked.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TokenCheck {
+    /// The authorization server is asked.
+    Introspect,
+    /// The token's own signature is checked. A revoked token lives until it expires.
+    Jwt,
 }
 
 /// What requests of other sites may do.
@@ -286,8 +308,8 @@ pub struct UpstreamConfig {
     pub max_body: Option<usize>,
     /// How often idempotent calls are tried again. Only off (0) in this version.
     pub retries: Option<u32>,
-    /// How many calls may be on their way. Not available in this version.
-    pub max_in_flight: Option<u32>,
+    /// How many calls to one upstream may be on their way; further ones wait. Defaults to 100.
+    pub max_in_flight: Option<usize>,
     /// When calls are given up for a while. Not available in this version.
     pub breaker: Option<BreakerConfig>,
     /// How many calls are made in a second. Not available in this version.

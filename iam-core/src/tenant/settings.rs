@@ -50,6 +50,7 @@ pub struct KetoSettings {
     pub(crate) client_subject: SubjectTemplate,
     pub(crate) batch_size: usize,
     pub(crate) limits: CallLimits,
+    pub(crate) max_in_flight: usize,
 }
 
 impl KetoSettings {
@@ -76,6 +77,11 @@ impl KetoSettings {
     /// Returns what one call may cost.
     pub const fn limits(&self) -> CallLimits {
         self.limits
+    }
+
+    /// Returns how many calls may be on their way at once; further ones wait.
+    pub const fn max_in_flight(&self) -> usize {
+        self.max_in_flight
     }
 
     /// Returns how a principal is written: what permissions without a subject of their own are asked about.
@@ -123,6 +129,7 @@ impl SubjectTemplate {
 pub struct KratosSettings {
     pub(crate) public_url: String,
     pub(crate) limits: CallLimits,
+    pub(crate) max_in_flight: usize,
 }
 
 impl KratosSettings {
@@ -134,5 +141,10 @@ impl KratosSettings {
     /// Returns what one call may cost.
     pub const fn limits(&self) -> CallLimits {
         self.limits
+    }
+
+    /// Returns how many calls may be on their way at once; further ones wait.
+    pub const fn max_in_flight(&self) -> usize {
+        self.max_in_flight
     }
 }

@@ -285,7 +285,7 @@ fn short_lived(iam: &mut IamConfig, url: &str) {
         .values_mut()
         .filter_map(|tenant| tenant.oathkeeper.as_mut())
     {
-        oathkeeper.jwks.stale = Duration::from_secs(4);
+        oathkeeper.jwks.stale = Some(Duration::from_secs(4));
     }
 }
 

@@ -244,8 +244,8 @@ pub(super) fn key_source(iam: &mut IamConfig, url: &str, refresh: Duration, grac
         .filter_map(|tenant| tenant.oathkeeper.as_mut())
     {
         oathkeeper.jwks.url = Some(url.to_owned());
-        oathkeeper.jwks.refresh = refresh;
-        oathkeeper.jwks.grace = grace;
+        oathkeeper.jwks.refresh = Some(refresh);
+        oathkeeper.jwks.grace = Some(grace);
     }
 }
 

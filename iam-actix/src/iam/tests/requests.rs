@@ -1,3 +1,4 @@
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use iam_core::{
     audit::{AuditEvent, AuditSink},
     decision::Reason,
@@ -123,4 +124,34 @@ async fn sinks_that_panic_or_hang_change_no_decision() {
 
     assert!(iam.dropped_audit_events() >= 34, "{}", iam.dropped_audit_events());
     release.send(()).unwrap();
+}
+
+/// What may be on its way is the tenant's to say; whoever finds no place even to wait is answered at once.
+#[actix_web::test]
+async fn calls_beyond_what_the_configuration_allows_wait_or_are_refused() {
+    let clock = ManualClock::at_system_time();
+    let issuer = TestIssuer::new().unwrap();
+    let jwks = TestUpstream::always(Answer::Json(200, issuer.key_set().to_string()));
+    let keto = TestUpstream::always(Answer::Hang);
+    let mut config = config(&jwks.url("/"), &keto.url(""));
+    let upstream = &mut config.tenants.get_mut("default").unwrap().upstream;
+    upstream.max_in_flight = Some(1);
+    upstream.timeout = Some(Duration::from_secs(60));
+    let iam = Iam::builder(config)
+        .clock(Arc::new(clock.clone()))
+        .start()
+        .await
+        .unwrap();
+    let app = app(&iam).await;
+    let tokens: Vec<_> = (0..103).map(|_| issuer.sign(&claims(&clock)).unwrap()).collect();
+
+    // One call is on its way, and as many again and a hundred more wait for it.
+    let mut asking: FuturesUnordered<_> = tokens
+        .iter()
+        .map(|token| status(&app, "/orders/7", token))
+        .collect();
+
+    assert_eq!(asking.next().await.unwrap(), 503);
+    assert_eq!(asking.len(), 102);
+    assert!(keto.count() <= 1, "{}", keto.count());
 }

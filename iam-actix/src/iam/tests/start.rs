@@ -71,6 +71,8 @@ async fn an_audit_file_that_cannot_be_opened_is_said_and_nothing_starts() {
     let err = Iam::builder(config).start().await.unwrap_err();
 
     assert!(matches!(err, StartError::AuditFile(_)));
+    let said = "`audit.sink.file`: the file cannot be opened: ";
+    assert!(err.to_string().starts_with(said), "{err}");
 }
 
 #[actix_web::test]

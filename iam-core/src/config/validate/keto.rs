@@ -2,7 +2,7 @@
 
 use iam_grammar::{Template, check_namespace};
 
-use super::limits;
+use super::upstream;
 use crate::{
     config::{KetoConfig, SubjectForm, TenantConfig, report::Report},
     secret::Secret,
@@ -42,7 +42,6 @@ pub(super) fn keto(
             "a client and an identity could be the same subject",
         );
     }
-    let limits = limits(report, &path, &tenant.upstream, &written.upstream);
 
     Some(KetoSettings {
         read_url: read_url?,
@@ -51,7 +50,8 @@ pub(super) fn keto(
         subject: subject?,
         client_subject: client_subject?,
         batch_size: written.batch_size,
-        limits,
+        limits: upstream::limits(&tenant.upstream, &written.upstream),
+        max_in_flight: upstream::max_in_flight(&tenant.upstream, &written.upstream),
     })
 }
 

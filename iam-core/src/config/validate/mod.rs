@@ -1,16 +1,16 @@
 //! From what people write to what the middleware works with.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use iam_grammar::check_tenant;
 
 use super::{
     AuditConfig, AuditSinkConfig, ConfigError, CsrfConfig, IamConfig, KratosConfig, Mode, Problem,
-    TenantConfig, UpstreamConfig, report::Report,
+    TenantConfig,
+    report::{Report, Unavailable},
 };
 use crate::{
     credential::CsrfRule,
-    http::CallLimits,
     role::RoleSource,
     tenant::{KratosSettings, Tenant, TenantRegistry, Transport},
 };
@@ -18,6 +18,7 @@ use crate::{
 mod keto;
 mod token;
 mod unavailable;
+mod upstream;
 
 /// The default of `roles_from`.
 pub(super) const METADATA_ROLES: &str = "metadata_public.roles";
@@ -50,7 +51,7 @@ pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
     let mut report = Report::new(config.problems, config.development);
     audit(&mut report, &config.audit);
     if config.stores.is_some() {
-        report.unavailable("stores");
+        report.unavailable("stores", unavailable::STORES);
     }
 
     let several = config.tenants.len() > 1;
@@ -105,6 +106,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
         report.add(&path, "not a tenant name");
     }
     unavailable::check(report, &path, written);
+    upstream::check(report, &path, written);
     transports(report, &path, written);
 
     let token = match &written.oathkeeper {
@@ -145,7 +147,10 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
             report.add(&at, format!("names \"{transport}\" twice"));
         }
         if *transport != Transport::Oathkeeper {
-            report.add(&at, format!("\"{transport}\" is not available in this version"));
+            report.add(
+                &at,
+                format!("\"{transport}\" is not available in this version; remove it from the list"),
+            );
         }
     }
 
@@ -171,10 +176,11 @@ fn roles(report: &mut Report, path: &str, from: &str) -> Option<RoleSource> {
         return None;
     }
     if first.as_deref() != Some("metadata_public") {
-        report.add(
-            &at,
-            "sources other than `metadata_public` are not available in this version",
-        );
+        let feature = Unavailable {
+            what: "sources other than `metadata_public` are",
+            remove: "key",
+        };
+        report.unavailable(&at, feature);
         return None;
     }
     Some(RoleSource::metadata(path_inside))
@@ -204,33 +210,13 @@ fn kratos(
 ) -> Option<KratosSettings> {
     let path = format!("{path}.kratos");
     let public_url = report.base_url(&format!("{path}.public_url"), &written.public_url);
-    let limits = limits(report, &path, &tenant.upstream, &written.upstream);
 
     Some(KratosSettings {
         public_url: public_url?,
-        limits,
+        limits: upstream::limits(&tenant.upstream, &written.upstream),
+        max_in_flight: upstream::max_in_flight(&tenant.upstream, &written.upstream),
     })
 }
 
-fn limits(report: &mut Report, path: &str, general: &UpstreamConfig, special: &UpstreamConfig) -> CallLimits {
-    let timeout = special.timeout.or(general.timeout).unwrap_or(TIMEOUT);
-    let connect_timeout = special.connect_timeout.or(general.connect_timeout);
-    let max_body = special.max_body.or(general.max_body).unwrap_or(MAX_BODY);
-    let at = |key: &str| format!("{path}.upstream.{key}");
-
-    report.duration(&at("timeout"), timeout, MILLISECOND..=MINUTE);
-    report.range(&at("max_body"), max_body, 1024..=64 << 20);
-    let limits = CallLimits::new(timeout, max_body);
-    match connect_timeout {
-        Some(connect_timeout) => {
-            report.duration(&at("connect_timeout"), connect_timeout, MILLISECOND..=MINUTE);
-            limits.connect_timeout(connect_timeout)
-        }
-        None => limits,
-    }
-}
-
-const MILLISECOND: std::time::Duration = std::time::Duration::from_millis(1);
-const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
-const MAX_BODY: usize = 1 << 20;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);

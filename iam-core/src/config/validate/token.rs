@@ -135,21 +135,22 @@ fn keys(
             None
         }
         (None, false) => {
-            let bare = JwksConfig {
-                keys: written.keys.clone(),
-                ..JwksConfig::default()
-            };
-            if bare != *written {
-                report.add(path, "settings for fetching have no effect beside `keys`");
+            for (key, is_written) in of_fetching(written) {
+                if is_written {
+                    report.add(&at(key), "has no effect beside `keys`");
+                }
             }
             inline(report, &at("keys"), written).map(|store| (store, None))
         }
         (Some(url), true) => {
             let policy = policy(report, path, written);
+            let key_limits = key_limits(report, path, written);
+            let timeout = written.timeout.unwrap_or(TIMEOUT);
+            report.duration(&at("timeout"), timeout, MILLISECOND..=MINUTE);
             let source = JwksSource {
                 url: report.url(&at("url"), url)?.into(),
-                limits: CallLimits::new(written.timeout, written.max_body),
-                key_limits: key_limits(written),
+                limits: CallLimits::new(timeout, key_limits.max_body),
+                key_limits,
                 policy,
             };
             Some((KeyStore::remote(policy), Some(Box::new(source))))
@@ -158,7 +159,7 @@ fn keys(
 }
 
 fn inline(report: &mut Report, path: &str, written: &JwksConfig) -> Option<KeyStore> {
-    match KeySet::inline(&written.keys, key_limits(written)) {
+    match KeySet::inline(&written.keys, KeyLimits::default()) {
         Ok(keys) => Some(KeyStore::fixed(keys)),
         Err(error) => {
             for problem in &error.problems {
@@ -172,37 +173,58 @@ fn inline(report: &mut Report, path: &str, written: &JwksConfig) -> Option<KeySt
     }
 }
 
+/// Returns when keys are fetched.
 fn policy(report: &mut Report, path: &str, written: &JwksConfig) -> RefreshPolicy {
     let at = |key: &str| format!("{path}.{key}");
-    report.duration(&at("refresh"), written.refresh, SECOND..=DAY);
+    let default = RefreshPolicy::default();
+    let policy = RefreshPolicy {
+        refresh: written.refresh.unwrap_or(default.refresh),
+        refetch_interval: written.refetch_interval.unwrap_or(default.refetch_interval),
+        wait: written.wait.unwrap_or(default.wait),
+        stale: written.stale.unwrap_or(default.stale),
+        grace: written.grace.unwrap_or(default.grace),
+        ..default
+    };
+
+    report.duration(&at("refresh"), policy.refresh, SECOND..=DAY);
     report.duration(
         &at("refetch_interval"),
-        written.refetch_interval,
+        policy.refetch_interval,
         HUNDREDTH..=MINUTE,
     );
-    report.duration(&at("wait"), written.wait, Duration::ZERO..=LONGEST_WAIT);
-    report.duration(&at("stale"), written.stale, Duration::ZERO..=WEEK);
-    report.duration(&at("grace"), written.grace, Duration::ZERO..=DAY);
-    report.duration(&at("timeout"), written.timeout, MILLISECOND..=MINUTE);
-    report.range(&at("max_body"), written.max_body, 1024..=16 << 20);
-    report.range(&at("max_keys"), written.max_keys, 1..=1000);
-
-    RefreshPolicy {
-        refresh: written.refresh,
-        refetch_interval: written.refetch_interval,
-        wait: written.wait,
-        stale: written.stale,
-        grace: written.grace,
-        ..RefreshPolicy::default()
-    }
+    report.duration(&at("wait"), policy.wait, Duration::ZERO..=LONGEST_WAIT);
+    report.duration(&at("stale"), policy.stale, Duration::ZERO..=WEEK);
+    report.duration(&at("grace"), policy.grace, Duration::ZERO..=DAY);
+    policy
 }
 
-fn key_limits(written: &JwksConfig) -> KeyLimits {
-    KeyLimits {
-        max_body: written.max_body,
-        max_keys: written.max_keys,
-        ..KeyLimits::default()
-    }
+/// Returns how much of a key set is accepted.
+fn key_limits(report: &mut Report, path: &str, written: &JwksConfig) -> KeyLimits {
+    let at = |key: &str| format!("{path}.{key}");
+    let default = KeyLimits::default();
+    let limits = KeyLimits {
+        max_body: written.max_body.unwrap_or(default.max_body),
+        max_keys: written.max_keys.unwrap_or(default.max_keys),
+        ..default
+    };
+
+    report.range(&at("max_body"), limits.max_body, 1024..=16 << 20);
+    report.range(&at("max_keys"), limits.max_keys, 1..=1000);
+    limits
+}
+
+/// The settings that say how keys are fetched.
+fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 8] {
+    [
+        ("refresh", written.refresh.is_some()),
+        ("refetch_interval", written.refetch_interval.is_some()),
+        ("wait", written.wait.is_some()),
+        ("stale", written.stale.is_some()),
+        ("grace", written.grace.is_some()),
+        ("timeout", written.timeout.is_some()),
+        ("max_body", written.max_body.is_some()),
+        ("max_keys", written.max_keys.is_some()),
+    ]
 }
 
 /// Headers that mean something else: a token in one of them would be an accident.
@@ -221,6 +243,7 @@ const NOT_FOR_TOKENS: [&str; 12] = [
     "x-request-id",
 ];
 
+const TIMEOUT: Duration = Duration::from_secs(5);
 const HUNDREDTH: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,97 +1,146 @@
-//! Keys of features that this version does not have: an error where they would have switched something on.
+//! Keys of features that this version does not have.
+//!
+//! Whatever their value: a key that does nothing says something that is not so. The exceptions are those values that say
+//! what happens, listed in the documentation of [`config`](crate::config#which-keys-are-accepted).
 
 use std::time::Duration;
 
-use crate::config::{CacheConfig, Mode, TenantConfig, UpstreamConfig, VerifierKind, report::Report};
+use crate::config::{
+    CacheConfig, KetoConfig, KratosConfig, Mode, OathkeeperConfig, TenantConfig, UpstreamConfig,
+    VerifierKind,
+    report::{Report, Unavailable},
+};
 
 pub(super) fn check(report: &mut Report, path: &str, written: &TenantConfig) {
-    if written.mode != Mode::SelfHosted {
-        report.unavailable(&format!("{path}.mode"));
-    }
-
-    let kratos = written.kratos.iter().flat_map(|kratos| {
-        [
-            ("kratos.admin_url", kratos.admin_url.is_some()),
-            ("kratos.admin_token", kratos.admin_token.is_some()),
-            (
-                "kratos.session_cookie",
-                differs(kratos.session_cookie.as_deref(), "ory_kratos_session"),
-            ),
-            (
-                "kratos.required_aal",
-                differs(kratos.required_aal.as_deref(), "aal1"),
-            ),
-            ("kratos.login_url", kratos.login_url.is_some()),
-        ]
-    });
-    let oathkeeper = written.oathkeeper.iter().flat_map(|oathkeeper| {
-        [
-            ("oathkeeper.verifier", oathkeeper.verifier == VerifierKind::Hmac),
-            (
-                "oathkeeper.signature_header",
-                oathkeeper.signature_header.is_some(),
-            ),
-            ("oathkeeper.keys", !oathkeeper.keys.is_empty()),
-            (
-                "oathkeeper.signature_encoding",
-                oathkeeper.signature_encoding.is_some(),
-            ),
-            (
-                "oathkeeper.envelope_encoding",
-                oathkeeper.envelope_encoding.is_some(),
-            ),
-        ]
-    });
-    let permissions = written
-        .keto
-        .iter()
-        .map(|keto| ("keto.permissions", keto.permissions.is_some()));
     let blocks = [
-        ("hydra", written.hydra.is_some()),
-        ("ory_network", written.ory_network.is_some()),
+        ("mode", written.mode != Mode::SelfHosted, key("Ory Network is")),
+        (
+            "ory_network",
+            written.ory_network.is_some(),
+            block("Ory Network is"),
+        ),
+        ("hydra", written.hydra.is_some(), block("OAuth2 introspection is")),
     ];
+    let kratos = written.kratos.iter().flat_map(kratos);
+    let oathkeeper = written.oathkeeper.iter().flat_map(oathkeeper);
+    let keto = written.keto.iter().flat_map(keto);
 
-    let switches = blocks
+    let keys = blocks
         .into_iter()
-        .chain(kratos)
         .chain(oathkeeper)
-        .chain(permissions)
+        .chain(kratos)
+        .chain(keto)
         .chain(cache(&written.cache));
-    for (key, _) in switches.filter(|(_, is_on)| *is_on) {
-        report.unavailable(&format!("{path}.{key}"));
-    }
-
-    upstream(report, &format!("{path}.upstream"), &written.upstream);
-    if let Some(keto) = &written.keto {
-        upstream(report, &format!("{path}.keto.upstream"), &keto.upstream);
-    }
-    if let Some(kratos) = &written.kratos {
-        upstream(report, &format!("{path}.kratos.upstream"), &kratos.upstream);
+    for (key, _, feature) in keys.filter(|(_, is_written, _)| *is_written) {
+        report.unavailable(&format!("{path}.{key}"), feature);
     }
 }
 
-fn cache(written: &CacheConfig) -> [(&'static str, bool); 4] {
-    let is_on = |ttl: Option<Duration>| ttl.is_some_and(|ttl| !ttl.is_zero());
+/// The keys of stores that several processes share.
+pub(super) const STORES: Unavailable = block("shared stores are");
+
+/// The keys of how upstreams are called, in one table of them.
+pub(super) fn upstream(report: &mut Report, path: &str, written: &UpstreamConfig) {
+    let keys = [
+        (
+            "retries",
+            written.retries.is_some_and(|retries| retries != 0),
+            key("calling again after a failure is"),
+        ),
+        ("breaker", written.breaker.is_some(), key("a circuit breaker is")),
+        ("rate", written.rate.is_some(), key("a rate limit is")),
+    ];
+    for (key, _, feature) in keys.into_iter().filter(|(_, is_written, _)| *is_written) {
+        report.unavailable(&format!("{path}.{key}"), feature);
+    }
+}
+
+type Key = (&'static str, bool, Unavailable);
+
+fn oathkeeper(written: &OathkeeperConfig) -> [Key; 5] {
+    let hmac = key("the verifier \"hmac\" is");
     [
-        ("cache.session_ttl", is_on(written.session_ttl)),
-        ("cache.introspection_ttl", is_on(written.introspection_ttl)),
-        ("cache.permission_ttl", is_on(written.permission_ttl)),
-        ("cache.negative_ttl", is_on(written.negative_ttl)),
+        ("oathkeeper.verifier", written.verifier != VerifierKind::Jwt, hmac),
+        (
+            "oathkeeper.signature_header",
+            written.signature_header.is_some(),
+            hmac,
+        ),
+        ("oathkeeper.keys", written.keys.is_some(), hmac),
+        (
+            "oathkeeper.signature_encoding",
+            written.signature_encoding.is_some(),
+            hmac,
+        ),
+        (
+            "oathkeeper.envelope_encoding",
+            written.envelope_encoding.is_some(),
+            hmac,
+        ),
     ]
 }
 
-fn upstream(report: &mut Report, path: &str, written: &UpstreamConfig) {
-    let switches = [
-        ("retries", written.retries.is_some_and(|retries| retries > 0)),
-        ("max_in_flight", written.max_in_flight.is_some()),
-        ("breaker", written.breaker.is_some()),
-        ("rate", written.rate.is_some()),
-    ];
-    for (key, _) in switches.into_iter().filter(|(_, is_on)| *is_on) {
-        report.unavailable(&format!("{path}.{key}"));
-    }
+fn kratos(written: &KratosConfig) -> [Key; 5] {
+    let admin = key("managing identities is");
+    let sessions = key("authentication by Kratos sessions is");
+    [
+        ("kratos.admin_url", written.admin_url.is_some(), admin),
+        ("kratos.admin_token", written.admin_token.is_some(), admin),
+        (
+            "kratos.session_cookie",
+            written.session_cookie.is_some(),
+            sessions,
+        ),
+        ("kratos.required_aal", written.required_aal.is_some(), sessions),
+        (
+            "kratos.login_url",
+            written.login_url.is_some(),
+            key("asking for a second factor is"),
+        ),
+    ]
 }
 
-fn differs(written: Option<&str>, default: &str) -> bool {
-    written.is_some_and(|written| written != default)
+fn keto(written: &KetoConfig) -> [Key; 1] {
+    [(
+        "keto.permissions",
+        written.permissions.is_some(),
+        key("checking names against a permission file is"),
+    )]
+}
+
+fn cache(written: &CacheConfig) -> [Key; 4] {
+    let is_on = |ttl: Option<Duration>| ttl.is_some_and(|ttl| !ttl.is_zero());
+    [
+        (
+            "cache.session_ttl",
+            is_on(written.session_ttl),
+            key("remembering sessions is"),
+        ),
+        (
+            "cache.introspection_ttl",
+            is_on(written.introspection_ttl),
+            key("remembering introspections is"),
+        ),
+        (
+            "cache.permission_ttl",
+            is_on(written.permission_ttl),
+            key("remembering permissions is"),
+        ),
+        (
+            "cache.negative_ttl",
+            is_on(written.negative_ttl),
+            key("remembering refusals is"),
+        ),
+    ]
+}
+
+const fn key(what: &'static str) -> Unavailable {
+    Unavailable { what, remove: "key" }
+}
+
+const fn block(what: &'static str) -> Unavailable {
+    Unavailable {
+        what,
+        remove: "block",
+    }
 }
