@@ -1,6 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use iam_core::requirement::{Access, Conflict, EffectivePolicy, RoutePolicy};
+use iam_core::{
+    requirement::{Access, Conflict, EffectivePolicy, RoutePolicy},
+    tenant::Transport,
+};
 use serde::Serialize;
 
 use super::sample::Target;
@@ -289,6 +292,21 @@ pub enum Problem {
         declared: Declaration,
         /// The route's pattern.
         pattern: String,
+    },
+    /// A transport is named that the tenant does not use. The route answers 500.
+    #[error(
+        "`{pattern}`: the tenant `{tenant}` does not use the transport \"{transport}\": add it to \
+         `tenants.{tenant}.transports`, or name another one; {declared}"
+    )]
+    Transport {
+        /// Where the innermost policy is written.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The tenant's name.
+        tenant: String,
+        /// The transport.
+        transport: Transport,
     },
     /// Strict mode: a route says nothing.
     #[error("`{method} {pattern}`: says nothing of who may come")]

@@ -10,6 +10,7 @@
 //!   that answers asynchronously inside the gate, and one whose pattern no sample fits are not; their policies are
 //!   listed as *unsampled*.
 //! - Default services have no pattern, so they are not in the map. They are protected unless a scope around them is open.
+//! - What a handler asks by itself, with [`Access`](crate::Access), is in its body, which is not run.
 //! - Middleware *outside* the gate runs for each sample.
 
 mod map;
@@ -33,7 +34,7 @@ use actix_web::{
     web,
 };
 use iam_core::{
-    requirement::{EffectivePolicy, RoutePolicy},
+    requirement::{Access, EffectivePolicy, RoutePolicy},
     tenant::TenantRegistry,
 };
 
@@ -243,19 +244,27 @@ fn find_problems_of_tenant(
             }
         },
     };
-    if tenant.keto().is_some() {
-        return Vec::new();
-    }
 
-    policy
+    // Where everybody may come, no credential is looked for.
+    let transport = policy
+        .transport()
+        .filter(|transport| policy.access() != Access::Public && !tenant.transports().contains(transport))
+        .map(|transport| Problem::Transport {
+            declared: declared.clone(),
+            pattern: pattern.to_owned(),
+            tenant: tenant.name().to_owned(),
+            transport,
+        });
+    let permissions = policy
         .permissions()
+        .filter(|_| tenant.keto().is_none())
         .map(|permission| Problem::NoPermissionServer {
             declared: declared.clone(),
             pattern: pattern.to_owned(),
             requirement: format!("permission:{permission}"),
             tenant: tenant.name().to_owned(),
-        })
-        .collect()
+        });
+    transport.into_iter().chain(permissions).collect()
 }
 
 /// Counts the checks of this thread, whatever ends them.

@@ -85,8 +85,8 @@ impl Iam {
     }
 
     /// Checks the application that `factory` builds: that it stands behind the gate, that no policies contradict each other,
-    /// that every tenant exists and has a permission server where it is asked for permissions, and that every placeholder
-    /// can be filled. Returns its access map.
+    /// that every tenant exists, uses the transport that is named, and has a permission server where it is asked for
+    /// permissions, and that every placeholder can be filled. Returns its access map.
     ///
     /// Call it once, before the server starts, with the closure that the server gets.
     ///

@@ -5,7 +5,7 @@ use iam_actix::{
     Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _, optional, public,
     require_permission, require_role,
 };
-use iam_core::config::IamConfig;
+use iam_core::{config::IamConfig, tenant::Transport};
 use serde_json::Value;
 
 use crate::common::{self, Issuer, World};
@@ -258,6 +258,35 @@ async fn contradictions_and_unknown_tenants_are_found() {
     assert_eq!(kinds(|one| matches!(one, Problem::Conflict { .. })), 2);
     assert_eq!(kinds(|one| matches!(one, Problem::Tenant { .. })), 1);
     assert_eq!(error.problems().len(), 3);
+}
+
+#[actix_web::test]
+async fn a_transport_that_the_tenant_does_not_use_is_found_where_it_is_used() {
+    let world = World::start().await;
+
+    let found = problems(
+        world
+            .iam
+            .check(|| {
+                App::new()
+                    .route("/used", web::get().to(panics).transport(Transport::Oathkeeper))
+                    .route(
+                        "/open",
+                        web::get().to(panics).transport(Transport::Cookie).public(),
+                    )
+                    .route("/cookie", web::get().to(panics).transport(Transport::Cookie))
+                    .wrap(world.iam.middleware())
+            })
+            .await,
+    );
+
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(
+            "`/cookie`: the tenant `default` does not use the transport \"cookie\": add it to `tenants.default.transports`"
+        ),
+        "{found:?}"
+    );
 }
 
 #[actix_web::test]
