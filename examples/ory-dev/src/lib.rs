@@ -6,5 +6,7 @@ pub mod kratos;
 pub mod keto;
 pub mod oathkeeper;
 mod stack;
+#[doc(hidden)]
+pub mod fuzz;
 
 pub use stack::{Stack, StackConfig, StackError, shipped_configuration};

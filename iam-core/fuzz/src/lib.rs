@@ -4,6 +4,8 @@
 //! `pub fn run(data: &[u8])`, a line in [`TARGETS`], a folder under `corpus/` with a few good and bad inputs, and a one-line
 //! file under `fuzz_targets/` with its `[[bin]]`.
 //!
+//! The bodies for the files and requests of the embedded Ory stack stand in `ory_dev::fuzz`, beside its private parsers.
+//!
 //! `cargo test -p iam-fuzz` drives every body on stable: its corpus, then mutations of it from a fixed seed.
 //! `cargo +nightly fuzz run --features libfuzzer NAME` does it in earnest, from this folder.
 
@@ -37,4 +39,19 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("policy", policy::run),
     ("template", template::run),
     ("tuple", tuple::run),
+    ("access_rules", ory_dev::fuzz::access_rules),
+    ("gateway_keys", ory_dev::fuzz::gateway_keys),
+    ("gateway_path", ory_dev::fuzz::gateway_path),
+    ("gateway_pattern", ory_dev::fuzz::gateway_pattern),
+    ("gateway_template", ory_dev::fuzz::gateway_template),
+    ("identity_schema", ory_dev::fuzz::identity_schema),
+    ("keto_body", ory_dev::fuzz::keto_body),
+    ("keto_query", ory_dev::fuzz::keto_query),
+    ("keto_yml", ory_dev::fuzz::keto_yml),
+    ("kratos_cookie", ory_dev::fuzz::kratos_cookie),
+    ("kratos_form", ory_dev::fuzz::kratos_form),
+    ("kratos_identity", ory_dev::fuzz::kratos_identity),
+    ("kratos_patch", ory_dev::fuzz::kratos_patch),
+    ("kratos_yml", ory_dev::fuzz::kratos_yml),
+    ("oathkeeper_yml", ory_dev::fuzz::oathkeeper_yml),
 ];

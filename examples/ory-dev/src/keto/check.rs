@@ -46,19 +46,13 @@ pub(super) async fn batch(
     state: Data<State>,
     body: Read,
 ) -> Result<HttpResponse, Refusal> {
-    #[derive(Deserialize)]
-    struct Batch {
-        #[serde(default)]
-        tuples: Option<Vec<Object<WireTuple>>>,
-    }
     #[derive(Serialize)]
     struct Results {
         results: Vec<Verdict>,
     }
 
     let depth = Query::parse(request.query_string())?.max_depth()?;
-    let Object(batch): Object<Batch> = body::json(body, UNMARSHAL)?;
-    let tuples = batch.tuples.unwrap_or_default();
+    let tuples = tuples(body)?;
     if tuples.len() > state.max_batch {
         return Err(Refusal::malformed(&format!(
             "batch exceeds max size of {}",
@@ -78,6 +72,18 @@ pub(super) async fn batch(
     Ok(answer::json(&Results {
         results: results.collect(),
     }))
+}
+
+/// Reads the tuples of a batch.
+pub(super) fn tuples(body: Read) -> Result<Vec<Object<WireTuple>>, Refusal> {
+    #[derive(Deserialize)]
+    struct Batch {
+        #[serde(default)]
+        tuples: Option<Vec<Object<WireTuple>>>,
+    }
+
+    let Object(batch): Object<Batch> = body::json(body, UNMARSHAL)?;
+    Ok(batch.tuples.unwrap_or_default())
 }
 
 #[derive(Serialize)]

@@ -22,7 +22,10 @@ pub struct KetoConfig {
 
 impl KetoConfig {
     pub(super) fn read(path: &Path, vars: &Vars) -> Result<Self, ConfigError> {
-        let document = Document::read(path, vars)?;
+        Self::from_document(&Document::read(path, vars)?)
+    }
+
+    pub(super) fn from_document(document: &Document) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
         let mut root = document.options()?;
         for (key, why) in HARMLESS {

@@ -16,6 +16,7 @@ mod check;
 mod expand;
 mod write;
 mod syntax;
+pub(crate) mod fuzz;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -53,35 +53,47 @@ pub(super) async fn delete(
 
 /// Adds and removes tuples: all of them, or none.
 pub(super) async fn patch(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
-    #[derive(Deserialize)]
-    struct Delta {
-        #[serde(default)]
-        action: Option<String>,
-        #[serde(default, deserialize_with = "body::optional")]
-        relation_tuple: Option<WireTuple>,
-    }
-
-    let deltas: Vec<Object<Delta>> = body::json(body, "")?;
-    let (mut insert, mut delete) = (Vec::new(), Vec::new());
-    for Object(delta) in &deltas {
-        let Some(wire) = &delta.relation_tuple else {
-            return Err(Refusal::malformed("relation_tuple is missing"));
-        };
-        wire.subject()?;
-        match delta.action.as_deref().unwrap_or_default() {
-            "insert" => insert.push(wire),
-            "delete" => delete.push(wire),
-            other => return Err(Refusal::malformed(&format!("unknown action {other}"))),
-        }
-    }
-
+    let Deltas { insert, delete } = Deltas::read(body)?;
     let insert = tuples(&insert, &state)?;
     let delete = tuples(&delete, &state)?;
     state.store.transact(insert, &delete)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn tuples(wires: &[&WireTuple], state: &State) -> Result<Vec<Tuple>, Refusal> {
+/// What a patch adds and removes.
+#[derive(Debug, Default)]
+pub(super) struct Deltas {
+    pub(super) insert: Vec<WireTuple>,
+    pub(super) delete: Vec<WireTuple>,
+}
+
+impl Deltas {
+    pub(super) fn read(body: Read) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Delta {
+            #[serde(default)]
+            action: Option<String>,
+            #[serde(default, deserialize_with = "body::optional")]
+            relation_tuple: Option<WireTuple>,
+        }
+
+        let mut deltas = Self::default();
+        for Object(delta) in body::json::<Vec<Object<Delta>>>(body, "")? {
+            let Some(wire) = delta.relation_tuple else {
+                return Err(Refusal::malformed("relation_tuple is missing"));
+            };
+            wire.subject()?;
+            match delta.action.as_deref().unwrap_or_default() {
+                "insert" => deltas.insert.push(wire),
+                "delete" => deltas.delete.push(wire),
+                other => return Err(Refusal::malformed(&format!("unknown action {other}"))),
+            }
+        }
+        Ok(deltas)
+    }
+}
+
+fn tuples(wires: &[WireTuple], state: &State) -> Result<Vec<Tuple>, Refusal> {
     wires.iter().map(|wire| tuple(wire, state)).collect()
 }
 

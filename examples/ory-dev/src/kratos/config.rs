@@ -70,7 +70,7 @@ impl KratosConfig {
         Self::from_document(&Document::read(path, vars)?, vars)
     }
 
-    fn from_document(document: &Document, vars: &Vars) -> Result<Self, ConfigError> {
+    pub(super) fn from_document(document: &Document, vars: &Vars) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
         let warn = &mut warnings;
         let mut root = document.options()?;

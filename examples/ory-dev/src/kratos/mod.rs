@@ -25,6 +25,7 @@ mod whoami;
 mod page;
 mod admin;
 mod routes;
+pub(crate) mod fuzz;
 
 use std::net::SocketAddr;
 use std::path::Path;

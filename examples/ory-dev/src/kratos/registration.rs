@@ -66,7 +66,7 @@ pub(crate) async fn submit(
 }
 
 /// Puts on the form what is wrong with the submission.
-fn examine(flow: &mut Flow, schema: &Schema, submission: &Submission) {
+pub(super) fn examine(flow: &mut Flow, schema: &Schema, submission: &Submission) {
     flow.form.ask_password();
     let nothing = Value::Object(Map::new());
     let traits = submission.value("traits").unwrap_or(&nothing);

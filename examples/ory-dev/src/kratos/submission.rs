@@ -20,6 +20,10 @@ impl Submission {
         if media_type(request.headers()).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Ok(Self::from_form(body));
         }
+        Self::from_json(body)
+    }
+
+    pub(crate) fn from_json(body: &[u8]) -> Result<Self, Undecodable> {
         serde_json::from_slice(body).map(Self).map_err(|_| Undecodable)
     }
 
@@ -32,7 +36,7 @@ impl Submission {
     }
 
     /// Fields named `traits.email` become members of an object `traits`.
-    fn from_form(body: &[u8]) -> Self {
+    pub(crate) fn from_form(body: &[u8]) -> Self {
         let mut members = Map::new();
         for (name, value) in url::form_urlencoded::parse(body) {
             let mut place = &mut members;

@@ -1,6 +1,6 @@
 //! How is each handler configured? The handler sections of `oathkeeper.yml`, and what a rule overrides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::config::{ConfigError, Options};
 use crate::oathkeeper::authn::{Authenticator, Credential, SessionCheck, TokenPlace};
 use crate::oathkeeper::mutate::{IdToken, Mutator};
-use crate::oathkeeper::rule::{Authorizer, headers_of, plain_http_url, texts_of};
+use crate::oathkeeper::rule::{Authorizer, Rule, headers_of, plain_http_url, texts_of};
 use crate::oathkeeper::session::JsonPath;
 use crate::oathkeeper::template::Template;
 
@@ -58,6 +58,32 @@ impl Handlers {
             authorizers,
             mutators,
         })
+    }
+
+    /// Checks the configuration of the handlers that no rule uses: that of the others was checked with their rules.
+    pub(crate) fn check_unused(&self, file: &Path, rules: &[Rule]) -> Result<(), ConfigError> {
+        let used: BTreeSet<_> = rules.iter().flat_map(Rule::handlers).collect();
+        let unused = |section, handlers: &BTreeMap<&'static str, Value>| {
+            let is_unused = |(name, config): &(&&'static str, &Value)| {
+                !config.is_null() && !used.contains(&(section, **name))
+            };
+            handlers
+                .iter()
+                .filter(is_unused)
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+        };
+
+        for name in unused("authenticators", &self.authenticators) {
+            self.authenticator(name, &Value::Null, file, &format!("authenticators.{name}.config"))?;
+        }
+        for name in unused("authorizers", &self.authorizers) {
+            self.authorizer(name, &Value::Null, file, &format!("authorizers.{name}.config"))?;
+        }
+        for name in unused("mutators", &self.mutators) {
+            self.mutator(name, &Value::Null, file, &format!("mutators.{name}.config"))?;
+        }
+        Ok(())
     }
 
     /// The key file of the `id_token` mutator, which is published even when no rule uses it.
@@ -158,9 +184,11 @@ fn read_section<const N: usize>(
     let mut enabled = BTreeMap::new();
     for name in names {
         let mut options = section.section(name)?;
-        let config = options.value("config").cloned().unwrap_or(Value::Null);
         if options.boolean("enabled")?.unwrap_or(false) {
+            let config = options.value("config").cloned().unwrap_or(Value::Null);
             enabled.insert(name, config);
+        } else {
+            options.harmless("config", "the handler is not enabled");
         }
         options.finish(warnings)?;
     }

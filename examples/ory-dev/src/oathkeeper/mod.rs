@@ -25,8 +25,7 @@ mod clock;
 mod refusal;
 mod proxy;
 mod api;
-#[cfg(test)]
-mod mutations;
+pub(crate) mod fuzz;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -62,6 +62,17 @@ impl Rule {
         }
     }
 
+    /// The handlers that the rule names, each with the section of `oathkeeper.yml` that configures it.
+    pub(crate) fn handlers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let shown = &self.shown;
+        let authenticators = shown.authenticators.iter().map(|shown| ("authenticators", shown));
+        let mutators = shown.mutators.iter().map(|shown| ("mutators", shown));
+        authenticators
+            .chain([("authorizers", &shown.authorizer)])
+            .chain(mutators)
+            .map(|(section, shown)| (section, shown.handler.as_str()))
+    }
+
     /// The key files that the rule's mutators sign with.
     pub(crate) fn key_files(&self) -> impl Iterator<Item = &PathBuf> {
         self.mutators.iter().filter_map(|mutator| match mutator {
@@ -111,7 +122,16 @@ pub(crate) fn read_rules(
     handlers: &Handlers,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Rule>, ConfigError> {
-    let document = Document::read(file, vars)?;
+    rules_of(&Document::read(file, vars)?, handlers, warnings)
+}
+
+/// Reads the rules of a file that is parsed.
+pub(crate) fn rules_of(
+    document: &Document,
+    handlers: &Handlers,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Rule>, ConfigError> {
+    let file = document.file();
     let mut rules: Vec<Rule> = Vec::new();
     for options in document.list()? {
         let rule = read_rule(options, file, handlers, warnings)?;

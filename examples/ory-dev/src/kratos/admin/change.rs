@@ -11,7 +11,7 @@ use super::super::shared::Shared;
 
 /// What a create or replace body says.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(crate) struct Change {
     pub(super) schema_id: String,
     pub(super) traits: Value,
     pub(super) active: Option<bool>,
@@ -36,7 +36,7 @@ struct Verifiable {
 
 impl Change {
     /// Reads a body. A member that does not exist is refused, as Kratos does.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Refusal> {
         let value: Value = serde_json::from_slice(body).map_err(|err| malformed(&err.to_string()))?;
         let Value::Object(mut members) = value else {
             return Err(malformed("expected an object"));

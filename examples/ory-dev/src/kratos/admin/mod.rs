@@ -2,8 +2,8 @@
 
 pub(crate) mod identities;
 pub(crate) mod sessions;
-mod change;
-mod patch;
+pub(super) mod change;
+pub(super) mod patch;
 
 use actix_web::HttpRequest;
 use uuid::Uuid;

@@ -88,7 +88,11 @@ impl Rule {
             maximum: options.value("maximum").and_then(Value::as_f64),
             min_items: options.number("minItems", 0..=u64::MAX)?,
             max_items: options.number("maxItems", 0..=u64::MAX)?,
-            allowed: options.value("enum").and_then(Value::as_array).cloned(),
+            allowed: match options.value("enum") {
+                None => None,
+                Some(Value::Array(values)) => Some(values.clone()),
+                Some(_) => return Err(options.refuse("enum", "must be a list of values")),
+            },
             required: options
                 .strings("required")?
                 .unwrap_or_default()
@@ -322,9 +326,9 @@ impl Meaning {
             recovery: via_email(&mut recovery)?,
         };
         via_email(&mut code)?;
-        // Second factors are not part of this stand-in: what names the account there does not matter.
-        credentials.value("totp");
-        credentials.value("webauthn");
+        for method in ["totp", "webauthn"] {
+            credentials.harmless(method, "passwords are the only way to log in here");
+        }
         for section in [password, code, verification, recovery, credentials, options] {
             section.finish(warnings)?;
         }

@@ -136,22 +136,10 @@ fn only_addresses_pass_as_email() {
 }
 
 #[test]
-fn damaged_schema_is_an_error_or_still_a_schema() {
+fn schema_that_ends_early_is_refused() {
     let text = include_str!("../../../config/identity.schema.json").trim_end();
-    let text: Vec<char> = text.chars().collect();
-    let traits = json!({ "email": "ann@example.com", "more": [{ "deep": null }] });
-    for at in 0..text.len() {
-        for odd in ['{', ']', '"', ',', ':', '\\', '-', '9', '\0', '\u{e9}'] {
-            let mut damaged = text.clone();
-            damaged[at] = odd;
-
-            // Neither reading nor checking may panic, whatever the file says.
-            if let Ok(schema) = read(&damaged.into_iter().collect::<String>()) {
-                let _ = schema.violations(&traits);
-                let _ = schema.fields();
-            }
-        }
-        let cut: String = text[..at].iter().collect();
+    for length in 0..text.len() {
+        let cut: String = text.chars().take(length).collect();
         assert!(read(&cut).is_err(), "{cut}");
     }
 }

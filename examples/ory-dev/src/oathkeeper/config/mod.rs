@@ -42,7 +42,7 @@ impl OathkeeperConfig {
         Self::from_document(&Document::read(path, vars)?, vars)
     }
 
-    fn from_document(document: &Document, vars: &Vars) -> Result<Self, ConfigError> {
+    pub(super) fn from_document(document: &Document, vars: &Vars) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
         let warn = &mut warnings;
         let mut root = document.options()?;
@@ -73,6 +73,7 @@ impl OathkeeperConfig {
         for file in access_rules.file_urls("repositories")? {
             rules.extend(read_rules(&file, vars, &handlers, warn)?);
         }
+        handlers.check_unused(document.file(), &rules)?;
         access_rules.finish(warn)?;
         root.finish(warn)?;
 
