@@ -89,12 +89,13 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             config.listen
         )
     };
-    Ok(HttpServer::new(app)
-        .workers(config.workers)
-        .disable_signals()
-        .bind(config.listen)
-        .map_err(listening)?
-        .run())
+    let server = HttpServer::new(app).workers(config.workers).disable_signals();
+    let bound = if config.http2 {
+        server.bind_auto_h2c(config.listen)
+    } else {
+        server.bind(config.listen)
+    };
+    Ok(bound.map_err(listening)?.run())
 }
 
 /// What the service is configured with.
@@ -104,6 +105,7 @@ pub struct Config {
     /// Identity and access.
     pub iam: IamConfig,
     listen: SocketAddr,
+    http2: bool,
     workers: usize,
 }
 
@@ -118,6 +120,7 @@ impl Config {
         Ok(Self {
             iam,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
+            http2: false,
             workers: 4,
         })
     }
@@ -126,6 +129,13 @@ impl Config {
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Also takes HTTP/2 without TLS (RFC 9113 §3.3), as the proxies of some meshes speak it.
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 

@@ -8,4 +8,5 @@ pub mod replay;
 pub mod role;
 pub mod permission;
 pub mod rotation;
+mod flood;
 pub mod outage;

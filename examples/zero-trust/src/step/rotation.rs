@@ -37,17 +37,18 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     };
 
     let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
-    let url = format!("http://{}/.well-known/jwks.json", jwks.address());
+    let counted = key_set_url(jwks.address());
+    let direct = key_set_url(world.places.gateway_api);
     let unaware = world
         .orders_api(
-            |iam| key_source(iam, &url, Duration::from_secs(600), Duration::from_secs(60)),
+            |iam| key_source(iam, &counted, Duration::from_secs(600), Duration::from_secs(60)),
             (world.ports)(),
         )
         .await
         .map_err(io::Error::other)?;
     let quick = world
         .orders_api(
-            |iam| key_source(iam, &url, Duration::from_secs(1), Duration::from_secs(3)),
+            |iam| key_source(iam, &direct, Duration::from_secs(1), Duration::from_secs(3)),
             (world.ports)(),
         )
         .await
@@ -71,16 +72,20 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     );
     walk.ask(&unaware, Request::get("/orders").bearer(&new), unseen)
         .await;
+    let kept = Promise::new(200, "auth.success", "the old key still verifies");
+    walk.ask(&unaware, Request::get("/orders").bearer(&old), kept)
+        .await;
+    let again = Promise::new(200, "auth.success", "the new key is known from now on");
+    walk.ask(&unaware, Request::get("/orders").bearer(&new), again)
+        .await;
+    // Its next refresh is minutes away: whatever it fetched, it fetched for the new key.
     let fetches = jwks.requests().saturating_sub(before);
     walk.observe(
         "GET /.well-known/jwks.json",
         fetches,
-        "it fetched the keys for that",
-        fetches >= 1,
+        "exactly one fetch for all of that",
+        fetches == 1,
     );
-    let kept = Promise::new(200, "auth.success", "the old key still verifies");
-    walk.ask(&unaware, Request::get("/orders").bearer(&old), kept)
-        .await;
 
     load.reach(load.sent().saturating_add(REQUESTS / 2)).await;
     let (sent, refused) = load.stop().await;
@@ -234,6 +239,11 @@ async fn publishes(world: &World, kid: &str) -> bool {
 /// Reads the `kid` of a token's header, unverified.
 pub(super) fn key_id(token: &str) -> io::Result<String> {
     super::direct::key_id(token.split('.').next().unwrap_or_default())
+}
+
+/// Returns where somebody publishes keys.
+pub(super) fn key_set_url(publisher: SocketAddr) -> String {
+    format!("http://{publisher}/.well-known/jwks.json")
 }
 
 /// Points a service at another address for its keys.

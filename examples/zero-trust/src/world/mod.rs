@@ -1,0 +1,285 @@
+//! What is running, and where?
+
+mod error;
+mod person;
+mod places;
+mod service;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+
+use iam_actix::{IamConfig, Ports};
+use ory_dev::Stack;
+use serde_json::{Value, json};
+use tokio::time;
+
+use self::service::{Plan, check_files};
+pub use self::{error::StartError, person::Person, places::Places, service::Service};
+use crate::{
+    client::{Request, Response},
+    relay::Relay,
+};
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder with the services' configuration, instead of the files they ship with.
+    pub config: Option<PathBuf>,
+    /// Whether real Ory servers run on the usual ports; otherwise the embedded stack is started.
+    pub live: bool,
+    /// The gateway's key file, where it is at hand.
+    pub key_file: Option<PathBuf>,
+    /// What every service is plugged into.
+    pub ports: fn() -> Ports,
+    /// Whether a relay stands in front of orders-api, for the walk.
+    pub relay: bool,
+    /// How often the captured token is raced against itself.
+    pub rounds: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: None,
+            live: false,
+            key_file: None,
+            ports: Ports::default,
+            relay: true,
+            rounds: 50,
+        }
+    }
+}
+
+/// The stack, the services, and the relay between the gateway and orders-api.
+#[derive(Debug)]
+pub struct World {
+    /// Where everything listens.
+    pub places: Places,
+    /// What every service is plugged into.
+    pub ports: fn() -> Ports,
+    /// The gateway's key file, where it is at hand.
+    pub key_file: Option<PathBuf>,
+    /// How often the captured token is raced against itself.
+    pub rounds: usize,
+    /// auth-bff.
+    pub auth_bff: Service,
+    /// orders-api, behind the relay.
+    pub orders_api: Service,
+    /// inventory-api.
+    pub inventory_api: Service,
+    /// Stands in front of orders-api.
+    pub relay: Relay,
+    config: Option<PathBuf>,
+    stack: Option<Stack>,
+}
+
+impl World {
+    /// Starts everything that is not running yet.
+    ///
+    /// # Errors
+    ///
+    /// When a configuration is wrong or a port is in use; the message names it.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let places = Places::usual();
+        let config = options.config.as_deref();
+        // Before anything runs: whoever mistyped a folder should not have to wait for a stack.
+        check_files(config)?;
+        let (stack, key_file) = if options.live {
+            places.answer().await?;
+            (None, options.key_file)
+        } else {
+            let state = std::env::temp_dir().join("zero-trust");
+            let stack = Stack::start(&ory_dev::shipped_configuration(), &state).await?;
+            (Some(stack), Some(state.join("id-token.jwks.json")))
+        };
+
+        let plan = |listen| Plan {
+            config,
+            listen,
+            ports: (options.ports)(),
+        };
+        let auth_bff = plan(places.auth_bff).auth_bff().await?;
+        let inventory_api = plan(places.inventory_api).inventory_api(|_| {}).await?;
+        // Where there is no walk the service itself stands on its port, and the relay, out of the way, serves nobody.
+        let (own, relayed) = if options.relay {
+            (free_address()?, places.orders_api)
+        } else {
+            (places.orders_api, free_address()?)
+        };
+        let orders_api = plan(own).orders_api(|config| config).await?;
+        let relay = Relay::start(relayed, own)
+            .await
+            .map_err(|source| StartError::listen("the relay in front of orders-api", relayed, source))?;
+        Ok(Self {
+            places,
+            ports: options.ports,
+            key_file,
+            rounds: options.rounds,
+            auth_bff,
+            orders_api,
+            inventory_api,
+            relay,
+            config: options.config,
+            stack,
+        })
+    }
+
+    /// Returns whether the stack is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        self.stack.is_some()
+    }
+
+    /// Starts one more orders-api, with a changed configuration and its own ports.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong.
+    pub async fn orders_api(
+        &self,
+        change: impl FnOnce(&mut IamConfig),
+        ports: Ports,
+    ) -> Result<Service, StartError> {
+        let change = |mut config: orders_api::Config| {
+            change(&mut config.iam);
+            config
+        };
+        self.plan(ports)?.orders_api(change).await
+    }
+
+    /// Starts one more orders-api that also takes HTTP/2, with a changed configuration and its own ports.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong.
+    pub async fn orders_api_over_http2(
+        &self,
+        change: impl FnOnce(&mut IamConfig),
+        ports: Ports,
+    ) -> Result<Service, StartError> {
+        let change = |mut config: orders_api::Config| {
+            change(&mut config.iam);
+            config.http2()
+        };
+        self.plan(ports)?.orders_api(change).await
+    }
+
+    /// Starts one more inventory-api, with a changed configuration and its own ports.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong.
+    pub async fn inventory_api(
+        &self,
+        change: impl FnOnce(&mut IamConfig),
+        ports: Ports,
+    ) -> Result<Service, StartError> {
+        self.plan(ports)?.inventory_api(change).await
+    }
+
+    /// Registers a person through the gateway and returns the identity's id and the session token.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway or Kratos gives no answer, or another one than a new session.
+    pub async fn register(&self, email: &str) -> io::Result<Person> {
+        let start = Request::get("/auth/registration")
+            .send(self.places.gateway)
+            .await?;
+        let flow = text(&start.json(), "/id")?;
+        let body = json!({ "method": "password", "password": PASSWORD, "traits": { "email": email } });
+        let done = Request::post(format!("/auth/registration/{flow}"), &body)
+            .send(self.places.gateway)
+            .await?;
+        Person::from_answer(&done)
+    }
+
+    /// Returns a token that the gateway has just signed for a session, as the relay saw it pass.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway lets the request not pass.
+    pub async fn capture(&self, person: &Person) -> io::Result<String> {
+        self.relay.forget();
+        let response = Request::get("/orders")
+            .bearer(&person.session_token)
+            .send(self.places.gateway)
+            .await?;
+        self.relay
+            .last_token()
+            .ok_or_else(|| io::Error::other(format!("no token passed the relay: {}", response.status())))
+    }
+
+    /// Sets the roles of an identity through Kratos's admin API.
+    ///
+    /// # Errors
+    ///
+    /// When Kratos gives no answer, or refuses.
+    pub async fn set_roles(&self, person: &Person, roles: &[&str]) -> io::Result<Response> {
+        let patch = json!([{ "op": "add", "path": "/metadata_public", "value": { "roles": roles } }]);
+        Request::new("PATCH", format!("/admin/identities/{}", person.id))
+            .json(&patch)
+            .send(self.places.kratos_admin)
+            .await
+    }
+
+    /// Stops everything.
+    pub async fn stop(mut self) {
+        self.relay.take_down().await;
+        for service in [self.auth_bff, self.orders_api, self.inventory_api] {
+            service.stop().await;
+        }
+        if let Some(stack) = self.stack {
+            stack.stop().await;
+        }
+    }
+
+    fn plan(&self, ports: Ports) -> Result<Plan<'_>, StartError> {
+        Ok(Plan {
+            config: self.config.as_deref(),
+            listen: free_address()?,
+            ports,
+        })
+    }
+}
+
+/// Returns the text at a JSON pointer (RFC 6901).
+///
+/// # Errors
+///
+/// When there is none.
+pub fn text(body: &Value, pointer: &str) -> io::Result<String> {
+    let found = body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    found.ok_or_else(|| io::Error::other(format!("no {pointer} in the answer")))
+}
+
+/// Waits until `ready` says so, for as long as `patience` lasts.
+pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready: impl FnMut() -> F) -> bool {
+    let rounds = patience
+        .as_millis()
+        .checked_div(POLL.as_millis())
+        .unwrap_or_default();
+    for _ in 0..rounds.max(1) {
+        if ready().await {
+            return true;
+        }
+        time::sleep(POLL).await;
+    }
+    false
+}
+
+/// Returns an address on loopback that is free now.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
+
+/// The password of everybody in the scenario.
+pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
+const POLL: Duration = Duration::from_millis(50);

@@ -1,0 +1,136 @@
+//! Which service runs, and how is one started?
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use actix_web::dev::{Server, ServerHandle};
+use iam_actix::{ConfigError, IamConfig, Ports};
+
+use super::StartError;
+use crate::audit::Audit;
+
+/// A service that runs.
+#[derive(Debug)]
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it wrote into its audit.
+    pub audit: Arc<Audit>,
+    handle: ServerHandle,
+}
+
+impl Service {
+    /// Runs a server that has not been polled yet.
+    pub fn spawn(server: Server, address: SocketAddr, audit: Arc<Audit>) -> Self {
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Self {
+            address,
+            audit,
+            handle,
+        }
+    }
+
+    /// Stops the service and frees its port.
+    pub async fn stop(self) {
+        self.handle.stop(false).await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // The command is sent at once; only waiting for its end needs the future.
+        drop(self.handle.stop(false));
+    }
+}
+
+/// A service that is about to start.
+pub(super) struct Plan<'a> {
+    pub(super) config: Option<&'a Path>,
+    pub(super) listen: SocketAddr,
+    pub(super) ports: Ports,
+}
+
+impl Plan<'_> {
+    pub(super) async fn auth_bff(self) -> Result<Service, StartError> {
+        let listen = self.listen;
+        self.start("auth-bff", auth_bff::Config::from_file, |config, ports| {
+            auth_bff::run(config.listen(listen), ports)
+        })
+        .await
+    }
+
+    pub(super) async fn orders_api(
+        self,
+        change: impl FnOnce(orders_api::Config) -> orders_api::Config,
+    ) -> Result<Service, StartError> {
+        let listen = self.listen;
+        self.start("orders-api", orders_api::Config::from_file, |config, ports| {
+            orders_api::run(change(config).listen(listen).workers(WORKERS), ports)
+        })
+        .await
+    }
+
+    pub(super) async fn inventory_api(
+        self,
+        change: impl FnOnce(&mut IamConfig),
+    ) -> Result<Service, StartError> {
+        let listen = self.listen;
+        self.start(
+            "inventory-api",
+            inventory_api::Config::from_file,
+            |mut config, ports| {
+                change(&mut config.iam);
+                inventory_api::run(config.listen(listen), ports)
+            },
+        )
+        .await
+    }
+
+    /// Reads a service's file, and runs the service with an audit that the walk can look into.
+    async fn start<C, F>(
+        self,
+        name: &'static str,
+        read: impl FnOnce(PathBuf) -> Result<C, ConfigError>,
+        run: impl FnOnce(C, Ports) -> F,
+    ) -> Result<Service, StartError>
+    where
+        F: Future<Output = Result<Server, Box<dyn Error + Send + Sync>>>,
+    {
+        let config =
+            read(file(self.config, name)).map_err(|source| StartError::service(name, source.into()))?;
+        let audit = Arc::new(Audit::default());
+        let ports = self.ports.audit_sink(Arc::<Audit>::clone(&audit));
+
+        let server = run(config, ports)
+            .await
+            .map_err(|source| StartError::service(name, source))?;
+        Ok(Service::spawn(server, self.listen, audit))
+    }
+}
+
+/// Makes sure that every service's file can be used.
+pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
+    for service in ["auth-bff", "orders-api", "inventory-api"] {
+        let file = file(folder, service);
+        IamConfig::from_file(&file)
+            .and_then(IamConfig::validate)
+            .map_err(|source| StartError::Config { file, source })?;
+    }
+    Ok(())
+}
+
+/// Returns the configuration file of a service: in the folder that was asked for, or where it ships.
+fn file(folder: Option<&Path>, service: &str) -> PathBuf {
+    let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(service);
+    folder
+        .map_or_else(shipped, Path::to_path_buf)
+        .join(format!("{service}.toml"))
+}
+
+/// A token that is replayed may meet any of them.
+const WORKERS: usize = 4;
