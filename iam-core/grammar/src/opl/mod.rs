@@ -35,6 +35,7 @@ mod ast;
 mod error;
 mod evaluate;
 mod parse;
+mod question;
 mod references;
 mod token;
 
@@ -44,8 +45,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use error::{Fault, OplError, Position};
-pub use evaluate::{
-    Answer, CheckError, CheckLimits, DEFAULT_DEPTH, DEFAULT_WIDTH, Mode, ObjectRelation, Relations, Subject,
+pub use evaluate::Relations;
+pub use question::{
+    Answer, CheckError, CheckLimits, DEFAULT_DEPTH, DEFAULT_WIDTH, Mode, ObjectRelation, Subject,
 };
 
 use ast::Namespace;

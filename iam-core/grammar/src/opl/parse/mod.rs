@@ -1,11 +1,13 @@
 //! Turns tokens into namespaces.
 
+mod permit;
+
 use std::collections::BTreeMap;
 
-use super::ast::{Child, Namespace, Operator, Relation, RelationType, Rewrite};
+use super::ast::{Namespace, Relation, RelationType};
 use super::error::OplError;
 use super::token::{Kind, Token, tokens};
-use super::{MAX_ERRORS, MAX_NESTING, MAX_OPERATORS};
+use super::{MAX_ERRORS, MAX_NESTING};
 
 /// A name that must be declared somewhere in the file; declarations may follow their use.
 #[derive(Clone, Debug)]
@@ -236,141 +238,6 @@ impl<'source> Parser<'source> {
         Ok(())
     }
 
-    /// Reads operands and the operators between them, up to what cannot go on.
-    ///
-    /// Every operator takes all that stands left of it as its first operand, so there is no precedence; see the module's docs.
-    fn expression(&mut self, class: &'source str, depth: usize) -> Result<Rewrite, Reported> {
-        let first = self.operand(class, depth)?;
-        let mut root = Rewrite::of(first);
-        let mut had_or = false;
-        // Each operator nests the tree once more, and what walks or drops the tree does so by recursion.
-        for _ in 0..MAX_OPERATORS {
-            let at = self.peek().start;
-            let operator = if self.accept("&&") {
-                if had_or && self.mixed.len() < MAX_ERRORS {
-                    self.mixed.push(at);
-                }
-                Operator::And
-            } else if self.accept("||") {
-                had_or = true;
-                Operator::Or
-            } else {
-                return Ok(root);
-            };
-            let right = self.operand(class, depth)?;
-            root = root.then(operator, right);
-        }
-        let token = self.peek();
-        Err(self.error(
-            token,
-            format!("more than {MAX_OPERATORS} operators in one expression"),
-        ))
-    }
-
-    fn operand(&mut self, class: &'source str, depth: usize) -> Result<Child, Reported> {
-        if self.accept("!") {
-            let depth = self.deeper(depth)?;
-            let negated = if self.accept("(") {
-                self.group(class, depth)?
-            } else {
-                self.term(class)?
-            };
-            return Ok(Child::Not(Box::new(negated)));
-        }
-        if self.accept("(") {
-            return self.group(class, depth);
-        }
-        self.term(class)
-    }
-
-    fn group(&mut self, class: &'source str, depth: usize) -> Result<Child, Reported> {
-        let depth = self.deeper(depth)?;
-        let inner = self.expression(class, depth)?;
-        self.expect(")")?;
-        Ok(Child::Rewrite(inner))
-    }
-
-    fn deeper(&mut self, depth: usize) -> Result<usize, Reported> {
-        let left = depth.saturating_sub(1);
-        if left == 0 {
-            let message = format!("expression nested too deeply; maximal nesting depth is {MAX_NESTING}");
-            let token = self.peek();
-            return Err(self.error(token, message));
-        }
-        Ok(left)
-    }
-
-    /// `this.related.R.…` or `this.permits.P(ctx)`.
-    fn term(&mut self, class: &'source str) -> Result<Child, Reported> {
-        self.word("this")?;
-        self.expect(".")?;
-        let verb = self.verb()?;
-        let name = self.property()?;
-        self.uses.push(Use::Own {
-            class,
-            relation: name,
-        });
-        if verb == Verb::Permits {
-            self.sequence(&["(", "ctx", ")"])?;
-            return Ok(Child::Computed(name.text.to_owned()));
-        }
-
-        self.expect(".")?;
-        let method = self.take();
-        match method.text {
-            "includes" => {
-                self.sequence(&["(", "ctx", ".", "subject", ")"])?;
-                Ok(Child::Computed(name.text.to_owned()))
-            }
-            "traverse" => self.traverse(class, name),
-            _ => Err(self.expected("'traverse' or 'includes'", method)),
-        }
-    }
-
-    /// `(x) => x.related.R.includes(ctx.subject)` or `x => x.permits.P(ctx)`, in its parentheses.
-    fn traverse(&mut self, class: &'source str, through: Token<'source>) -> Result<Child, Reported> {
-        self.expect("(")?;
-        let parenthesised = self.accept("(");
-        let argument = self.identifier()?;
-        if parenthesised {
-            self.expect(")")?;
-        }
-        self.expect("=>")?;
-        self.word(argument.text)?;
-        self.expect(".")?;
-        let verb = self.verb()?;
-        let relation = self.property()?;
-        match verb {
-            Verb::Permits => self.sequence(&["(", "ctx", ")", ")"])?,
-            Verb::Related => {
-                self.sequence(&[".", "includes", "(", "ctx", ".", "subject"])?;
-                self.accept(",");
-                self.expect(")")?;
-                self.accept(",");
-                self.expect(")")?;
-            }
-        }
-
-        self.uses.push(Use::Traverse {
-            class,
-            through,
-            relation: relation.text,
-        });
-        Ok(Child::Traverse {
-            through: through.text.to_owned(),
-            relation: relation.text.to_owned(),
-        })
-    }
-
-    fn verb(&mut self) -> Result<Verb, Reported> {
-        let token = self.take();
-        match (token.kind, token.text) {
-            (Kind::Identifier, "permits") => Ok(Verb::Permits),
-            (Kind::Identifier, "related") => Ok(Verb::Related),
-            _ => Err(self.expected("'related' or 'permits'", token)),
-        }
-    }
-
     /// `.name` or `["name"]`.
     fn property(&mut self) -> Result<Token<'source>, Reported> {
         if !self.accept("[") {
@@ -400,12 +267,6 @@ impl<'source> Parser<'source> {
         }
         Ok(())
     }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verb {
-    Permits,
-    Related,
 }
 
 /// The small steps.
