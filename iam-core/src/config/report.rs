@@ -52,11 +52,39 @@ impl Report {
                 || path
                     .strip_prefix(above)
                     .is_some_and(|rest| rest.starts_with(['.', '[']))
-                || above.strip_prefix(path).is_some_and(|rest| rest.starts_with('['))
         });
         if !reported {
             self.found.push(Problem::new(path, message));
         }
+    }
+
+    /// Adds that a list is empty, unless that is because what was written in it could not be read.
+    pub(super) fn empty(&mut self, path: &str, message: impl Into<String>) {
+        if self.unread_elements(path).is_empty() {
+            self.add(path, message);
+        }
+    }
+
+    /// Returns the path of an element of a list, as it was written: elements that could not be read are not counted.
+    pub(super) fn element(&self, path: &str, index: usize) -> String {
+        let written = self.unread_elements(path).iter().fold(index, |at, unread| {
+            if *unread <= at { at.saturating_add(1) } else { at }
+        });
+        format!("{path}[{written}]")
+    }
+
+    /// Returns the positions in a list that could not be read, in ascending order.
+    fn unread_elements(&self, path: &str) -> Vec<usize> {
+        let mut positions: Vec<_> = self
+            .unread
+            .iter()
+            .filter_map(|problem| {
+                let element = problem.path().strip_prefix(path)?.strip_prefix('[')?;
+                element.strip_suffix(']')?.parse().ok()
+            })
+            .collect();
+        positions.sort_unstable();
+        positions
     }
 
     /// Adds what another check found in a table, unless something in it is on the list already: it would be the same.

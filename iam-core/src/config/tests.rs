@@ -131,6 +131,36 @@ fn every_problem_is_reported_at_once_with_its_path() {
     assert!(problems.contains(&"`tenants.customer.keto.read_url`: not an https URL".to_owned()));
 }
 
+#[test]
+fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
+    let found = problems(sound_oathkeeper(
+        "algorithms = [1, \"none\", 2, \"RS256\", \"HS256\"]",
+    ));
+    let paths: Vec<_> = found
+        .iter()
+        .map(|problem| problem.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        [0, 2, 1, 4].map(|index| format!("`tenants.default.oathkeeper.algorithms[{index}]`")),
+        "{found:?}"
+    );
+
+    let nothing_left = problems(sound_oathkeeper("algorithms = [1]"));
+    assert_eq!(nothing_left.len(), 1, "{nothing_left:?}");
+
+    let transports = problems_with("[tenants.other]\ntransports = [\"pigeon\", \"cookie\"]");
+    for path in [
+        "`tenants.other.transports[0]`: ",
+        "`tenants.other.transports`: \"cookie\" ",
+    ] {
+        assert!(
+            transports.iter().any(|problem| problem.starts_with(path)),
+            "{transports:?}"
+        );
+    }
+}
+
 /// R172
 #[test]
 fn unknown_keys_are_refused_at_every_level() {

@@ -135,7 +135,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
 fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
     let at = format!("{path}.transports");
     if written.mode == Mode::SelfHosted && written.transports.is_empty() {
-        report.add(&at, "required");
+        report.empty(&at, "required");
     }
     for (index, transport) in written.transports.iter().enumerate() {
         if written
@@ -196,8 +196,7 @@ fn csrf(report: &mut Report, path: &str, written: &CsrfConfig) -> Option<CsrfRul
     }
 
     for (index, origin) in written.allowed_origins.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        report.origin(&at, origin);
+        report.origin(&report.element(&at, index), origin);
     }
     Some(CsrfRule::new(written.allowed_origins.iter().cloned()))
 }

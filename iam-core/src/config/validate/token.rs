@@ -82,10 +82,10 @@ fn header(report: &mut Report, path: &str, written: &str) -> String {
 
 fn audience(report: &mut Report, path: &str, written: &[String]) {
     if written.is_empty() {
-        report.add(path, "required");
+        report.empty(path, "required");
     }
     for (index, audience) in written.iter().enumerate() {
-        let path = format!("{path}[{index}]");
+        let path = report.element(path, index);
         report.text(&path, audience);
         if audience == "*" {
             report.add(&path, "`*` is no audience: name the service");
@@ -95,12 +95,12 @@ fn audience(report: &mut Report, path: &str, written: &[String]) {
 
 fn algorithms(report: &mut Report, path: &str, written: &[String]) -> Vec<Algorithm> {
     if written.is_empty() {
-        report.add(path, "at least one algorithm is required");
+        report.empty(path, "at least one algorithm is required");
     }
 
     let mut algorithms = Vec::new();
     for (index, name) in written.iter().enumerate() {
-        let path = format!("{path}[{index}]");
+        let path = report.element(path, index);
         match name.parse::<Algorithm>() {
             Ok(algorithm) if algorithms.contains(&algorithm) => {
                 report.add(&path, format!("`{algorithm}` is listed twice"));
