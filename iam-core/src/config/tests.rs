@@ -79,7 +79,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
         development = "yes"
         surprise = 1
         [audit]
-        sink = { fiel = "x" }
+        sink = { path = "x" }
         queue = 0
         [tenants.customer]
         transports = ["oathkeeper", "pigeon"]
@@ -107,7 +107,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
     for path in [
         "`development`",
         "`surprise`",
-        "`audit.sink.fiel`",
+        "`audit.sink.path`",
         "`audit.sink.file`",
         "`audit.queue`",
         "`tenants.customer.transports[1]`",
