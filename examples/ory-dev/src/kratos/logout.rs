@@ -7,8 +7,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::json;
 
 use super::answer::{Refusal, json, query, redirect, wants_json};
+use super::attempt::{error_page, with_cookies};
 use super::csrf::CsrfToken;
-use super::self_service::{Answer, error_page, return_to, with_cookies};
+use super::self_service::{Answer, return_to};
 use super::session::{Presented, SESSION_COOKIE};
 use super::shared::Shared;
 use super::submission::{MAX_FORM, Submission, read_body};

@@ -18,6 +18,7 @@ mod csrf;
 mod submission;
 mod password;
 mod self_service;
+mod attempt;
 mod registration;
 mod login;
 mod logout;

@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Data, ReqData, ServiceConfig};
+use actix_web::web::{self, Data, Payload, ReqData, ServiceConfig};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::future::ready;
 use url::Url;
@@ -15,7 +15,7 @@ use super::answer::{self, Refusal};
 use super::csrf::CsrfToken;
 use super::flow::Kind;
 use super::shared::Shared;
-use super::{login, logout, registration, self_service, whoami};
+use super::{attempt, logout, self_service, whoami};
 
 /// Adds the routes of the public interface.
 pub(crate) fn public(app: &mut ServiceConfig) {
@@ -23,8 +23,6 @@ pub(crate) fn public(app: &mut ServiceConfig) {
         .wrap(from_fn(frame_public))
         .configure(|routes| flow_routes(routes, Kind::Login))
         .configure(|routes| flow_routes(routes, Kind::Registration))
-        .route("/self-service/login", web::post().to(login::submit))
-        .route("/self-service/registration", web::post().to(registration::submit))
         .route("/self-service/logout/browser", web::get().to(logout::create))
         .route("/self-service/logout/api", web::delete().to(logout::native))
         .route("/self-service/logout", web::get().to(logout::submit))
@@ -83,6 +81,14 @@ type State = Data<Shared>;
 fn flow_routes(routes: &mut ServiceConfig, kind: Kind) {
     let path = format!("/self-service/{}", kind.name());
     routes
+        .route(
+            &path,
+            web::post().to(
+                move |shared: State, request: HttpRequest, token: ReqData<CsrfToken>, body: Payload| async move {
+                    attempt::submit(kind, &shared, &request, &token, body).await
+                },
+            ),
+        )
         .route(
             &format!("{path}/api"),
             web::get().to(move |shared: State, request: HttpRequest| {

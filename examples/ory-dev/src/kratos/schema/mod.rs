@@ -129,5 +129,11 @@ pub(crate) fn message(id: u32, text: &str, context: Option<Value>) -> Value {
     message
 }
 
+/// Returns what a form says about a field that is empty.
+pub(crate) fn missing(name: &str) -> Value {
+    let text = format!("Property {name} is missing.");
+    message(4_000_002, &text, Some(json!({"property": name})))
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Extracted, Field, Violation, message};
+use super::{Extracted, Field, Violation, message, missing};
 use crate::config::{ConfigError, Options};
 
 /// What one value must be, and what it means to Kratos.
@@ -192,10 +192,9 @@ impl Rule {
 
     fn check_members(&self, members: &Map<String, Value>, place: &Place, found: &mut Vec<Violation>) {
         for name in self.required.iter().filter(|name| !members.contains_key(*name)) {
-            let text = format!("Property {name} is missing.");
             found.push(Violation {
                 path: place.member(name).path,
-                message: message(4_000_002, &text, Some(json!({"property": name}))),
+                message: missing(name),
                 reason: place.reason("required", &format!("missing properties: {}", json!(name))),
             });
         }

@@ -1,0 +1,308 @@
+//! What becomes of a submitted form? What login and registration have in common, from the admission to the answer.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::answer::{Refusal, json, query, redirect, wants_json, wants_page};
+use super::clock::Moment;
+use super::csrf::{self, CsrfToken};
+use super::flow::{Flow, Kind};
+use super::schema::message;
+use super::self_service::{Answer, EXPIRED, already_logged_in, page_of, return_url, show};
+use super::session::{Devices, Presented, SESSION_COOKIE, Session};
+use super::shared::Shared;
+use super::store::Store;
+use super::submission::{MAX_FORM, Submission, read_body};
+use super::{login, registration};
+
+/// Answers the submission of a form.
+pub(crate) async fn submit(
+    kind: Kind,
+    shared: &Shared,
+    request: &HttpRequest,
+    token: &CsrfToken,
+    body: Payload,
+) -> Answer {
+    let body = read_body(body, MAX_FORM).await?;
+    let attempt = match admit(kind, shared, request, token, &body) {
+        Ok(Admission::Admitted(attempt)) => *attempt,
+        Ok(Admission::Answered(answer)) => return Ok(answer),
+        Err(refusal) => return error_page(shared, refusal, wants_page(request.headers())),
+    };
+    match kind {
+        Kind::Login => login::log_in(attempt).await,
+        Kind::Registration => registration::register(attempt).await,
+    }
+}
+
+/// A submission that may be looked at: its flow exists, lives, and the form came from our own page.
+pub(crate) struct Attempt<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) request: &'a HttpRequest,
+    pub(crate) flow: Flow,
+    pub(crate) submission: Submission,
+}
+
+/// Who has proven who they are, and what the answer says about it beside the session.
+pub(crate) struct Success {
+    /// The person, as the public interface shows them.
+    pub(crate) identity: Value,
+    pub(crate) session: Option<Session>,
+    /// Further members of the answer.
+    pub(crate) members: Map<String, Value>,
+    /// What the client has to do next, before it goes where the flow ends.
+    pub(crate) next: Vec<Value>,
+}
+
+impl Attempt<'_> {
+    /// Stores the form with what is wrong with it, and shows it.
+    pub(crate) fn reject(&self) -> Answer {
+        let flow = &self.flow;
+        if let Some(stored) = self.shared.store().flow_mut(flow.id) {
+            stored.form = flow.form.clone();
+        }
+        if is_page(flow, self.request) {
+            return Ok(redirect(StatusCode::SEE_OTHER, &page_of(self.shared, flow)));
+        }
+        show(self.shared, flow, StatusCode::BAD_REQUEST)
+    }
+
+    /// Answers what no form can say.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Answer {
+        error_page(self.shared, refusal, is_page(&self.flow, self.request))
+    }
+
+    /// Opens a session for the person who has just proven who they are.
+    pub(crate) fn open_session(&self, store: &mut Store, identity: Uuid) -> Result<Session, Refusal> {
+        let (now, lifespan) = (self.shared.now(), self.shared.config.session_lifespan);
+        let mut session = Session::new(identity, now, lifespan, self.flow.browser)?;
+        session.seen_from(self.request);
+        store.add_session(session.clone());
+        Ok(session)
+    }
+
+    /// Ends the flow: a page goes on to where the flow leads, a script is told everything.
+    pub(crate) fn succeed(&self, success: Success) -> Answer {
+        let Success {
+            identity,
+            session,
+            mut members,
+            mut next,
+        } = success;
+        let cookies = match &session {
+            Some(session) => session_cookies(self.shared, session)?,
+            None => Vec::new(),
+        };
+        let target = return_url(self.shared, &self.flow);
+        if is_page(&self.flow, self.request) {
+            let answer = redirect(StatusCode::SEE_OTHER, target.as_str());
+            return Ok(with_cookies(answer, &cookies));
+        }
+
+        if let Some(session) = &session {
+            let shown = session.json(self.shared.now(), Some(identity), Devices::Shown);
+            members.insert("session".into(), shown);
+            if !self.flow.browser {
+                members.insert("session_token".into(), session.token.as_str().into());
+            }
+        }
+        if self.flow.browser {
+            next.push(json!({"action": "redirect_browser_to", "redirect_browser_to": target.as_str()}));
+        }
+        let next = if next.is_empty() { Value::Null } else { next.into() };
+        members.insert("continue_with".into(), next);
+        Ok(with_cookies(
+            json(StatusCode::OK, &Value::Object(members)),
+            &cookies,
+        ))
+    }
+}
+
+/// What becomes of a submission before anyone looks at what was submitted.
+enum Admission<'a> {
+    Admitted(Box<Attempt<'a>>),
+    Answered(HttpResponse),
+}
+
+/// Finds the flow of a submission and checks that it may be submitted.
+fn admit<'a>(
+    kind: Kind,
+    shared: &'a Shared,
+    request: &'a HttpRequest,
+    token: &CsrfToken,
+    body: &[u8],
+) -> Result<Admission<'a>, Refusal> {
+    let id = query(request, "flow")
+        .and_then(|id| Uuid::try_parse(&id).ok())
+        .filter(|id| !id.is_nil());
+    let Some(id) = id else {
+        return Err(Refusal::bad_request(
+            "The flow query parameter is missing or malformed.",
+        ));
+    };
+    let flow = shared.store().flow(id).filter(|flow| flow.kind == kind).cloned();
+    let flow = flow.ok_or_else(Refusal::not_found)?;
+
+    let now = shared.now();
+    if flow.has_expired(now) {
+        return expired(shared, request, &flow, now);
+    }
+    let presented = Presented::by(request, &shared.cookie_keys);
+    if flow.refresh.is_none() && presented.find(&shared.store(), now).is_some() {
+        let refusal = already_logged_in(kind);
+        return if is_page(&flow, request) {
+            Ok(Admission::Answered(redirect(
+                StatusCode::SEE_OTHER,
+                return_url(shared, &flow).as_str(),
+            )))
+        } else {
+            Err(refusal)
+        };
+    }
+
+    let submission = Submission::read(request, body);
+    let sent = submission
+        .as_ref()
+        .ok()
+        .and_then(|submission| submission.text("csrf_token"));
+    let sent = sent.or_else(|| {
+        request
+            .headers()
+            .get("X-CSRF-Token")
+            .and_then(|value| value.to_str().ok())
+    });
+    check_origin(shared, request, &flow, token, sent)?;
+    let is_decoded = submission.is_ok();
+    let mut attempt = Attempt {
+        shared,
+        request,
+        flow,
+        submission: submission.unwrap_or_default(),
+    };
+    if is_decoded {
+        return Ok(Admission::Admitted(Box::new(attempt)));
+    }
+    let text = "Unable to decode form as JSON.";
+    let form = &mut attempt.flow.form;
+    form.clear_messages();
+    form.complain_overall(message(4_000_001, text, Some(json!({"reason": text}))));
+    attempt.reject().map(Admission::Answered)
+}
+
+/// Answers a submission that came too late with a fresh flow.
+fn expired<'a>(
+    shared: &Shared,
+    request: &HttpRequest,
+    flow: &Flow,
+    now: Moment,
+) -> Result<Admission<'a>, Refusal> {
+    let fresh = flow.renew(now, flow.kind.config(&shared.config).lifespan);
+    let (id, page) = (fresh.id, page_of(shared, &fresh));
+    shared.store().add_flow(fresh);
+    if is_page(flow, request) {
+        return Ok(Admission::Answered(redirect(StatusCode::SEE_OTHER, &page)));
+    }
+    let since = now.since(flow.expires_at);
+    let minutes = since.as_secs_f64() / 60.0;
+    let reason = format!("The self-service flow expired {minutes:.2} minutes ago, initialize a new one.");
+    Err(Refusal::new(StatusCode::GONE, "self-service flow expired")
+        .id(EXPIRED)
+        .reason(reason)
+        .beside("expired_at", flow.expires_at.rfc3339().into())
+        .beside(
+            "since",
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).into(),
+        )
+        .beside("use_flow_id", id.to_string().into()))
+}
+
+/// Checks that a browser's form came from our own page, and that a native flow was not submitted by a browser.
+fn check_origin(
+    shared: &Shared,
+    request: &HttpRequest,
+    flow: &Flow,
+    token: &CsrfToken,
+    sent: Option<&str>,
+) -> Result<(), Refusal> {
+    if flow.browser {
+        let own = token.presented && sent.is_some_and(|sent| token.matches(sent));
+        return if own {
+            Ok(())
+        } else {
+            Err(csrf::violation(request, &shared.csrf_cookie, sent.is_some()))
+        };
+    }
+    if request
+        .headers()
+        .get(header::ORIGIN)
+        .is_some_and(|origin| !origin.is_empty())
+    {
+        return Err(Refusal::bad_request(ORIGIN_IN_NATIVE_FLOW));
+    }
+    if request
+        .headers()
+        .get(header::COOKIE)
+        .is_some_and(|cookie| !cookie.is_empty())
+    {
+        return Err(Refusal::bad_request(COOKIE_IN_NATIVE_FLOW));
+    }
+    Ok(())
+}
+
+/// Returns whether the submission came from a page rather than a script.
+pub(crate) fn is_page(flow: &Flow, request: &HttpRequest) -> bool {
+    flow.browser && !wants_json(request.headers())
+}
+
+/// Answers a page whose request cannot be answered with a form: the error page of the configuration.
+pub(crate) fn error_page(shared: &Shared, refusal: Refusal, page: bool) -> Answer {
+    if !page {
+        return Err(refusal);
+    }
+    let mut url = shared.config.error_url.clone();
+    url.query_pairs_mut()
+        .append_pair("id", &Uuid::new_v4().to_string());
+    Ok(redirect(StatusCode::SEE_OTHER, url.as_str()))
+}
+
+/// Returns the cookies of a browser that has just logged in. The anti-CSRF token changes with the person.
+fn session_cookies(shared: &Shared, session: &Session) -> Result<Vec<String>, Refusal> {
+    let Some(handle) = &session.handle else {
+        return Ok(Vec::new());
+    };
+    let seconds = session.expires_at.since(shared.now()).as_secs();
+    let session_cookie = format!(
+        "{}={}; Path=/; Expires={}; Max-Age={seconds}; HttpOnly; SameSite=Lax",
+        SESSION_COOKIE,
+        shared.cookie_keys.seal(handle),
+        session.expires_at.http_date(),
+    );
+    Ok(vec![
+        CsrfToken::generate()?.set_cookie(&shared.csrf_cookie),
+        session_cookie,
+    ])
+}
+
+/// Adds cookies to an answer.
+pub(crate) fn with_cookies(mut answer: HttpResponse, cookies: &[String]) -> HttpResponse {
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            answer.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    answer
+}
+
+const ORIGIN_IN_NATIVE_FLOW: &str = "The HTTP Request Header included the \"Origin\" key, indicating that this \
+    request was made as part of an AJAX request in a Browser. The flow however was initiated as an API request. To \
+    prevent potential misuse and mitigate several attack vectors including CSRF, the request has been blocked. \
+    Please consult the documentation.";
+
+const COOKIE_IN_NATIVE_FLOW: &str = "The HTTP Request Header included the \"Cookie\" key, indicating that this \
+    request was made by a Browser. The flow however was initiated as an API request. To prevent potential misuse \
+    and mitigate several attack vectors including CSRF, the request has been blocked. Please consult the \
+    documentation.";
