@@ -162,6 +162,7 @@ pub use crate::{
     iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
     middleware::IamMiddleware,
     ports::Ports,
+    request_id::RequestId,
     route::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
 };
 pub use iam_macros::{optional, public, require_permission, require_role, require_scope, single_use};

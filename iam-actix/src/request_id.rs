@@ -17,9 +17,24 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// The longest id that is accepted from a caller.
 const MAX_LENGTH: usize = 128;
 
-/// The id of one request. Cloning is cheap.
+/// The id of one request: the caller's, or one that the gate made. Cloning is cheap.
+///
+/// Hand it to whatever else the request causes, so that other logs can be read beside the audit. It fails with 500 when the
+/// request did not come through the gate.
+///
+/// ```
+/// use iam_actix::RequestId;
+///
+/// async fn which(id: RequestId) -> String {
+///     id.as_str().to_owned()
+/// }
+/// ```
+///
+/// # Security
+///
+/// *Unverified*: a caller may choose it, also one that somebody else uses.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(HeaderValue);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// Accepts the caller's id or makes one.
@@ -36,7 +51,7 @@ impl RequestId {
     }
 
     /// Returns the id as text.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         // INVARIANT: only ASCII gets in.
         self.0.to_str().unwrap_or_default()
     }

@@ -303,7 +303,7 @@ async fn body_that_is_too_large_is_413_and_never_reaches_kratos() {
 
     let refused = bff.send(Request::post("/auth/login/some-flow", &body)).await;
 
-    assert_eq!(refused.status(), 413);
+    assert_problem(&refused, 413);
     bff.stop().await;
 }
 
@@ -493,6 +493,42 @@ async fn no_credential_of_the_application_is_forwarded() {
     }
     assert!(browser.contains("csrf_token_1=its-own") && !browser.contains("kratos-session"));
     assert!(native.contains("kratos-session") && !native.contains("csrf_token_1"));
+    bff.stop().await;
+}
+
+/// R085: what is no id is not passed on; Kratos is told the one that stands in the audit.
+#[actix_web::test]
+async fn kratos_is_asked_with_the_id_of_the_request() {
+    let (address, seen) = recorder(200, r#"{"id":"f","ui":{"action":"x"}}"#);
+    let bff = Bff::start(&format!("http://{address}")).await;
+    let start = || Request::get("/auth/login");
+    let submit = || Request::post("/auth/login/f", &json!({}));
+
+    let mut ids = Vec::new();
+    for request in [
+        start().header("x-request-id", "two words"),
+        start()
+            .header("x-request-id", "one")
+            .header("x-request-id", "two"),
+        start(),
+        start().header("x-request-id", "trace-1"),
+        submit().header("x-request-id", "trace-2"),
+    ] {
+        let answer = bff.send(request).await;
+        ids.push(answer.header("x-request-id").unwrap().to_owned());
+    }
+
+    assert_eq!(ids[3..], ["trace-1", "trace-2"]);
+    assert!(ids[..3].iter().all(|id| id.len() == 36), "{ids:?}");
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), ids.len());
+    for (headers, id) in seen.iter().zip(&ids) {
+        assert!(
+            headers.contains("x-request-id") && headers.contains(id),
+            "{headers}"
+        );
+        assert!(!headers.contains("two"), "{headers}");
+    }
     bff.stop().await;
 }
 

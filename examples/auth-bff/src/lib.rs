@@ -18,6 +18,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use actix_cors::Cors;
@@ -46,7 +47,7 @@ async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
 async fn submit_login(
     id: web::Path<String>,
     visitor: Visitor,
-    body: Bytes,
+    body: Form,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
     kratos.submit(Flow::Login, &visitor, &id, body).await
@@ -61,7 +62,7 @@ async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> HttpRespo
 async fn submit_registration(
     id: web::Path<String>,
     visitor: Visitor,
-    body: Bytes,
+    body: Form,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
     kratos.submit(Flow::Registration, &visitor, &id, body).await
@@ -111,12 +112,13 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             config.listen
         )
     };
-    Ok(HttpServer::new(app)
+    let server = HttpServer::new(app)
         .workers(config.workers)
-        .disable_signals()
-        .bind(config.listen)
-        .map_err(listening)?
-        .run())
+        .max_connections(MOST_CONNECTIONS)
+        .client_request_timeout(REQUEST_HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .disable_signals();
+    Ok(server.bind(config.listen).map_err(listening)?.run())
 }
 
 fn cors(origin: &str) -> Cors {
@@ -127,6 +129,9 @@ fn cors(origin: &str) -> Cors {
         .supports_credentials()
         .max_age(600)
 }
+
+/// What was filled in, as it came, or why it cannot be taken.
+type Form = Result<Bytes, actix_web::Error>;
 
 /// Kratos's flows, and where their forms point.
 struct Kratos {
@@ -145,7 +150,14 @@ impl Kratos {
         )
     }
 
-    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, body: Bytes) -> HttpResponse {
+    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, body: Form) -> HttpResponse {
+        let body = match body {
+            Ok(body) => body,
+            Err(err) => {
+                let status = err.as_response_error().status_code();
+                return problem(status, "the form cannot be taken");
+            }
+        };
         self.relay(
             flow,
             visitor,
@@ -248,3 +260,9 @@ impl Config {
 
 /// The largest form that is taken, in bytes.
 const LARGEST_FORM: usize = 64 << 10;
+/// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
+const MOST_CONNECTIONS: usize = 1_000;
+/// How long a client may take over the head of a request.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
+/// Longer than a gateway in Go keeps idle connections (90 seconds), so that it never writes on one that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);

@@ -4,7 +4,10 @@ use actix_web::{
     Error, FromRequest, HttpRequest, dev::Payload, error::InternalError, http::StatusCode, web::Query,
 };
 use futures_util::future::{Ready, ready};
-use iam_actix::flows::{FlowContext, FlowKind, RequestHead};
+use iam_actix::{
+    RequestId,
+    flows::{FlowContext, FlowKind, RequestHead},
+};
 use serde::Deserialize;
 
 use crate::problem;
@@ -28,12 +31,13 @@ impl FromRequest for Visitor {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(visitor(request))
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let id = RequestId::from_request(request, payload).into_inner();
+        ready(id.map_err(Error::from).and_then(|id| visitor(request, &id)))
     }
 }
 
-fn visitor(request: &HttpRequest) -> Result<Visitor, Error> {
+fn visitor(request: &HttpRequest, id: &RequestId) -> Result<Visitor, Error> {
     let wanted = Query::<Wanted>::from_query(request.query_string()).map_err(|_| {
         let detail = "`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known";
         InternalError::from_response("query", problem(StatusCode::BAD_REQUEST, detail))
@@ -53,7 +57,7 @@ fn visitor(request: &HttpRequest) -> Result<Visitor, Error> {
         Kind::Native => FlowKind::Native,
     };
     Ok(Visitor {
-        context: FlowContext::new(kind, &head),
+        context: FlowContext::new(kind, &head).with_request_id(id.as_str()),
         return_to: wanted.0.return_to,
     })
 }

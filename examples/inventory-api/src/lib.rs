@@ -14,13 +14,17 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Responder,
+    App, HttpResponse, HttpServer, Responder, ResponseError as _,
     dev::Server,
-    get, post,
-    web::{self, Data, Json, ServiceConfig},
+    error::InternalError,
+    get,
+    http::{StatusCode, header},
+    post,
+    web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
 use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, public, require_permission, require_role};
 use serde_json::json;
@@ -43,7 +47,7 @@ async fn list(user: Identity, stock: Data<Stock>) -> impl Responder {
 async fn adjust(user: Identity, change: Json<Adjust>, stock: Data<Stock>) -> impl Responder {
     match stock.adjust(user.subject(), change.into_inner()) {
         Ok(entry) => HttpResponse::Ok().json(entry),
-        Err(StockFull) => HttpResponse::InsufficientStorage().json(json!({ "error": "the ledger is full" })),
+        Err(StockFull) => problem(StatusCode::INSUFFICIENT_STORAGE, "the ledger is full"),
     }
 }
 
@@ -72,6 +76,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         App::new()
             .wrap(gate.middleware())
             .app_data(stock.clone())
+            .app_data(json_bodies())
             .configure(routes)
     };
     iam.check(&app).await?;
@@ -82,12 +87,36 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             config.listen
         )
     };
-    Ok(HttpServer::new(app)
+    let server = HttpServer::new(app)
         .workers(config.workers)
-        .disable_signals()
-        .bind(config.listen)
-        .map_err(listening)?
-        .run())
+        .max_connections(MOST_CONNECTIONS)
+        .client_request_timeout(REQUEST_HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .disable_signals();
+    Ok(server.bind(config.listen).map_err(listening)?.run())
+}
+
+/// Answers with problem details (RFC 9457), in fixed words.
+fn problem(status: StatusCode, detail: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+        }))
+}
+
+/// Takes small bodies only, and says nothing of what was in one that cannot be read.
+fn json_bodies() -> JsonConfig {
+    JsonConfig::default()
+        .limit(LARGEST_BODY)
+        .error_handler(|err, _request| {
+            let answer = problem(err.status_code(), "the body cannot be taken");
+            InternalError::from_response(err, answer).into()
+        })
 }
 
 /// What the service is configured with.
@@ -129,3 +158,12 @@ impl Config {
         self
     }
 }
+
+/// The largest body that is read, in bytes.
+const LARGEST_BODY: usize = 16 << 10;
+/// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
+const MOST_CONNECTIONS: usize = 1_000;
+/// How long a client may take over the head of a request.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
+/// Longer than a gateway in Go keeps idle connections (90 seconds), so that it never writes on one that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);

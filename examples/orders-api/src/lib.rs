@@ -17,15 +17,18 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Responder,
+    App, HttpResponse, HttpServer, Responder, ResponseError as _,
     dev::Server,
+    error::InternalError,
     get,
+    http::{StatusCode, header},
     middleware::DefaultHeaders,
     post,
-    web::{self, Data, Json, ServiceConfig},
+    web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
 use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, require_permission, single_use};
 use serde_json::json;
@@ -42,9 +45,7 @@ async fn list(user: Identity, book: Data<OrderBook>) -> impl Responder {
 async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> impl Responder {
     match book.place(user.subject(), wanted.into_inner()) {
         Ok(order) => HttpResponse::Created().json(order),
-        Err(BookFull) => {
-            HttpResponse::InsufficientStorage().json(json!({ "error": "no more orders are taken" }))
-        }
+        Err(BookFull) => problem(StatusCode::INSUFFICIENT_STORAGE, "no more orders are taken"),
     }
 }
 
@@ -53,7 +54,7 @@ async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> i
 async fn read(id: web::Path<String>, book: Data<OrderBook>) -> impl Responder {
     match book.find(&id) {
         Some(order) => HttpResponse::Ok().json(order),
-        None => HttpResponse::NotFound().json(json!({ "error": "no such order" })),
+        None => problem(StatusCode::NOT_FOUND, "no such order"),
     }
 }
 
@@ -79,6 +80,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             .wrap(gate.middleware())
             .wrap(DefaultHeaders::new().add(("x-worker", worker)))
             .app_data(book.clone())
+            .app_data(json_bodies())
             .configure(routes)
     };
     iam.check(&app).await?;
@@ -89,13 +91,41 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             config.listen
         )
     };
-    let server = HttpServer::new(app).workers(config.workers).disable_signals();
+    let server = HttpServer::new(app)
+        .workers(config.workers)
+        .max_connections(MOST_CONNECTIONS)
+        .client_request_timeout(REQUEST_HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .disable_signals();
     let bound = if config.http2 {
         server.bind_auto_h2c(config.listen)
     } else {
         server.bind(config.listen)
     };
     Ok(bound.map_err(listening)?.run())
+}
+
+/// Answers with problem details (RFC 9457), in fixed words.
+fn problem(status: StatusCode, detail: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+        }))
+}
+
+/// Takes small bodies only, and says nothing of what was in one that cannot be read.
+fn json_bodies() -> JsonConfig {
+    JsonConfig::default()
+        .limit(LARGEST_BODY)
+        .error_handler(|err, _request| {
+            let answer = problem(err.status_code(), "the body cannot be taken");
+            InternalError::from_response(err, answer).into()
+        })
 }
 
 /// What the service is configured with.
@@ -146,3 +176,12 @@ impl Config {
         self
     }
 }
+
+/// The largest body that is read, in bytes.
+const LARGEST_BODY: usize = 16 << 10;
+/// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
+const MOST_CONNECTIONS: usize = 1_000;
+/// How long a client may take over the head of a request.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
+/// Longer than a gateway in Go keeps idle connections (90 seconds), so that it never writes on one that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);

@@ -7,6 +7,7 @@
 //! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
 //! | [`Tenant`] | the tenant the request is decided for | |
 //! | [`Access`] | permissions asked in the handler | |
+//! | [`RequestId`](crate::RequestId) | the id of the request | |
 //! | [`Granted`] | the very object that the route's permission was checked for | 500 without one |
 //!
 //! Each of them fails with 500 when the request did not come through the gate, and on a public route whatever needs a
@@ -20,6 +21,7 @@
 mod access;
 mod granted;
 mod principal;
+mod request_id;
 mod tenant;
 
 use std::rc::Rc;

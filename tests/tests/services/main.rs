@@ -6,149 +6,16 @@
     reason = "a test fails where anything is not as expected"
 )]
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+mod limits;
+mod stand;
 
-use actix_web::dev::{Server, ServerHandle};
-use iam_actix::{
-    IamConfig, Ports,
-    clock::{Clock as _, SystemClock},
-    testing::TestIssuer,
-};
-use iam_core::jwt::Algorithm;
-use ory_dev::{config::Vars, keto::Keto};
+use std::net::TcpListener;
+
+use iam_actix::Ports;
 use serde_json::{Value, json};
-use uuid::Uuid;
-use zero_trust::{
-    audit::Audit,
-    client::{Request, Response},
-};
+use zero_trust::client::Request;
 
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
-
-/// One service, the issuer whose tokens it takes, and the Keto that it asks.
-struct Stand {
-    address: SocketAddr,
-    audience: &'static str,
-    audit: Arc<Audit>,
-    handle: ServerHandle,
-    issuer: TestIssuer,
-    keto: Keto,
-}
-
-impl Stand {
-    async fn orders() -> Self {
-        Self::start("orders-api", |file, change, address, ports| async move {
-            let mut config = orders_api::Config::from_file(file).unwrap();
-            change(&mut config.iam);
-            let server = orders_api::run(config.listen(address).workers(1), ports).await;
-            spawn(server.unwrap())
-        })
-        .await
-    }
-
-    async fn inventory() -> Self {
-        Self::start("inventory-api", |file, change, address, ports| async move {
-            let mut config = inventory_api::Config::from_file(file).unwrap();
-            change(&mut config.iam);
-            let server = inventory_api::run(config.listen(address).workers(1), ports).await;
-            spawn(server.unwrap())
-        })
-        .await
-    }
-
-    async fn start<F: Future<Output = ServerHandle>>(
-        audience: &'static str,
-        run: impl FnOnce(String, Box<dyn FnOnce(&mut IamConfig)>, SocketAddr, Ports) -> F,
-    ) -> Self {
-        let issuer = TestIssuer::signing_with(&[Algorithm::Rs256]).unwrap();
-        let keto = keto();
-        let (keys, read_url) = (issuer.key_set(), format!("http://{}", keto.read()));
-        let change = Box::new(move |iam: &mut IamConfig| {
-            let tenant = iam.tenants.get_mut("default").unwrap();
-            let jwks = &mut tenant.oathkeeper.as_mut().unwrap().jwks;
-            jwks.url = None;
-            jwks.keys.clone_from(keys["keys"].as_array().unwrap());
-            tenant.keto.as_mut().unwrap().read_url = read_url;
-        });
-        let audit = Arc::new(Audit::default());
-        let ports = Ports::default().audit_sink(Arc::<Audit>::clone(&audit));
-        // The port is free again before the service takes it: nobody else asks for exactly this one.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-
-        let file = format!("{EXAMPLES}/{audience}/{audience}.toml");
-        let handle = run(file, change, address, ports).await;
-        Self {
-            address,
-            audience,
-            audit,
-            handle,
-            issuer,
-            keto,
-        }
-    }
-
-    fn token(&self, roles: &[&str]) -> String {
-        self.token_for(self.audience, roles)
-    }
-
-    fn token_for(&self, audience: &str, roles: &[&str]) -> String {
-        let now = SystemClock::new().now();
-        let expires = now.saturating_add(Duration::from_secs(60)).as_secs();
-        let claims = json!({
-            "iss": "http://127.0.0.1:4455/", "aud": [audience], "sub": SUBJECT, "tenant": "default",
-            "iat": now.as_secs(), "nbf": now.as_secs(), "exp": expires, "jti": Uuid::new_v4().to_string(),
-            "metadataPublic": { "roles": roles },
-        });
-        self.issuer.sign(&claims).unwrap()
-    }
-
-    /// Sends a request and asserts its status and the event that it left.
-    async fn expect(&self, request: Request, status: u16, event: &str) -> Response {
-        let (line, id) = (request.line(), Uuid::new_v4().to_string());
-        let response = request
-            .header("x-request-id", &id)
-            .send(self.address)
-            .await
-            .unwrap();
-        let written = self.audit.of(&id).await.unwrap();
-
-        let seen = (response.status(), written.event.as_str());
-        assert_eq!(seen, (status, event), "{line}: {}", response.text());
-        response
-    }
-
-    async fn grant(&self, namespace: &str, object: &str, relation: &str) {
-        let tuple = json!({
-            "namespace": namespace, "object": object, "relation": relation,
-            "subject_id": format!("user:{SUBJECT}"),
-        });
-        let written = Request::new("PUT", "/admin/relation-tuples").json(&tuple);
-        assert_eq!(written.send(self.keto.write()).await.unwrap().status(), 201);
-    }
-
-    async fn stop(self) {
-        self.handle.stop(false).await;
-        self.keto.stop().await;
-    }
-}
-
-fn spawn(server: Server) -> ServerHandle {
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    handle
-}
-
-fn keto() -> Keto {
-    let folder = format!("{EXAMPLES}/ory-dev/config");
-    let vars = Vars::new(&folder, std::env::temp_dir());
-    let config = Keto::from_files(Path::new(&folder).join("keto.yml").as_path(), &vars).unwrap();
-    Keto::start(config.any_ports()).unwrap()
-}
+use crate::stand::{EXAMPLES, SUBJECT, Stand};
 
 fn wanted() -> Value {
     json!({ "sku": "sku-1", "quantity": 2 })
@@ -169,8 +36,6 @@ fn too_large(path: &str) -> Request {
         &json!({ "sku": "a".repeat(3 << 20), "quantity": 1, "by": 1 }),
     )
 }
-
-const SUBJECT: &str = "9f1c6a7e-2a39-4bb0-9a55-0b7c9a2f9f10";
 
 #[actix_web::test]
 async fn nothing_of_orders_api_is_open() {
