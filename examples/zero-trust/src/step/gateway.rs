@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     client::Request,
@@ -10,13 +10,13 @@ use crate::{
     walk::{Promise, Walk},
 };
 
-/// Reads the own orders, with the session token and with the cookie.
+/// Reads the own orders, with the session token and with the cookie, and writes as a page in a browser does.
 ///
 /// # Errors
 ///
 /// When there is no answer.
 pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
-    walk.report.step(2, "Orders through the gateway");
+    walk.report.step(2, "Through the gateway");
     let world = walk.world;
     let promise = Promise::new(200, "auth.success", "the gateway's token is verified");
 
@@ -39,5 +39,52 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
             subject == who.person.id,
         );
     }
+    write_from_a_page(walk, who).await;
+    health(walk).await
+}
+
+/// The gateway turns the visitor's cookie into a token whoever's page sent the request, so the service looks at the page.
+async fn write_from_a_page(walk: &mut Walk<'_>, who: &LoggedIn) {
+    let world = walk.world;
+    let place = |origin: &str| {
+        Request::post("/orders", &json!({ "sku": "sku-1", "quantity": 1 }))
+            .header("cookie", who.cookie.clone())
+            .header("origin", origin)
+    };
+    let own = format!("http://{}", world.places.gateway);
+
+    for (origin, promise) in [
+        (
+            "https://evil.example",
+            Promise::new(
+                403,
+                "auth.failure.csrf",
+                "a foreign page cannot use the cookie to write",
+            ),
+        ),
+        (
+            &own,
+            Promise::new(201, "auth.success", "a page of the gateway's origin can"),
+        ),
+    ] {
+        walk.ask_through(world.places.gateway, &world.orders_api, place(origin), promise)
+            .await;
+    }
+}
+
+/// What is public at a service is what the service says; who reaches it through the gateway is what the gateway's rule says.
+async fn health(walk: &mut Walk<'_>) -> io::Result<()> {
+    let world = walk.world;
+    let health = || Request::get("/inventory/health");
+
+    let public = Promise::new(200, "auth.success", "health is public at the service, for probes");
+    walk.ask(&world.inventory_api, health(), public).await;
+    let answer = health().send(world.places.gateway).await?;
+    walk.observe(
+        "GET /inventory/health at the gateway",
+        answer.status(),
+        "the gateway's rule wants a session of everybody",
+        answer.status() == 401,
+    );
     Ok(())
 }
