@@ -3,7 +3,9 @@
 use crate::common;
 
 use actix_web::{App, FromRequest, Handler, HttpResponse, Responder, test, web};
-use iam_actix::{Access, Client, Granted, Identity, Principal, RouteExt as _, Tenant, optional, public};
+use iam_actix::{
+    Access, Client, Granted, Identity, Principal, RequestId, RouteExt as _, Tenant, optional, public,
+};
 use iam_core::decision::Reason;
 use serde_json::json;
 
@@ -141,6 +143,22 @@ async fn extractors_see_the_tenant_and_leave_other_extensions_alone() {
     world.allowed().await;
 }
 
+#[actix_web::test]
+async fn the_handler_sees_the_id_that_the_caller_is_told() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let which = async |id: RequestId| id.as_str().to_owned();
+    let app = app!(world, touched, .route("/which", web::get().to(which).public()));
+
+    let answer = send!(app, GET "/which");
+    let told = answer.headers().get("x-request-id").unwrap().clone();
+    world.allowed().await;
+    assert_eq!(test::read_body(answer).await, told.as_bytes());
+    let answer = send!(app, GET "/which", ("x-request-id", "trace-1"));
+    world.allowed().await;
+    assert_eq!(test::read_body(answer).await, "trace-1");
+}
+
 /// `Option<Identity>` is Actix's: every error becomes `None`. It opens nothing.
 #[actix_web::test]
 async fn an_optional_extractor_grants_nothing() {
@@ -174,6 +192,7 @@ async fn every_extractor_fails_without_the_gate() {
     without_gate::<Identity>().await;
     without_gate::<Client>().await;
     without_gate::<Tenant>().await;
+    without_gate::<RequestId>().await;
     without_gate::<Access>().await;
     without_gate::<Granted<String>>().await;
 }
