@@ -5,7 +5,7 @@
 //! gate has let the request in and the future is polled, the innermost wrapper holds it to everything that stands on
 //! the way, then lets the handler and its extractors run.
 
-use std::{cell::RefCell, fmt, future::Future, rc::Rc};
+use std::{cell::RefCell, fmt, future::Future, rc::Rc, sync::Arc};
 
 use actix_web::{
     Error,
@@ -91,7 +91,7 @@ pub struct EnforceService<S> {
     /// The chain of the last request. It never changes as long as the wrapper stands where it stands.
     chain: RefCell<Option<Rc<Chain>>>,
     /// The full pattern of the route, known with the first request.
-    pattern: RefCell<Option<Rc<str>>>,
+    pattern: RefCell<Option<Arc<str>>>,
 }
 
 impl<S> fmt::Debug for EnforceService<S> {
@@ -165,7 +165,7 @@ impl<S> EnforceService<S> {
         }
     }
 
-    fn pattern(&self, request: &ServiceRequest) -> Option<Rc<str>> {
+    fn pattern(&self, request: &ServiceRequest) -> Option<Arc<str>> {
         let mut kept = self.pattern.borrow_mut();
 
         if kept.is_none() {

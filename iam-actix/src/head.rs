@@ -17,6 +17,7 @@ use actix_web::{
     test::TestRequest,
 };
 use iam_core::credential::CsrfRule;
+use smallvec::SmallVec;
 
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
@@ -51,7 +52,7 @@ impl CapturedHead {
     }
 
     /// Returns the lines of the headers `names`, which are in lower case.
-    pub(crate) fn lines(&self, names: &[String]) -> Vec<(&str, &[u8])> {
+    pub(crate) fn lines(&self, names: &[String]) -> SmallVec<[(&str, &[u8]); 4]> {
         self.lines
             .iter()
             .filter(|(line, _)| names.iter().any(|name| name == line.as_str()))
@@ -117,7 +118,7 @@ mod tests {
         let rebuilt = head.rebuild(&credentials);
 
         assert_eq!(
-            head.lines(&credentials[..1]),
+            head.lines(&credentials[..1]).as_slice(),
             [("authorization", b"Bearer a.b.c".as_slice())]
         );
         assert_eq!(rebuilt.method(), Method::POST);

@@ -200,7 +200,7 @@ impl Standing {
 
 fn report(state: &State, tenant: &Tenant, part: &'static str) {
     let mut event = AuditEvent::notice(EventName::HealthProbeFailure, state.now());
-    event.tenant = Some(tenant.name().to_owned());
+    event.tenant = Some(tenant.shared_name());
     event.detail = Some(part);
     state.emit(event);
 }

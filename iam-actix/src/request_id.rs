@@ -6,6 +6,7 @@
 use std::{
     cell::Cell,
     hash::{BuildHasher, RandomState},
+    sync::Arc,
 };
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -34,7 +35,7 @@ const MAX_LENGTH: usize = 128;
 ///
 /// *Unverified*: a caller may choose it, also one that somebody else uses.
 #[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// Accepts the caller's id or makes one.
@@ -44,30 +45,34 @@ impl RequestId {
     pub(crate) fn accept_or_make(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(X_REQUEST_ID);
 
-        match (lines.next(), lines.next()) {
-            (Some(value), None) if is_acceptable(value.as_bytes()) => Self(value.clone()),
+        match (lines.next().map(HeaderValue::to_str), lines.next()) {
+            (Some(Ok(value)), None) if is_acceptable(value.as_bytes()) => Self(value.into()),
             (Some(_) | None, _) => Self::random(),
         }
     }
 
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
-        // INVARIANT: only ASCII gets in.
-        self.0.to_str().unwrap_or_default()
+        &self.0
+    }
+
+    /// Returns the id as text that is shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Returns the id as the value of a header.
     pub(crate) fn header(&self) -> HeaderValue {
-        self.0.clone()
+        // INVARIANT: only characters that are legal in a header value get in.
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
     }
 
     fn random() -> Self {
         let uuid = Builder::from_random_bytes(random_bytes()).into_uuid();
         let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text = uuid.hyphenated().encode_lower(&mut buffer);
+        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
 
-        // INVARIANT: hexadecimal digits and hyphens are a legal header value.
-        Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-")))
+        Self(text.into())
     }
 }
 

@@ -114,7 +114,7 @@ async fn a_token_sent_as_a_request_id_reaches_no_sink() {
     let (sink, mut events) = audit_channel();
     let auditor = Auditor::start(vec![Arc::new(sink)], 10, None).unwrap();
     let mut poisoned = event(1);
-    poisoned.request_id = Some("ory_st_secret".to_owned());
+    poisoned.request_id = Some("ory_st_secret".into());
 
     auditor.emit(poisoned);
 

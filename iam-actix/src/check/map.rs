@@ -148,8 +148,10 @@ impl RouteAccess {
             tenant: named.unwrap_or_else(|| tenant.name()).to_owned(),
             transport: transport.as_str(),
             requirements: chain
-                .map(|chain| chain.requirements().to_vec())
-                .unwrap_or_default(),
+                .iter()
+                .flat_map(|chain| chain.requirements())
+                .map(ToString::to_string)
+                .collect(),
             declared: chain
                 .map(|chain| chain.policies().map(Declaration::of).collect())
                 .unwrap_or_default(),

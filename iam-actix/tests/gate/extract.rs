@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::common::{Touched, World, assert_refusal};
 
 async fn who(principal: Option<Principal>) -> String {
-    principal.map_or_else(|| "nobody".to_owned(), |principal| principal.actor())
+    principal.map_or_else(|| "nobody".to_owned(), |principal| principal.actor().to_string())
 }
 
 #[optional]
@@ -91,7 +91,7 @@ async fn people_and_machines_are_not_taken_for_each_other() {
         world, touched,
         .route("/person", web::get().to(async |it: Identity| it.subject().to_owned()))
         .route("/machine", web::get().to(async |it: Client| it.client_id().to_owned()))
-        .route("/either", web::get().to(async |it: Principal| it.actor()))
+        .route("/either", web::get().to(async |it: Principal| it.actor().to_string()))
         .route("/maybe", web::get().to(async |it: Identity| it.subject().to_owned()).optional())
     );
     let machine = world.bearer_with(&json!({ "sub": "robot", "client_id": "robot" }));

@@ -131,7 +131,7 @@ async fn a_caller_that_goes_away_while_keto_is_asked_was_not_allowed() {
     // The next event is the next request's.
     assert_eq!(send!(app, GET "/asks_not", world.bearer()).status(), 200);
     let event = world.allowed().await;
-    assert_eq!(event.requirements, [""; 0]);
+    assert!(event.requirements.is_empty());
     world.nothing_more();
     assert_eq!(touched.counts().0, 1);
 }

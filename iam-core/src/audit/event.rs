@@ -1,6 +1,6 @@
 //! What does an audit event say?
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -153,7 +153,7 @@ pub enum Outcome {
 /// One decision, for the record.
 ///
 /// Holds verified facts only: the actor is the principal of a credential that passed every check, never a claim of one
-/// that did not.
+/// that did not. Texts are shared with what they were taken from: an event is made for every request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
@@ -172,25 +172,25 @@ pub struct AuditEvent {
     pub detail: Option<&'static str>,
     /// For which tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
+    pub tenant: Option<Arc<str>>,
     /// Who: the verified principal's subject with its kind, as `user:…` or `client:…`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
+    pub actor: Option<Arc<str>>,
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub method: Option<Cow<'static, str>>,
     /// The pattern of the route that was chosen, never the raw path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// The request's id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
     /// What the route asked for, as written in the code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub requirements: Vec<String>,
+    pub requirements: Vec<Arc<str>>,
     /// The tuple that was written or deleted, or should have been.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tuple: Option<String>,
+    pub tuple: Option<Arc<str>>,
 }
 
 impl AuditEvent {
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_of_json_with_the_names_of_the_documentation() {
         let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
-        event.request_id = Some("r-1".to_owned());
+        event.request_id = Some(Arc::from("r-1"));
 
         let line = serde_json::to_string(&event).unwrap();
 

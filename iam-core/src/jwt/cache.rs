@@ -5,6 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,7 +17,7 @@ use crate::{clock::Timestamp, jwks::KeyUse};
 /// The hash of a token. A cache belongs to one verifier, so that tenant, issuer, audience and key set need not be part of it.
 pub(super) type TokenHash = [u8; 32];
 
-/// Remembers verified tokens, at most a fixed number, the least recently used forgotten first.
+/// Remembers verified tokens, at most a fixed number, the least recently used forgotten first, give or take a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
 }
@@ -26,6 +27,8 @@ type Shard = LruCache<TokenHash, Entry, BuildHasherDefault<FirstBytes>>;
 struct Entry {
     claims: Arc<VerifiedClaims>,
     key: KeyUse,
+    /// When it was last put in front of those that are to be forgotten first.
+    renewed: Timestamp,
 }
 
 impl TokenCache {
@@ -49,22 +52,29 @@ impl TokenCache {
         still_usable: impl FnOnce(&KeyUse) -> bool,
     ) -> Option<Result<Arc<VerifiedClaims>, TokenFault>> {
         let mut shard = self.shard(hash)?;
-        let entry = shard.get(hash)?;
+        let entry = shard.peek(hash)?;
         if !still_usable(&entry.key) {
             shard.pop(hash);
             return None;
         }
 
         let claims = Arc::clone(&entry.claims);
+        // Most hits write nothing: moving an entry to the front touches its neighbours too.
+        if now.duration_since(entry.renewed) >= RENEW_AFTER
+            && let Some(entry) = shard.get_mut(hash)
+        {
+            entry.renewed = now;
+        }
         drop(shard);
         Some(claims.check_time(now).map(|()| claims))
     }
 
     /// Remembers a token that has just been verified.
-    pub(super) fn insert(&self, hash: TokenHash, claims: &Arc<VerifiedClaims>, key: KeyUse) {
+    pub(super) fn insert(&self, hash: TokenHash, claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
         let entry = Entry {
             claims: Arc::clone(claims),
             key,
+            renewed: now,
         };
         let Some(mut shard) = self.shard(&hash) else {
             return;
@@ -115,6 +125,9 @@ impl Hasher for FirstBytes {
         self.0
     }
 }
+
+/// How long an entry keeps its place among those that are to be forgotten.
+const RENEW_AFTER: Duration = Duration::from_secs(1);
 
 const MAX_SHARDS: usize = 16;
 const ENTRIES_PER_SHARD: usize = 64;

@@ -1,6 +1,10 @@
 //! What does the token say, and does the profile accept it?
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::{Number, Value};
 
@@ -33,6 +37,7 @@ pub struct VerifiedClaims {
     scope: Option<String>,
     names_tenant: bool,
     others: Vec<(String, Value)>,
+    actor: OnceLock<Arc<str>>,
 }
 
 impl VerifiedClaims {
@@ -108,6 +113,14 @@ impl VerifiedClaims {
             .map(|(_, value)| value)
     }
 
+    /// Returns who acts, as audit events name it: put together once, however often the token is used.
+    pub(crate) fn actor(&self) -> &Arc<str> {
+        self.actor.get_or_init(|| match self.client_id() {
+            Some(client_id) => format!("client:{client_id}").into(),
+            None => format!("user:{}", self.subject).into(),
+        })
+    }
+
     /// Reads and checks the payload of a token whose signature has been verified.
     pub(super) fn check(text: &[u8], profile: &Arc<Profile>, now: Timestamp) -> Result<Self, TokenFault> {
         let members =
@@ -126,6 +139,7 @@ impl VerifiedClaims {
             scope: None,
             names_tenant: false,
             others: Vec::new(),
+            actor: OnceLock::new(),
         };
         for (name, value) in members {
             match name.as_ref() {

@@ -92,7 +92,7 @@ impl Verifier {
             return found;
         }
         let (claims, key) = self.verify_anew(token, &keys, now)?;
-        cache.insert(hash, &claims, key);
+        cache.insert(hash, &claims, key, now);
         Ok(claims)
     }
 

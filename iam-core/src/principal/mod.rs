@@ -76,11 +76,8 @@ impl Principal {
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.
-    pub fn actor(&self) -> String {
-        match self {
-            Self::Client(client) => format!("client:{}", client.client_id()),
-            Self::Identity(identity) => format!("user:{}", identity.subject()),
-        }
+    pub fn actor(&self) -> Arc<str> {
+        Arc::clone(self.claims().actor())
     }
 
     pub(crate) fn replay_id(&self) -> Option<(ReplayId<'_>, Timestamp)> {

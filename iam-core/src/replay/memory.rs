@@ -107,11 +107,6 @@ impl MemoryReplayStore {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim, ReplayError> {
-        let removed = table.sweep_on(now);
-        if removed > 0 {
-            self.live.fetch_sub(removed, Ordering::Relaxed);
-        }
-
         let place = table.find(hash, now);
         if let Place::Known(place) = place {
             return table.renew(place, until, now).ok_or(ReplayError::Unavailable);
@@ -139,7 +134,10 @@ impl MemoryReplayStore {
             });
         reserved.map_err(|_live| ReplayError::Full)?;
         let removed = table.insert(free, hash, until, now);
-        self.live.fetch_sub(removed.unwrap_or(1), Ordering::Relaxed);
+        let vacated = removed.unwrap_or(1);
+        if vacated > 0 {
+            self.live.fetch_sub(vacated, Ordering::Relaxed);
+        }
         removed
             .map(|_removed| Claim::First)
             .ok_or(ReplayError::Unavailable)

@@ -22,7 +22,7 @@ pub(super) struct Table {
     earliest: u32,
     swept_until: Timestamp,
     cursor: usize,
-    claims: u32,
+    inserts: u32,
 }
 
 /// Where an id lies or may lie.
@@ -45,7 +45,10 @@ impl Table {
         let first_seen = entry.first_seen(now);
 
         // The same id in a token that lives longer: it must be remembered as long.
-        entry.until = entry.until.max(seconds_up(until));
+        let until_secs = seconds_up(until);
+        if entry.until < until_secs {
+            entry.until = until_secs;
+        }
         if over && now < until {
             entry.first_seen = low_millis(now);
             return Some(Claim::First);
@@ -69,7 +72,8 @@ impl Table {
         Some(())
     }
 
-    /// Puts an id in a free place, and returns how many entries whose time was over were removed to make room.
+    /// Puts an id in a free place, and returns how many entries whose time was over were removed. Only this makes the table
+    /// fuller, so only this sweeps.
     pub(super) fn insert(
         &mut self,
         place: Option<usize>,
@@ -89,13 +93,13 @@ impl Table {
         *self.places.get_mut(place)? = entry;
         self.taken = self.taken.saturating_add(1);
         self.earliest = self.earliest.min(entry.until);
-        Some(removed)
+        Some(removed.saturating_add(self.sweep_on(now)))
     }
 
     /// Removes some of the entries whose time is over, now and then, and returns how many.
-    pub(super) fn sweep_on(&mut self, now: Timestamp) -> usize {
-        self.claims = self.claims.wrapping_add(1);
-        if !self.claims.is_multiple_of(CLAIMS_PER_SWEEP) || !self.may_be_over(now) {
+    fn sweep_on(&mut self, now: Timestamp) -> usize {
+        self.inserts = self.inserts.wrapping_add(1);
+        if !self.inserts.is_multiple_of(INSERTS_PER_SWEEP) || !self.may_be_over(now) {
             return 0;
         }
 
@@ -248,7 +252,7 @@ impl Default for Table {
             earliest: u32::MAX,
             swept_until: Timestamp::default(),
             cursor: 0,
-            claims: 0,
+            inserts: 0,
         }
     }
 }
@@ -310,8 +314,8 @@ fn low_millis(time: Timestamp) -> u32 {
 
 const MIN_PLACES: usize = 16;
 
-/// So many claims go by until the next stretch is swept: a long one is read faster than several short ones.
-const CLAIMS_PER_SWEEP: u32 = 16;
+/// So many new ids go by until the next stretch is swept: a long one is read faster than several short ones.
+const INSERTS_PER_SWEEP: u32 = 16;
 
-/// The sweep has gone round before as many ids have been claimed as a quarter of those that live.
-const PLACES_PER_SWEEP: u32 = 128;
+/// The sweep has gone round before as many new ids have come as half of those that live.
+const PLACES_PER_SWEEP: u32 = 64;

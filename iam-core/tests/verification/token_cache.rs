@@ -92,15 +92,19 @@ fn least_recently_used_token_makes_room() {
     let tokens: Vec<_> = (0..3)
         .map(|jti| signer.with_claims(json!({"jti": jti.to_string()})))
         .collect();
-    let verify = |at: usize| verifier.verify(tokens[at].as_bytes(), NOW).unwrap();
+    let verify = |at: usize, secs: u64| {
+        let now = NOW.saturating_add(Duration::from_secs(secs));
+        verifier.verify(tokens[at].as_bytes(), now).unwrap()
+    };
 
-    let (first, second) = (verify(0), verify(1));
-    assert!(Arc::ptr_eq(&first, &verify(0)));
-    let third = verify(2);
+    let (first, second) = (verify(0, 0), verify(1, 0));
+    // A token keeps its place for a second, so that hits write nothing.
+    assert!(Arc::ptr_eq(&first, &verify(0, 1)));
+    let third = verify(2, 1);
 
-    assert!(Arc::ptr_eq(&first, &verify(0)));
-    assert!(Arc::ptr_eq(&third, &verify(2)));
-    assert!(!Arc::ptr_eq(&second, &verify(1)));
+    assert!(Arc::ptr_eq(&first, &verify(0, 1)));
+    assert!(Arc::ptr_eq(&third, &verify(2, 1)));
+    assert!(!Arc::ptr_eq(&second, &verify(1, 1)));
 }
 
 /// R080, R164: two verifiers share nothing.

@@ -17,7 +17,7 @@ use crate::{
 /// Where writes are recorded, and whose they are.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
-    actor: Option<String>,
+    actor: Option<Arc<str>>,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn AuditSink>,
     tenant: Arc<str>,
@@ -61,8 +61,8 @@ impl PermissionClient {
             journal,
             // What is true while nobody knows better: the caller may go away before the answer is there.
             outcome: Err(CallError::Transport(TransportError::Cancel).into()),
-            request_id: request_id.to_owned(),
-            tuple: tuple.to_string(),
+            request_id: Some(request_id).filter(|id| !id.is_empty()).map(Arc::from),
+            tuple: tuple.to_string().into(),
         }))
     }
 }
@@ -75,8 +75,8 @@ struct Open<'a> {
     event: EventName,
     journal: &'a Journal,
     outcome: Result<(), TupleError>,
-    request_id: String,
-    tuple: String,
+    request_id: Option<Arc<str>>,
+    tuple: Arc<str>,
 }
 
 impl Entry<'_> {
@@ -102,9 +102,9 @@ impl Drop for Open<'_> {
         };
 
         event.actor.clone_from(&self.journal.actor);
-        event.tenant = Some(self.journal.tenant.as_ref().to_owned());
-        event.request_id = Some(std::mem::take(&mut self.request_id)).filter(|id| !id.is_empty());
-        event.tuple = Some(std::mem::take(&mut self.tuple));
+        event.tenant = Some(Arc::clone(&self.journal.tenant));
+        event.request_id = self.request_id.take();
+        event.tuple = Some(Arc::clone(&self.tuple));
         self.journal.sink.emit(&event);
     }
 }

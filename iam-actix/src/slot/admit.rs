@@ -1,0 +1,177 @@
+//! Who sends the request, and may they come at all?
+
+use std::{rc::Rc, sync::Arc};
+
+use iam_core::{
+    authenticate::{Authenticated, authenticate},
+    decision::{Reason, Refusal},
+    principal::Principal,
+    request::RequestHead,
+    requirement::{Access, EffectivePolicy},
+    tenant::{Tenant, Transport},
+};
+
+use super::{RequestSecurity, record::Outcome};
+use crate::chain::Chain;
+
+/// One authentication and how it ended.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) tenant: Arc<Tenant>,
+    transport: Transport,
+    result: Result<Authenticated, Refusal>,
+}
+
+/// For whom the request goes on.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    access: Access,
+    tenant: Arc<Tenant>,
+    transport: Transport,
+    pub(super) authenticated: Option<Authenticated>,
+}
+
+impl Admitted {
+    /// Returns who may come at all.
+    pub(crate) const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Returns the tenant.
+    pub(crate) const fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
+    /// Returns the principal, if there is one.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.authenticated.as_ref().map(Authenticated::principal)
+    }
+}
+
+impl RequestSecurity {
+    /// Lets the request in, or says why not. This is the gate's decision: who comes, and may they come at all?
+    pub(crate) async fn admit(&self) -> Result<(), Refusal> {
+        let chain = self.chain();
+        let policy = chain.as_deref().map(Chain::effective).transpose()?;
+        let admitted = self.authenticate_for(policy).await?;
+
+        // Without a wrapper on the way there is nobody else to claim the credential.
+        if chain.is_none() {
+            self.claim(&admitted, false).await?;
+        }
+
+        self.record.borrow_mut().outcome = Outcome::Allow;
+        Ok(())
+    }
+
+    /// Returns for whom a request to a route of this policy goes on, and remembers it.
+    pub(super) async fn authenticate_for(
+        &self,
+        policy: Option<&EffectivePolicy>,
+    ) -> Result<Rc<Admitted>, Refusal> {
+        let access = policy.map_or(Access::Protected, EffectivePolicy::access);
+        let registry = self.engine.registry();
+        let tenant = match policy.and_then(EffectivePolicy::tenant) {
+            None => registry.default_tenant(),
+            Some(name) => registry.get(name).ok_or(Refusal::new(Reason::UnknownTenant))?,
+        };
+        let transport = policy
+            .and_then(EffectivePolicy::transport)
+            .unwrap_or_else(|| tenant.transport());
+        let is_for = |admitted: &Rc<Admitted>| {
+            admitted.access == access
+                && Arc::ptr_eq(&admitted.tenant, tenant)
+                && admitted.transport == transport
+        };
+        if let Some(admitted) = self.admitted().filter(is_for) {
+            return Ok(admitted);
+        }
+
+        let authenticated = match access {
+            Access::Public => None,
+            Access::Optional => match self.authenticate(tenant, transport).await {
+                Err(refusal) if refusal.reason == Reason::MissingCredential => None,
+                result => Some(result?),
+            },
+            Access::Protected => Some(self.authenticate(tenant, transport).await?),
+        };
+
+        let admitted = Rc::new(Admitted {
+            access,
+            tenant: Arc::clone(tenant),
+            transport,
+            authenticated,
+        });
+        *self.admitted.borrow_mut() = Some(Rc::clone(&admitted));
+        Ok(admitted)
+    }
+
+    /// Authenticates once for each tenant and transport, however often it is asked.
+    async fn authenticate(
+        &self,
+        tenant: &Arc<Tenant>,
+        transport: Transport,
+    ) -> Result<Authenticated, Refusal> {
+        if let Some(result) = self.attempted(tenant, transport) {
+            return result;
+        }
+
+        let mut result = self.look(tenant, transport);
+        if is_of_unknown_key(&result) {
+            result = self.look_with_newer_keys(tenant, transport).await;
+        }
+        self.attempts.borrow_mut().push(Attempt {
+            tenant: Arc::clone(tenant),
+            transport,
+            result: result.clone(),
+        });
+        result
+    }
+
+    /// Looks at the credential once, with the keys that are there.
+    fn look(&self, tenant: &Tenant, transport: Transport) -> Result<Authenticated, Refusal> {
+        let headers = self.head.lines(self.engine.registry().credential_headers());
+        let head = RequestHead {
+            method: self.head.method(),
+            headers: &headers,
+        };
+        authenticate(tenant, transport, &head, self.engine.now())
+    }
+
+    /// Waits for the key that the credential names. The issuer signs with a new key the moment it publishes it, so this asks
+    /// for a fetch that starts after the request came.
+    async fn look_with_newer_keys(
+        &self,
+        tenant: &Arc<Tenant>,
+        transport: Transport,
+    ) -> Result<Authenticated, Refusal> {
+        let mut result = Err(Refusal::new(Reason::UnknownKey));
+        let mut look_again = || {
+            result = self.look(tenant, transport);
+            !is_of_unknown_key(&result)
+        };
+        let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
+
+        if is_of_unknown_key(&result) {
+            waited?;
+            result = self.look(tenant, transport);
+        }
+        result
+    }
+
+    fn attempted(
+        &self,
+        tenant: &Arc<Tenant>,
+        transport: Transport,
+    ) -> Option<Result<Authenticated, Refusal>> {
+        self.attempts
+            .borrow()
+            .iter()
+            .find(|attempt| Arc::ptr_eq(&attempt.tenant, tenant) && attempt.transport == transport)
+            .map(|attempt| attempt.result.clone())
+    }
+}
+
+fn is_of_unknown_key(result: &Result<Authenticated, Refusal>) -> bool {
+    matches!(result, Err(refusal) if refusal.reason == Reason::UnknownKey)
+}

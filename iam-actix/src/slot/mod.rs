@@ -1,0 +1,202 @@
+//! What is known about this request?
+//!
+//! One [`RequestSecurity`] travels with each request, shared by the gate, the wrappers on the way, and the extractors.
+//! It holds what the gate kept of the request, which policies were announced, who was authenticated for which tenant,
+//! and how the request ended. Nothing in it is held across requests.
+
+mod admit;
+mod authorize;
+mod record;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+};
+use iam_core::decision::Refusal;
+use iam_grammar::RelationTuple;
+use smallvec::SmallVec;
+
+pub(crate) use self::{admit::Admitted, record::Recorder};
+use self::{
+    admit::Attempt,
+    record::{Outcome, Record},
+};
+use crate::{
+    chain::Chain,
+    engine::Engine,
+    error::{Error, response},
+    head::CapturedHead,
+    request_id::RequestId,
+};
+
+/// Everything that is known about one request.
+#[derive(Debug)]
+pub(crate) struct RequestSecurity {
+    engine: Arc<dyn Engine>,
+    head: CapturedHead,
+    request_id: RequestId,
+
+    /// The announced policies. Grows while the request is routed.
+    chain: RefCell<Option<Rc<Chain>>>,
+    /// The full pattern of the chosen route.
+    route: RefCell<Option<Arc<str>>>,
+    /// Set when the gate has read the policies: what is announced from now on is late.
+    decided: Cell<bool>,
+    /// Set by a scope that calls inward only when the request is let in: what is announced inside is not late.
+    closed: Cell<bool>,
+
+    /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
+    attempts: RefCell<SmallVec<[Attempt; 1]>>,
+    admitted: RefCell<Option<Rc<Admitted>>>,
+    /// Set when a wrapper held the request to its policies.
+    authorized: Cell<bool>,
+    /// Set when the credential was claimed, so that one request does not burn its own credential.
+    claimed: Cell<bool>,
+    /// The path values that permissions were checked with, and what was asked.
+    granted: RefCell<Option<Rc<Grant>>>,
+
+    record: RefCell<Record>,
+}
+
+/// What a principal was granted.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The path parameters that the permissions ask for, with the values they were checked with.
+    pub(crate) values: Vec<(String, String)>,
+    /// The tuples that Keto was asked.
+    pub(crate) tuples: Vec<RelationTuple>,
+}
+
+impl RequestSecurity {
+    /// Keeps what is needed of a request and puts itself into its extensions.
+    pub(crate) fn attach(engine: &Arc<dyn Engine>, request: &ServiceRequest) -> Rc<Self> {
+        let slot = Rc::new(Self {
+            head: CapturedHead::of(request),
+            request_id: RequestId::accept_or_make(request.headers()),
+            engine: Arc::clone(engine),
+            chain: RefCell::default(),
+            route: RefCell::default(),
+            decided: Cell::default(),
+            closed: Cell::default(),
+            attempts: RefCell::default(),
+            admitted: RefCell::default(),
+            authorized: Cell::default(),
+            claimed: Cell::default(),
+            granted: RefCell::default(),
+            record: RefCell::default(),
+        });
+
+        request.extensions_mut().insert(Rc::clone(&slot));
+        slot
+    }
+
+    /// Returns what is known about a request, if it came through a gate.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        request.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    /// Tells whether the request came through the gate of this engine.
+    pub(crate) fn is_of(&self, engine: &Arc<dyn Engine>) -> bool {
+        Arc::ptr_eq(&self.engine, engine)
+    }
+
+    /// Returns the announced policies.
+    pub(crate) fn chain(&self) -> Option<Rc<Chain>> {
+        self.chain.borrow().clone()
+    }
+
+    /// Returns the full pattern of the route, if its wrapper or the router told it.
+    pub(crate) fn has_route(&self) -> bool {
+        self.route.borrow().is_some()
+    }
+
+    /// Remembers the full pattern of the route.
+    pub(crate) fn set_route(&self, pattern: Option<Arc<str>>) {
+        *self.route.borrow_mut() = pattern;
+    }
+
+    /// Announces a policy.
+    pub(crate) fn announce(&self, chain: Rc<Chain>) {
+        if self.decided.get() && !self.closed.get() {
+            let policy = chain.policy();
+            self.engine
+                .policies()
+                .report_late(policy.declared_at(), policy.name());
+        }
+
+        *self.chain.borrow_mut() = Some(chain);
+    }
+
+    /// Says that what is announced later is announced behind a closed scope.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    /// Says that the gate reads the announced policies now.
+    pub(crate) fn decide(&self) {
+        self.decided.set(true);
+    }
+
+    /// Tells whether nobody announced a policy further in.
+    pub(crate) fn is_innermost(&self, chain: &Rc<Chain>) -> bool {
+        self.chain
+            .borrow()
+            .as_ref()
+            .is_some_and(|innermost| Rc::ptr_eq(innermost, chain))
+    }
+
+    /// Returns for whom the request goes on, once the gate has let it in.
+    pub(crate) fn admitted(&self) -> Option<Rc<Admitted>> {
+        self.admitted.borrow().clone()
+    }
+
+    /// Returns what the principal was granted on the way.
+    pub(crate) fn granted(&self) -> Option<Rc<Grant>> {
+        self.granted.borrow().clone()
+    }
+
+    /// Records a refusal and builds its response, on a request rebuilt from what was kept.
+    pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
+        self.record.borrow_mut().outcome = Outcome::Deny(refusal);
+
+        let request = self.head.rebuild(self.engine.registry().credential_headers());
+        request.extensions_mut().insert(Rc::clone(self));
+        ServiceResponse::new(
+            request,
+            response(
+                refusal.reason,
+                Some(&self.request_id),
+                self.engine.registry().development(),
+            ),
+        )
+    }
+
+    /// Makes the error of a refusal that was decided in a handler.
+    pub(crate) fn error(&self, refusal: Refusal) -> Error {
+        Error::new(
+            refusal,
+            Some(self.request_id.clone()),
+            self.engine.registry().development(),
+        )
+    }
+
+    /// Makes the error of an extractor. It is recorded when it becomes the response: `Option<_>` may swallow it.
+    pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
+        let error = self.error(refusal);
+
+        self.record.borrow_mut().pending = Some((refusal, error.answered()));
+        error
+    }
+
+    /// Returns the id of the request.
+    pub(crate) const fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+}
