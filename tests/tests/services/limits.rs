@@ -1,6 +1,9 @@
 //! What does a service take, and from whom?
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
 
 use actix_web::rt;
 use iam_actix::Ports;
