@@ -12,6 +12,8 @@
     reason = "a benchmark prints, and stops where anything is not as expected"
 )]
 
+use std::fmt;
+
 use actix_http::Request;
 use actix_web::{
     App, Error, HttpResponse, Responder,
@@ -57,48 +59,116 @@ async fn bare() -> impl Responder {
 async fn main() {
     let issued = Issued::new();
     let iam = Iam::builder(issued.config()).start().await.unwrap();
+    let authorization = format!("Bearer {}", issued.token);
+
+    let (few, many) = (Apps::new(&iam, 10).await, Apps::new(&iam, 10_000).await);
+    let (mut few_took, mut many_took) = (Took::default(), Took::default());
+    for _ in 0..RUNS {
+        // In short turns, so that whatever else the machine does hits all of them alike.
+        for _ in 0..TURNS {
+            few.take_turn(&authorization, &mut few_took).await;
+            many.take_turn(&authorization, &mut many_took).await;
+        }
+        few_took.end_run();
+        many_took.end_run();
+    }
 
     println!("time on the processor for each request, median of {RUNS} runs");
-    let mut added = Vec::new();
-    for routes in [10, 10_000] {
-        let open = init_service(
-            App::new()
-                .configure(|app| more_routes(app, routes))
-                .route("/protected", web::get().to(bare)),
-        )
-        .await;
-        let ours = init_service(
-            App::new()
-                .configure(|app| more_routes(app, routes))
-                .service(protected)
-                .service(with_role)
-                .wrap(iam.middleware()),
-        )
-        .await;
+    println!("      10 routes: {few_took}");
+    println!("  10,000 routes: {many_took}");
+    let ratio = median(&many_took.added) / median(&few_took.added);
+    println!("added with 10,000 routes / with 10: {ratio:.2} (wanted 0.90 to 1.10)");
+}
 
-        let (mut without, mut ours_took, mut role, mut cost) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            let alone = per_request(&open, "/protected", &issued.token).await;
-            let took = per_request(&ours, "/protected", &issued.token).await;
-            without.push(alone);
-            ours_took.push(took);
-            cost.push(took - alone);
-            role.push(per_request(&ours, "/with-role", &issued.token).await - alone);
+/// Two applications with the same routes, one with the gate.
+struct Apps<A, B> {
+    bare: A,
+    ours: B,
+}
+
+impl Apps<(), ()> {
+    async fn new(iam: &Iam, routes: usize) -> Apps<impl Called, impl Called> {
+        let bare = App::new()
+            .configure(|app| more_routes(app, routes))
+            .route("/protected", web::get().to(bare));
+        let ours = App::new()
+            .configure(|app| more_routes(app, routes))
+            .service(protected)
+            .service(with_role)
+            .wrap(iam.middleware());
+
+        Apps {
+            bare: init_service(bare).await,
+            ours: init_service(ours).await,
         }
-        added.push(median(&mut cost));
-        println!(
-            "  {routes:>6} routes: bare {:>7.0} ns, protected {:>7.0} ns, added {:>6.0} ns; added with a role {:>6.0} ns",
-            median(&mut without),
-            median(&mut ours_took),
-            median(&mut cost),
-            median(&mut role)
-        );
     }
-    println!(
-        "added with 10,000 routes / with 10: {:.2} (wanted 0.90 to 1.10)",
-        added[1] / added[0]
-    );
+}
+
+impl<A: Called, B: Called> Apps<A, B> {
+    async fn take_turn(&self, authorization: &str, took: &mut Took) {
+        took.turn[0] += seconds(&self.bare, "/protected", authorization).await;
+        took.turn[1] += seconds(&self.ours, "/protected", authorization).await;
+        took.turn[2] += seconds(&self.ours, "/with-role", authorization).await;
+    }
+}
+
+/// A service that answers requests, whatever its body.
+trait Called {
+    async fn status(&self, request: Request) -> u16;
+}
+
+impl<S, B> Called for S
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
+{
+    async fn status(&self, request: Request) -> u16 {
+        self.call(request).await.unwrap().status().as_u16()
+    }
+}
+
+/// Returns how long the requests of one turn take.
+async fn seconds(app: &impl Called, path: &str, authorization: &str) -> f64 {
+    let start = processor_secs();
+    for _ in 0..REQUESTS {
+        let request = TestRequest::with_uri(path)
+            .insert_header(("host", "bench"))
+            .insert_header(("authorization", authorization))
+            .to_request();
+        assert_eq!(app.status(request).await, 200);
+    }
+    processor_secs() - start
+}
+
+/// Nanoseconds for each request, one entry for each run.
+#[derive(Default)]
+struct Took {
+    /// The seconds of the run so far: bare, protected, with a role.
+    turn: [f64; 3],
+    bare: Vec<f64>,
+    added: Vec<f64>,
+    added_with_role: Vec<f64>,
+}
+
+impl Took {
+    fn end_run(&mut self) {
+        let [bare, ours, checked] = self.turn.map(|secs| secs * 1e9 / (TURNS * REQUESTS) as f64);
+        self.turn = [0.0; 3];
+        self.bare.push(bare);
+        self.added.push(ours - bare);
+        self.added_with_role.push(checked - bare);
+    }
+}
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "bare {:>6.0} ns, added {:>5.0} ns, added with a role {:>5.0} ns",
+            median(&self.bare),
+            median(&self.added),
+            median(&self.added_with_role)
+        )
+    }
 }
 
 fn more_routes(app: &mut web::ServiceConfig, routes: usize) {
@@ -112,31 +182,13 @@ fn more_routes(app: &mut web::ServiceConfig, routes: usize) {
     }
 }
 
-/// Returns nanoseconds for one request.
-async fn per_request<S, B>(app: &S, path: &str, token: &str) -> f64
-where
-    S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
-{
-    let authorization = format!("Bearer {token}");
-
-    let start = processor_secs();
-    for _ in 0..REQUESTS {
-        let request = TestRequest::with_uri(path)
-            .insert_header(("host", "bench"))
-            .insert_header(("authorization", authorization.as_str()))
-            .to_request();
-        let response = app.call(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-    }
-    (processor_secs() - start) * 1e9 / REQUESTS as f64
-}
-
 fn processor_secs() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-fn median(values: &mut [f64]) -> f64 {
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -188,5 +240,7 @@ impl Issued {
 const AUDIENCE: &str = "orders-api";
 const ISSUER: &str = "http://127.0.0.1:4455/";
 const KID: &str = "bench";
-const REQUESTS: usize = 2_000;
+/// In one turn.
+const REQUESTS: usize = 20;
 const RUNS: usize = 15;
+const TURNS: usize = 200;

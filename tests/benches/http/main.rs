@@ -4,8 +4,7 @@
 //! ratios of throughput measured in one process, so that they hold on any machine:
 //!
 //! - our protected route without a cache, against actix-web-httpauth with jsonwebtoken by hand;
-//! - our protected route on hits of the verified-token cache, against a bare route;
-//! - what the gate adds with 10 and with 10,000 routes.
+//! - our protected route on hits of the verified-token cache, against a bare route.
 //!
 //! Ours runs with its defaults and writes its audit as JSON lines to a file.
 
@@ -58,25 +57,14 @@ fn main() {
     let keys = KeyServer::start(&tokens);
 
     if is_wanted("no-cache") {
-        let ours = Variant::new("ours, no cache", start_ours(&keys, 0, 0), &tokens.all);
+        let ours = Variant::new("ours, no cache", start_ours(&keys, 0), &tokens.all);
         let by_hand = Variant::new("by hand", peer::start(&tokens), &tokens.all);
         compare("no cache: ours / by hand", &ours, &by_hand, 1.3);
     }
     if is_wanted("cache-hits") {
-        let cached = Variant::new("ours, cache hits", start_ours(&keys, 10_000, 0), &few);
-        let open = Variant::new("bare route", start_bare(0), &few);
+        let cached = Variant::new("ours, cache hits", start_ours(&keys, 10_000), &few);
+        let open = Variant::new("bare route", start_bare(), &few);
         compare("cache hits: ours / bare route", &cached, &open, 0.80);
-    }
-    if is_wanted("routes") {
-        let few_routes = (
-            Variant::new("ours, 10 routes", start_ours(&keys, 10_000, 10), &few),
-            Variant::new("bare, 10 routes", start_bare(10), &few),
-        );
-        let many_routes = (
-            Variant::new("ours, 10,000 routes", start_ours(&keys, 10_000, 10_000), &few),
-            Variant::new("bare, 10,000 routes", start_bare(10_000), &few),
-        );
-        routes(&few_routes, &many_routes);
     }
     println!("requests to JWKS on the hot path: {}", keys.beyond_starts());
 }
@@ -107,19 +95,6 @@ fn compare(name: &str, ours: &Variant, other: &Variant, wanted: f64) {
         median(&mut a),
         other.name,
         median(&mut b)
-    );
-}
-
-/// Prints what the gate adds to a request, with few routes and with many.
-fn routes(few: &(Variant, Variant), many: &(Variant, Variant)) {
-    let added = |(ours, bare): &(Variant, Variant)| {
-        let mut added: Vec<_> = (0..RUNS).map(|_| 1e6 / ours.run() - 1e6 / bare.run()).collect();
-        median(&mut added)
-    };
-    let (few, many) = (added(few), added(many));
-    println!(
-        "added by the gate: 10 routes {few:.2} µs, 10,000 routes {many:.2} µs, ratio {:.2} (wanted 0.90 to 1.10)",
-        many / few
     );
 }
 
@@ -230,7 +205,7 @@ impl Connection {
     }
 }
 
-fn start_ours(keys: &KeyServer, cached: usize, routes: usize) -> SocketAddr {
+fn start_ours(keys: &KeyServer, cached: usize) -> SocketAddr {
     let mut config = IamConfig::new();
     let mut tenant =
         TenantConfig::behind(OathkeeperConfig::new(tokens::ISSUER, [tokens::AUDIENCE]).jwks_url(keys.url()));
@@ -238,50 +213,30 @@ fn start_ours(keys: &KeyServer, cached: usize, routes: usize) -> SocketAddr {
     config.tenants.insert("default".to_owned(), tenant);
     config.audit.sink = AuditSinkConfig::File(
         std::env::temp_dir()
-            .join(format!("iam-bench-{cached}-{routes}.jsonl"))
+            .join(format!("iam-bench-{cached}.jsonl"))
             .display()
             .to_string(),
     );
     serve(move |listener| async move {
         let iam = Iam::builder(config).start().await.unwrap();
-        HttpServer::new(move || {
-            let app = App::new()
-                .wrap(iam.middleware())
-                .configure(|app| more_routes(app, routes));
-            app.service(protected)
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
+        HttpServer::new(move || App::new().service(protected).wrap(iam.middleware()))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run()
     })
 }
 
-fn start_bare(routes: usize) -> SocketAddr {
+fn start_bare() -> SocketAddr {
     serve(move |listener| async move {
-        HttpServer::new(move || {
-            App::new()
-                .configure(|app| more_routes(app, routes))
-                .route("/protected", web::get().to(bare))
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
+        HttpServer::new(move || App::new().route("/protected", web::get().to(bare)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run()
     })
-}
-
-fn more_routes(app: &mut web::ServiceConfig, routes: usize) {
-    // Actix looks at scopes one after the other, so a hundred of them with a hundred routes each.
-    for scope in 0..routes.div_ceil(100) {
-        let mut inner = web::scope(&format!("/scope-{scope}"));
-        for route in 0..routes.min(100) {
-            inner = inner.route(&format!("/route-{route}/{{id}}"), web::get().to(bare));
-        }
-        app.service(inner);
-    }
 }
 
 /// Serves on a thread of its own until the process ends.
