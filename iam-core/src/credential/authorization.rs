@@ -48,11 +48,12 @@ fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Credentia
 
     // RFC 9110 §5.5: a proxy may have joined two lines with a comma; neither of them is chosen here.
     // No token of ours contains one.
-    if !all(value, |byte| byte != b',') {
-        return Err(CredentialError::Ambiguous);
-    }
-    if !all(value, |byte| matches!(byte, b' '..=b'~')) {
-        return Err(CredentialError::Malformed);
+    if !all(value, |byte| matches!(byte, b' '..=b'+' | b'-'..=b'~')) {
+        return Err(if value.contains(&b',') {
+            CredentialError::Ambiguous
+        } else {
+            CredentialError::Malformed
+        });
     }
     Ok(value)
 }

@@ -8,23 +8,26 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use lru::LruCache;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::{TokenFault, VerifiedClaims};
 use crate::{clock::Timestamp, jwks::KeyUse};
-
-/// The hash of a token. A cache belongs to one verifier, so that tenant, issuer, audience and key set need not be part of it.
-pub(super) type TokenHash = [u8; 32];
 
 /// Remembers verified tokens, at most a fixed number, the least recently used forgotten first, give or take a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
 }
 
-type Shard = LruCache<TokenHash, Entry, BuildHasherDefault<FirstBytes>>;
+type Shard = LruCache<Tail, Entry, BuildHasherDefault<Spread>>;
+
+/// The end of a token's signature, by which it is looked for. Whether it is the same token, all of its bytes decide.
+type Tail = [u8; 8];
 
 struct Entry {
+    /// Zeroized when it is forgotten.
+    token: SecretSlice<u8>,
     claims: Arc<VerifiedClaims>,
     key: KeyUse,
     /// When it was last put in front of those that are to be forgotten first.
@@ -47,21 +50,24 @@ impl TokenCache {
     /// Returns the claims of a token that was verified before, if its key still verifies: `None` means verify again.
     pub(super) fn find(
         &self,
-        hash: &TokenHash,
+        token: &[u8],
         now: Timestamp,
         still_usable: impl FnOnce(&KeyUse) -> bool,
     ) -> Option<Result<Arc<VerifiedClaims>, TokenFault>> {
-        let mut shard = self.shard(hash)?;
-        let entry = shard.peek(hash)?;
+        let tail = tail(token)?;
+        let mut shard = self.shard(tail)?;
+        let entry = shard.peek(&tail)?;
+        // In constant time: how much of a guess is right must not show.
+        verify_slices_are_equal(entry.token.expose_secret(), token).ok()?;
         if !still_usable(&entry.key) {
-            shard.pop(hash);
+            shard.pop(&tail);
             return None;
         }
 
         let claims = Arc::clone(&entry.claims);
         // Most hits write nothing: moving an entry to the front touches its neighbours too.
         if now.duration_since(entry.renewed) >= RENEW_AFTER
-            && let Some(entry) = shard.get_mut(hash)
+            && let Some(entry) = shard.get_mut(&tail)
         {
             entry.renewed = now;
         }
@@ -70,24 +76,27 @@ impl TokenCache {
     }
 
     /// Remembers a token that has just been verified.
-    pub(super) fn insert(&self, hash: TokenHash, claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
+    pub(super) fn insert(&self, token: &[u8], claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
+        let Some(tail) = tail(token) else { return };
         let entry = Entry {
+            token: SecretSlice::from(token.to_vec()),
             claims: Arc::clone(claims),
             key,
             renewed: now,
         };
-        let Some(mut shard) = self.shard(&hash) else {
+        let Some(mut shard) = self.shard(tail) else {
             return;
         };
-        let displaced = shard.push(hash, entry);
+        let displaced = shard.push(tail, entry);
         // Claims are freed after the lock.
         drop(shard);
         drop(displaced);
     }
 
-    /// The last byte chooses the shard, the first ones the place in it.
-    fn shard(&self, hash: &TokenHash) -> Option<MutexGuard<'_, Shard>> {
-        let index = usize::from(hash[31]).checked_rem(self.shards.len())?;
+    fn shard(&self, tail: Tail) -> Option<MutexGuard<'_, Shard>> {
+        // A table looks at the highest bits and the lowest ones.
+        let [_, _, middle, ..] = spread(tail).to_be_bytes();
+        let index = usize::from(middle).checked_rem(self.shards.len())?;
         let shard = self.shards.get(index)?;
 
         // Nothing panics while the lock is held, and a cache has no invariant that half an operation could break.
@@ -103,22 +112,29 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-pub(super) fn hash(token: &[u8]) -> Option<TokenHash> {
-    digest(&SHA256, token).as_ref().try_into().ok()
+fn tail(token: &[u8]) -> Option<Tail> {
+    token.last_chunk().copied()
 }
 
-/// Takes the first eight bytes of a SHA-256 for its hash: nobody can choose them, for only verified tokens get in here.
-#[derive(Default)]
-struct FirstBytes(u64);
+/// Spreads the few bits of each letter over all bits. Nobody can choose where a token lies, for only verified ones get in here.
+fn spread(tail: Tail) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl Hasher for FirstBytes {
+    let product = u64::from_le_bytes(tail).wrapping_mul(ODD);
+    product ^ (product >> 32)
+}
+
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_ne_bytes(*first);
+        if let Some(tail) = tail(bytes) {
+            self.0 = spread(tail);
         }
     }
 
-    // A hash is hashed as a slice: its length, the same for all, comes first.
+    // A tail is hashed as a slice: its length, the same for all, comes first.
     fn write_usize(&mut self, _length: usize) {}
 
     fn finish(&self) -> u64 {

@@ -85,14 +85,13 @@ impl Verifier {
         };
 
         // Without a usable key set nothing is taken from the cache, and a token is looked at all the same, for its form.
-        let hash = cache::hash(token).ok_or(TokenFault::Signature)?;
         if keys.is_available(now)
-            && let Some(found) = cache.find(&hash, now, |key| keys.still_usable(key, now))
+            && let Some(found) = cache.find(token, now, |key| keys.still_usable(key, now))
         {
             return found;
         }
         let (claims, key) = self.verify_anew(token, &keys, now)?;
-        cache.insert(hash, &claims, key, now);
+        cache.insert(token, &claims, key, now);
         Ok(claims)
     }
 
