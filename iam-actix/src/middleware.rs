@@ -12,7 +12,7 @@
 //! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
 //! decision is about the route that the router has really chosen, not about a second reading of the path.
 
-use std::{fmt, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, fmt, rc::Rc, sync::Arc};
 
 use actix_web::{
     Error,
@@ -67,6 +67,7 @@ where
         ready(Ok(Gate {
             service,
             engine: Arc::clone(&self.engine),
+            patterns: Rc::default(),
         }))
     }
 }
@@ -75,6 +76,25 @@ where
 pub struct Gate<S> {
     service: S,
     engine: Arc<dyn Engine>,
+    patterns: Rc<Patterns>,
+}
+
+/// The patterns of routes without a policy, which the router makes anew for each request.
+#[derive(Default)]
+struct Patterns(RefCell<HashSet<Arc<str>>>);
+
+impl Patterns {
+    /// Returns the pattern as audit events share it. There are as many as the application has routes.
+    fn shared(&self, pattern: &str) -> Arc<str> {
+        let mut patterns = self.0.borrow_mut();
+        if let Some(shared) = patterns.get(pattern) {
+            return Arc::clone(shared);
+        }
+
+        let shared = Arc::from(pattern);
+        patterns.insert(Arc::clone(&shared));
+        shared
+    }
 }
 
 impl<S> fmt::Debug for Gate<S> {
@@ -112,13 +132,15 @@ where
             return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
         }
 
+        let patterns = Rc::clone(&self.patterns);
         Box::pin(async move {
             let recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
                 Ok(()) => {
                     let response = inner.await?;
                     if !slot.has_route() {
-                        slot.set_route(response.request().match_pattern().map(Into::into));
+                        let pattern = response.request().match_pattern();
+                        slot.set_route(pattern.map(|pattern| patterns.shared(&pattern)));
                     }
                     response.map_into_boxed_body()
                 }

@@ -20,8 +20,8 @@ const MAX_LENGTH: usize = 128;
 
 /// The id of one request: the caller's, or one that the gate made. Cloning is cheap.
 ///
-/// Hand it to whatever else the request causes, so that other logs can be read beside the audit. It fails with 500 when the
-/// request did not come through the gate.
+/// Hand it to whatever else the request causes, so that other logs can be read beside the audit. As an extractor it
+/// fails with 500 when the request did not come through the gate.
 ///
 /// ```
 /// use iam_actix::RequestId;

@@ -20,6 +20,14 @@ pub(super) struct Attempt {
     pub(super) tenant: Arc<Tenant>,
     transport: Transport,
     result: Result<Authenticated, Refusal>,
+    /// Set when the credential was claimed, so that one request does not burn its own credential.
+    pub(super) claimed: bool,
+}
+
+impl Attempt {
+    pub(super) fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
+        Arc::ptr_eq(&self.tenant, tenant) && self.transport == transport
+    }
 }
 
 /// For whom the request goes on.
@@ -40,6 +48,11 @@ impl Admitted {
     /// Returns the tenant.
     pub(crate) const fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
+    }
+
+    /// Returns the transport of the credential.
+    pub(super) const fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// Returns the principal, if there is one.
@@ -69,6 +82,8 @@ impl RequestSecurity {
         &self,
         policy: Option<&EffectivePolicy>,
     ) -> Result<Rc<Admitted>, Refusal> {
+        // A refusal from here on is nobody's until somebody is authenticated for this very policy.
+        let known = self.admitted.take();
         let access = policy.map_or(Access::Protected, EffectivePolicy::access);
         let registry = self.engine.registry();
         let tenant = match policy.and_then(EffectivePolicy::tenant) {
@@ -83,7 +98,8 @@ impl RequestSecurity {
                 && Arc::ptr_eq(&admitted.tenant, tenant)
                 && admitted.transport == transport
         };
-        if let Some(admitted) = self.admitted().filter(is_for) {
+        if let Some(admitted) = known.filter(is_for) {
+            *self.admitted.borrow_mut() = Some(Rc::clone(&admitted));
             return Ok(admitted);
         }
 
@@ -124,6 +140,7 @@ impl RequestSecurity {
             tenant: Arc::clone(tenant),
             transport,
             result: result.clone(),
+            claimed: false,
         });
         result
     }
@@ -167,7 +184,7 @@ impl RequestSecurity {
         self.attempts
             .borrow()
             .iter()
-            .find(|attempt| Arc::ptr_eq(&attempt.tenant, tenant) && attempt.transport == transport)
+            .find(|attempt| attempt.is_for(tenant, transport))
             .map(|attempt| attempt.result.clone())
     }
 }

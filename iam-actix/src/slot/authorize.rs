@@ -10,7 +10,7 @@ use iam_core::{
 };
 use iam_grammar::RelationTuple;
 
-use super::{Admitted, Grant, RequestSecurity, record::Outcome};
+use super::{Admitted, Attempt, Grant, RequestSecurity, record::Outcome};
 use crate::{chain::Chain, params::PathValues};
 
 impl RequestSecurity {
@@ -142,12 +142,22 @@ impl RequestSecurity {
             return Ok(());
         };
         let wanted = single_use || admitted.tenant().replay() == ReplayMode::Always;
-        if !wanted || self.claimed.get() {
+        let is_of = |attempt: &Attempt| attempt.is_for(admitted.tenant(), admitted.transport());
+        // Another tenant's credential is another one: that it was claimed says nothing about this one.
+        let is_claimed = |attempt: &Attempt| is_of(attempt) && attempt.claimed;
+        if !wanted || self.attempts.borrow().iter().any(is_claimed) {
             return Ok(());
         }
 
         self.engine.claim(admitted.tenant(), authenticated).await?;
-        self.claimed.set(true);
+        if let Some(attempt) = self
+            .attempts
+            .borrow_mut()
+            .iter_mut()
+            .find(|attempt| is_of(attempt))
+        {
+            attempt.claimed = true;
+        }
         Ok(())
     }
 }

@@ -57,8 +57,6 @@ pub(crate) struct RequestSecurity {
     admitted: RefCell<Option<Rc<Admitted>>>,
     /// Set when a wrapper held the request to its policies.
     authorized: Cell<bool>,
-    /// Set when the credential was claimed, so that one request does not burn its own credential.
-    claimed: Cell<bool>,
     /// The path values that permissions were checked with, and what was asked.
     granted: RefCell<Option<Rc<Grant>>>,
 
@@ -88,7 +86,6 @@ impl RequestSecurity {
             attempts: RefCell::default(),
             admitted: RefCell::default(),
             authorized: Cell::default(),
-            claimed: Cell::default(),
             granted: RefCell::default(),
             record: RefCell::default(),
         });
@@ -112,7 +109,7 @@ impl RequestSecurity {
         self.chain.borrow().clone()
     }
 
-    /// Returns the full pattern of the route, if its wrapper or the router told it.
+    /// Tells whether the full pattern of the route is known.
     pub(crate) fn has_route(&self) -> bool {
         self.route.borrow().is_some()
     }

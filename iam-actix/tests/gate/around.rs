@@ -4,7 +4,7 @@ use crate::common;
 
 use std::{
     fmt::{Debug, Write as _},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
 };
 
 use actix_cors::Cors;
@@ -26,6 +26,7 @@ use iam_actix::{Iam, IamConfig, RouteExt as _, ScopeExt as _};
 use iam_core::{
     audit::{AuditEvent, AuditSink},
     decision::Reason,
+    tenant::ReplayMode,
 };
 use serde_json::json;
 use tracing::{
@@ -342,6 +343,54 @@ async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
     touched.nothing();
     assert_eq!(send!(app, GET "/told/acme", foreign).status(), 200);
     assert_eq!(world.allowed().await.tenant.as_deref(), Some("acme"));
+}
+
+/// R158: a credential that was used up says nothing about another tenant's, and neither does its owner.
+#[actix_web::test]
+async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
+    let (issuer, acme) = (common::Issuer::new("k1"), common::Issuer::new("k2"));
+    let mut default = common::tenant(&issuer);
+    let mut of_acme = iam_core::config::TenantConfig::behind(
+        iam_core::config::OathkeeperConfig::new(common::ISSUER, ["acme-api"]).key(acme.jwk()),
+    );
+    for (tenant, header) in [(&mut default, "authorization"), (&mut of_acme, "x-acme-token")] {
+        let oathkeeper = tenant.oathkeeper.as_mut().unwrap();
+        oathkeeper.header = header.to_owned();
+        oathkeeper.replay = ReplayMode::Always;
+    }
+    let config = iam_core::config::IamConfig::new()
+        .tenant("default", default)
+        .tenant("acme", of_acme)
+        .default_tenant("default");
+    let mut world = World::of(issuer, config).await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(web::scope("/hidden").route("/acme", web::get().to(handler).tenant("acme")).wrap(from_fn(pass)))
+    );
+    let of_acme = |jti: &str| {
+        let claims = json!({ "tenant": "acme", "aud": ["acme-api"], "sub": "eve", "jti": jti });
+        ("x-acme-token", acme.token(&claims))
+    };
+    let own = |world: &World, jti: &str| world.bearer_with(&json!({ "tenant": "default", "jti": jti }));
+
+    let first = send!(app, GET "/hidden/acme", own(&world, "a1"), of_acme("b1"));
+    assert_eq!(first.status(), 200);
+    assert_eq!(world.allowed().await.actor.as_deref(), Some("user:eve"));
+    assert_refusal(
+        &send!(app, GET "/hidden/acme", own(&world, "a2"), of_acme("b1")),
+        401,
+    );
+    assert_eq!(world.denied(Reason::Replay).await.tenant.as_deref(), Some("acme"));
+
+    let foreign = (
+        "x-acme-token",
+        acme.token(&json!({ "tenant": "default", "aud": ["acme-api"] })),
+    );
+    assert_refusal(&send!(app, GET "/hidden/acme", own(&world, "a3"), foreign), 401);
+    let event = world.denied(Reason::TenantMismatch).await;
+    assert_eq!((event.tenant.as_deref(), event.actor), (Some("acme"), None));
+    assert_eq!(touched.handlers.load(SeqCst), 1);
 }
 
 #[actix_web::test]
