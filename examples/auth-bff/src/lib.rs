@@ -10,6 +10,7 @@
 //! `?kind=native` (the default) or `browser`, `?returnTo=URL`. Statuses, bodies and cookies are Kratos's own, except that
 //! `ui.action` points back here.
 
+mod form;
 mod visitor;
 
 use std::{
@@ -28,7 +29,7 @@ use actix_web::{
     get,
     http::{Method, StatusCode, header},
     post,
-    web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
+    web::{self, Data, PayloadConfig, ServiceConfig},
 };
 use iam_actix::{
     ConfigError, Iam, IamConfig, Ports, ScopeExt as _,
@@ -36,7 +37,10 @@ use iam_actix::{
 };
 use serde_json::json;
 
-use crate::visitor::Visitor;
+use crate::{
+    form::{Form, LARGEST_FORM},
+    visitor::Visitor,
+};
 
 #[get("/login")]
 async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
@@ -47,10 +51,10 @@ async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
 async fn submit_login(
     id: web::Path<String>,
     visitor: Visitor,
-    body: Form,
+    form: Form,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
-    kratos.submit(Flow::Login, &visitor, &id, body).await
+    kratos.submit(Flow::Login, &visitor, &id, form).await
 }
 
 #[get("/registration")]
@@ -62,10 +66,10 @@ async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> HttpRespo
 async fn submit_registration(
     id: web::Path<String>,
     visitor: Visitor,
-    body: Form,
+    form: Form,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
-    kratos.submit(Flow::Registration, &visitor, &id, body).await
+    kratos.submit(Flow::Registration, &visitor, &id, form).await
 }
 
 /// Adds the routes of the service. The scope is public, and `public` stands last: outermost.
@@ -130,9 +134,6 @@ fn cors(origin: &str) -> Cors {
         .max_age(600)
 }
 
-/// What was filled in, as it came, or why it cannot be taken.
-type Form = Result<Bytes, actix_web::Error>;
-
 /// Kratos's flows, and where their forms point.
 struct Kratos {
     client: FlowClient,
@@ -150,18 +151,11 @@ impl Kratos {
         )
     }
 
-    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, body: Form) -> HttpResponse {
-        let body = match body {
-            Ok(body) => body,
-            Err(err) => {
-                let status = err.as_response_error().status_code();
-                return problem(status, "the form cannot be taken");
-            }
-        };
+    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, form: Form) -> HttpResponse {
         self.relay(
             flow,
             visitor,
-            self.client.submit(flow, &visitor.context, id, body).await,
+            self.client.submit(flow, &visitor.context, id, form.0).await,
         )
     }
 
@@ -208,6 +202,10 @@ fn problem(status: StatusCode, detail: &str) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header((header::RETRY_AFTER, 5));
+    }
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // RFC 9110 §15.5.9: whoever will not wait for the rest should say so.
+        response.force_close();
     }
     let title = status.canonical_reason().unwrap_or_default();
     response
@@ -258,8 +256,6 @@ impl Config {
     }
 }
 
-/// The largest form that is taken, in bytes.
-const LARGEST_FORM: usize = 64 << 10;
 /// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
 const MOST_CONNECTIONS: usize = 1_000;
 /// How long a client may take over the head of a request.

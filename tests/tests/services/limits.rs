@@ -3,9 +3,11 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use actix_web::rt;
+use futures_util::future::{join_all, join3};
 use iam_actix::Ports;
 use serde_json::{Value, json};
 use zero_trust::client::{Connection, Request, Response, within};
@@ -109,7 +111,7 @@ fn assert_fixed(refused: &Response, status: u16) {
 async fn client_that_is_slow_with_its_request_is_hung_up_on() {
     let (orders, inventory, bff) = (Stand::orders().await, Stand::inventory().await, bff().await);
 
-    let (one, two, three) = futures_util::future::join3(
+    let (one, two, three) = join3(
         half_a_request(orders.address),
         half_a_request(inventory.address),
         half_a_request(bff),
@@ -132,6 +134,75 @@ async fn half_a_request(to: SocketAddr) -> u16 {
     let ended = within(connection.response()).await.unwrap_err();
     assert_ne!(ended.kind(), io::ErrorKind::TimedOut, "the connection stays");
     status
+}
+
+/// A head can be bounded by the server; a form is bounded by the service, for its routes are open to everybody.
+#[actix_web::test]
+async fn form_that_is_slow_to_arrive_is_hung_up_on() {
+    let bff = bff().await;
+
+    let slow = [
+        ("login", 0),
+        ("login", 20),
+        ("registration", 0),
+        ("registration", 20),
+    ];
+
+    let refused = join_all(slow.map(|(route, bytes)| half_a_form(bff, route, bytes))).await;
+
+    for (refused, slow) in refused.iter().zip(slow) {
+        let told = json!({
+            "type": "about:blank", "title": "Request Timeout", "status": 408,
+            "detail": "the form took too long to arrive",
+        });
+        assert_eq!(refused.json(), told, "{slow:?}");
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+        assert_eq!(refused.header("cache-control"), Some("no-store"));
+        assert_eq!(refused.header("connection"), Some("close"));
+    }
+}
+
+#[actix_web::test]
+async fn form_that_arrives_in_pieces_is_taken() {
+    let bff = bff().await;
+    let mut connection = Connection::open(bff).await.unwrap();
+    // No flow has an id of this length, so the service judges it alone.
+    let path = format!("/auth/login/{}", "x".repeat(129));
+    let begun = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{{");
+    connection.write(begun.as_bytes()).await.unwrap();
+    rt::time::sleep(Duration::from_millis(100)).await;
+
+    connection.write(b"}").await.unwrap();
+
+    let judged = within(connection.response()).await.unwrap();
+    assert_eq!(judged.json()["detail"], "this is no flow");
+}
+
+#[actix_web::test]
+async fn form_that_is_too_large_is_told_so() {
+    let bff = bff().await;
+    let form = json!({ "password": "x".repeat(64 << 10) });
+
+    let refused = Request::post("/auth/login/flow", &form).send(bff).await.unwrap();
+
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.json()["detail"], "the form cannot be taken");
+}
+
+/// Sends a form that never ends, at first a byte each 200 milliseconds, and returns what comes back before the connection
+/// ends.
+async fn half_a_form(to: SocketAddr, route: &str, bytes: usize) -> Response {
+    let mut connection = Connection::open(to).await.unwrap();
+    let head = format!("POST /auth/{route}/flow HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n");
+    connection.write(head.as_bytes()).await.unwrap();
+    for _ in 0..bytes {
+        connection.write(b" ").await.unwrap();
+        rt::time::sleep(Duration::from_millis(200)).await;
+    }
+    let response = within(connection.response()).await.unwrap();
+    let ended = within(connection.response()).await.unwrap_err();
+    assert_ne!(ended.kind(), io::ErrorKind::TimedOut, "the connection stays");
+    response
 }
 
 async fn bff() -> SocketAddr {
