@@ -1,4 +1,5 @@
 use std::{
+    error::Error,
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
@@ -7,7 +8,7 @@ use std::{
 
 use actix_web::dev::{Server, ServerHandle};
 use iam_actix::{
-    IamConfig, Ports,
+    ConfigError, IamConfig, Ports,
     clock::{Clock as _, SystemClock},
     testing::TestIssuer,
 };
@@ -32,39 +33,45 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) async fn orders() -> Self {
-        Self::start("orders-api", |file, change, address, ports| async move {
-            let mut config = orders_api::Config::from_file(file).unwrap();
-            change(&mut config.iam);
-            let server = orders_api::run(config.listen(address).workers(1), ports).await;
-            spawn(server.unwrap())
-        })
-        .await
+        Self::orders_with(|config| config).await
     }
 
     pub(crate) async fn orders_over_http2() -> Self {
-        Self::start("orders-api", |file, change, address, ports| async move {
-            let mut config = orders_api::Config::from_file(file).unwrap();
-            change(&mut config.iam);
-            let server = orders_api::run(config.listen(address).http2().workers(1), ports).await;
-            spawn(server.unwrap())
-        })
+        Self::orders_with(orders_api::Config::http2).await
+    }
+
+    async fn orders_with(shape: fn(orders_api::Config) -> orders_api::Config) -> Self {
+        Self::start(
+            "orders-api",
+            orders_api::Config::from_file,
+            |mut config, around| {
+                (around.change)(&mut config.iam);
+                orders_api::run(shape(config).listen(around.address).workers(1), around.ports)
+            },
+        )
         .await
     }
 
     pub(crate) async fn inventory() -> Self {
-        Self::start("inventory-api", |file, change, address, ports| async move {
-            let mut config = inventory_api::Config::from_file(file).unwrap();
-            change(&mut config.iam);
-            let server = inventory_api::run(config.listen(address).workers(1), ports).await;
-            spawn(server.unwrap())
-        })
+        Self::start(
+            "inventory-api",
+            inventory_api::Config::from_file,
+            |mut config, around| {
+                (around.change)(&mut config.iam);
+                inventory_api::run(config.listen(around.address).workers(1), around.ports)
+            },
+        )
         .await
     }
 
-    async fn start<F: Future<Output = ServerHandle>>(
+    async fn start<C, F>(
         audience: &'static str,
-        run: impl FnOnce(String, Box<dyn FnOnce(&mut IamConfig)>, SocketAddr, Ports) -> F,
-    ) -> Self {
+        read: impl FnOnce(String) -> Result<C, ConfigError>,
+        run: impl FnOnce(C, Surroundings) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<Server, Box<dyn Error + Send + Sync>>>,
+    {
         let issuer = TestIssuer::signing_with(&[Algorithm::Rs256]).unwrap();
         let keto = keto();
         let (keys, read_url) = (issuer.key_set(), format!("http://{}", keto.read()));
@@ -80,8 +87,15 @@ impl Stand {
         // The port is free again before the service takes it: nobody else asks for exactly this one.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
-        let file = format!("{EXAMPLES}/{audience}/{audience}.toml");
-        let handle = run(file, change, address, ports).await;
+        let config = read(format!("{EXAMPLES}/{audience}/{audience}.toml")).unwrap();
+        let surroundings = Surroundings {
+            address,
+            change,
+            ports,
+        };
+        let server = run(config, surroundings).await.unwrap();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
         Self {
             address,
             audience,
@@ -137,10 +151,11 @@ impl Stand {
     }
 }
 
-fn spawn(server: Server) -> ServerHandle {
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    handle
+/// What a service is started with.
+struct Surroundings {
+    address: SocketAddr,
+    change: Box<dyn FnOnce(&mut IamConfig)>,
+    ports: Ports,
 }
 
 fn keto() -> Keto {

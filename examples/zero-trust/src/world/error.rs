@@ -1,6 +1,6 @@
 //! Why does the scenario not start?
 
-use std::{error::Error, io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr};
 
 use iam_actix::ConfigError;
 
@@ -8,14 +8,9 @@ use iam_actix::ConfigError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A service's configuration cannot be used.
-    #[error("`{}`: {source}", file.display())]
-    Config {
-        /// The file.
-        file: PathBuf,
-        /// Everything that is wrong with it.
-        source: ConfigError,
-    },
+    /// A service's configuration cannot be used: the file, and everything that is wrong with it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Something else than a service cannot listen.
     #[error(
         "{what}: cannot listen on {address}: {source}; stop the program that uses the port (`ss -ltnp` names it)"

@@ -143,11 +143,7 @@ impl World {
         change: impl FnOnce(&mut IamConfig),
         ports: Ports,
     ) -> Result<Service, StartError> {
-        let change = |mut config: orders_api::Config| {
-            change(&mut config.iam);
-            config
-        };
-        self.plan(ports)?.orders_api(change).await
+        self.orders_api_with(change, |config| config, ports).await
     }
 
     /// Starts one more orders-api that also takes HTTP/2, with a changed configuration and its own ports.
@@ -160,11 +156,8 @@ impl World {
         change: impl FnOnce(&mut IamConfig),
         ports: Ports,
     ) -> Result<Service, StartError> {
-        let change = |mut config: orders_api::Config| {
-            change(&mut config.iam);
-            config.http2()
-        };
-        self.plan(ports)?.orders_api(change).await
+        self.orders_api_with(change, orders_api::Config::http2, ports)
+            .await
     }
 
     /// Starts one more inventory-api, with a changed configuration and its own ports.
@@ -235,6 +228,19 @@ impl World {
         if let Some(stack) = self.stack {
             stack.stop().await;
         }
+    }
+
+    async fn orders_api_with(
+        &self,
+        change: impl FnOnce(&mut IamConfig),
+        shape: fn(orders_api::Config) -> orders_api::Config,
+        ports: Ports,
+    ) -> Result<Service, StartError> {
+        let change = |mut config: orders_api::Config| {
+            change(&mut config.iam);
+            shape(config)
+        };
+        self.plan(ports)?.orders_api(change).await
     }
 
     fn plan(&self, ports: Ports) -> Result<Plan<'_>, StartError> {

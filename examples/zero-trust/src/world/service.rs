@@ -116,10 +116,7 @@ impl Plan<'_> {
 /// Makes sure that every service's file can be used.
 pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     for service in ["auth-bff", "orders-api", "inventory-api"] {
-        let file = file(folder, service);
-        IamConfig::from_file(&file)
-            .and_then(IamConfig::validate)
-            .map_err(|source| StartError::Config { file, source })?;
+        IamConfig::from_file(file(folder, service)).and_then(IamConfig::validate)?;
     }
     Ok(())
 }
