@@ -154,6 +154,71 @@ fn a_key_that_is_not_there_is_refused_at_every_value() {
 }
 
 #[test]
+fn the_file_of_a_secret_that_is_not_there_is_not_opened() {
+    let admin = "managing identities is not available in this version; remove the key";
+    for (path, refused_at, message) in [
+        ("kratos.admin_token_file", "kratos.admin_token_file", admin),
+        (
+            "hydra.client_secret_file",
+            "hydra",
+            "OAuth2 introspection is not available in this version; remove the block",
+        ),
+        (
+            "ory_network.api_key_file",
+            "ory_network",
+            "Ory Network is not available in this version; remove the block",
+        ),
+    ] {
+        // The folder of the test is no file either: an attempt to open it would be told.
+        for file in ["\"/nope\"", "\".\"", "\"\""] {
+            let refused = refused(&sound_with(path, file));
+
+            assert_eq!(
+                refused.problems(),
+                [Problem::new(format!("tenants.default.{refused_at}"), message)],
+                "{path} = {file}"
+            );
+        }
+    }
+
+    let no_path = refused(&sound_with("kratos.admin_token_file", "7"));
+    assert_eq!(
+        no_path.problems(),
+        [Problem::new(
+            "tenants.default.kratos.admin_token_file",
+            "expected the path of a file"
+        )]
+    );
+    let both = set(
+        sound_with("kratos.admin_token_file", "\"/nope\""),
+        "kratos.admin_token",
+        "\"secret\"",
+    );
+    assert_eq!(
+        paths(&refused(&both)),
+        [
+            "tenants.default.kratos.admin_token",
+            "tenants.default.kratos.admin_token_file"
+        ]
+    );
+}
+
+#[test]
+fn the_file_of_a_secret_is_not_opened_where_the_secret_has_no_place() {
+    let refused = refused(&sound_with("keto.admin_token_file", "\"/nope\""));
+
+    assert_eq!(
+        paths(&refused),
+        ["tenants.default.keto.admin_token_file"],
+        "{refused}"
+    );
+    assert!(
+        refused.problems()[0].message().starts_with("unknown key; "),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_value_that_says_what_this_version_does_is_accepted() {
     for (path, value) in [
         ("mode", "\"self-hosted\""),
@@ -239,6 +304,22 @@ fn settings_that_no_upstream_takes_are_refused_where_they_are_written() {
             );
         }
         read(&beside).unwrap();
+    }
+}
+
+#[test]
+fn a_value_that_no_upstream_takes_is_reported_once_however_wrong_it_is() {
+    for (key, value) in [("timeout", "\"0s\""), ("max_in_flight", "0")] {
+        let mut alone = sound_with(&format!("upstream.{key}"), value);
+        remove(&mut alone, "tenants.default.keto");
+
+        let refused = refused(&alone);
+
+        assert_eq!(paths(&refused), [format!("tenants.default.upstream.{key}")]);
+        assert!(
+            refused.problems()[0].message().starts_with("has no effect"),
+            "{refused}"
+        );
     }
 }
 

@@ -58,12 +58,12 @@ impl ConfigError {
     }
 
     /// Returns the file that the configuration was read from, as [`IamConfig::from_file`](super::IamConfig::from_file) was
-    /// asked for it.
+    /// asked for it, but fit to be shown: control characters are escaped, and what is not UTF-8 is replaced.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
 
-    /// Returns all problems, in the order of the configuration.
+    /// Returns all problems: first what cannot be read, then what is wrong with the rest.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

@@ -5,6 +5,7 @@ use std::{collections::HashSet, fs, io::Read, path::Path};
 use super::{
     error::{ConfigError, Problem},
     tree::{Node, printable},
+    validate::unavailable,
 };
 
 /// The largest configuration file, in bytes.
@@ -13,17 +14,6 @@ const MAX_FILE: u64 = 1 << 20;
 /// The largest file with a secret, in bytes.
 const MAX_SECRET: u64 = 64 << 10;
 
-/// The keys whose value may stand in a file of its own, named by `KEY_file`.
-const SECRETS: [&str; 7] = [
-    "admin_token",
-    "api_key",
-    "cache_key",
-    "client_secret",
-    "redis",
-    "token",
-    "workspace_api_key",
-];
-
 const VARIABLE_PREFIX: &str = "IAM__";
 
 /// The deepest path of a variable.
@@ -31,10 +21,15 @@ const MAX_SEGMENTS: usize = 8;
 
 /// Returns the name of a file as it may be shown, on one line.
 pub(super) fn file_name(path: &Path) -> String {
-    path.to_string_lossy()
-        .chars()
-        .flat_map(char::escape_debug)
-        .collect()
+    let mut shown = String::new();
+    for character in path.to_string_lossy().chars() {
+        if character.is_control() {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// Reads a file in the format that its extension names.
@@ -158,49 +153,77 @@ fn key_of(node: &Node, segment: &str) -> Result<String, &'static str> {
 /// Replaces each `KEY_file` of a secret with the content of the file.
 pub(super) fn secrets(mut tree: Node) -> (Node, Vec<Problem>) {
     let mut problems = Vec::new();
-    resolve(&mut tree, "", &mut problems);
+    resolve(&mut tree, &[], &mut problems);
     (tree, problems)
 }
 
-fn resolve(node: &mut Node, path: &str, problems: &mut Vec<Problem>) {
+fn resolve(node: &mut Node, path: &[&str], problems: &mut Vec<Problem>) {
     let Node::Table(entries) = node else {
         return;
     };
-    let below = |key: &str| {
-        if path.is_empty() {
-            printable(key)
-        } else {
-            format!("{path}.{}", printable(key))
-        }
-    };
 
-    for secret in SECRETS {
-        let file_key = format!("{secret}_file");
-        let Some(at) = entries.iter().position(|(key, _)| *key == file_key) else {
+    let (keys, files) = secrets_of(path);
+    for key in keys {
+        let file_key = format!("{key}_file");
+        let Some(at) = entries.iter().position(|(name, _)| *name == file_key) else {
             continue;
         };
         let (_, file) = entries.remove(at);
-        if entries.iter().any(|(key, _)| key == secret) {
-            problems.push(Problem::new(
-                below(&file_key),
-                format!("given together with `{secret}`"),
-            ));
-            continue;
-        }
-        let (Node::Text(name) | Node::Variable(name)) = file else {
-            problems.push(Problem::new(below(&file_key), "expected the path of a file"));
-            continue;
-        };
-        match text(Path::new(&name), MAX_SECRET) {
-            Ok(content) if !content.trim_end().is_empty() => {
-                entries.push((secret.to_owned(), Node::Text(content.trim_end().to_owned())));
+        let is_given = entries.iter().any(|(name, _)| name == key);
+
+        match secret(&file, files, is_given.then_some(*key)) {
+            Ok(Some(content)) => entries.push(((*key).to_owned(), Node::Text(content))),
+            Ok(None) => {}
+            Err(message) => {
+                let above: String = path.iter().map(|key| printable(key) + ".").collect();
+                problems.push(Problem::new(above + &file_key, message));
             }
-            Ok(_) => problems.push(Problem::new(below(&file_key), "the file is empty")),
-            Err(message) => problems.push(Problem::new(below(&file_key), message)),
         }
     }
     for (key, node) in entries {
-        resolve(node, &below(key), problems);
+        resolve(node, &[path, &[key]].concat(), problems);
+    }
+}
+
+/// What becomes of the files of a table's secrets.
+#[derive(Clone, Copy)]
+enum Files {
+    /// They are not opened: the whole table is refused, which says it all.
+    PassOver,
+    Read,
+    /// They are not opened: the key belongs to what is not there.
+    Refuse(unavailable::Unavailable),
+}
+
+/// Returns the keys of a table whose value may stand in a file of its own, named by `KEY_file`.
+fn secrets_of(table: &[&str]) -> (&'static [&'static str], Files) {
+    match table {
+        ["stores"] => (&["cache_key", "redis"], Files::PassOver),
+        ["tenants", _, "hydra"] => (&["admin_token", "client_secret"], Files::PassOver),
+        ["tenants", _, "keto"] => (&["token"], Files::Read),
+        ["tenants", _, "kratos"] => (&["admin_token"], Files::Refuse(unavailable::ADMIN)),
+        ["tenants", _, "ory_network"] => (&["api_key", "workspace_api_key"], Files::PassOver),
+        _ => (&[], Files::PassOver),
+    }
+}
+
+fn secret(file: &Node, files: Files, given: Option<&str>) -> Result<Option<String>, String> {
+    let (Node::Text(name) | Node::Variable(name)) = file else {
+        return Err("expected the path of a file".to_owned());
+    };
+    match files {
+        Files::PassOver => return Ok(None),
+        Files::Read => {}
+        Files::Refuse(feature) => return Err(feature.to_string()),
+    }
+    if let Some(key) = given {
+        return Err(format!("given together with `{key}`"));
+    }
+
+    let content = text(Path::new(name), MAX_SECRET)?;
+    match content.trim_end() {
+        "" => Err("the file is empty".to_owned()),
+        content => Ok(Some(content.to_owned())),
     }
 }
 

@@ -10,7 +10,8 @@
 //!
 //! - A key that is not known is refused, and the keys that are known at that place are listed.
 //! - A key of a feature that this version does not have is refused by its path, whatever its value, with the remedy. That
-//!   holds for values too that are the default: `required_aal = "aal1"` promises a check of sessions that nobody makes.
+//!   holds for values too that are the default: `required_aal = "aal1"` promises a check of sessions that nobody makes. And it
+//!   holds for files: what `admin_token_file` names is not opened.
 //! - Values are accepted which say of such a feature that it is off, because that is what happens: `mode = "self-hosted"`,
 //!   `verifier = "jwt"`, `retries = 0`, and `"0s"` for `session_ttl`, `introspection_ttl`, `permission_ttl` and `negative_ttl`.
 //! - A key that has no effect because of other keys is refused: settings for fetching beside keys that stand in the

@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::{
     error::{ConfigError, Problem},
     units,
+    validate::unavailable::Unavailable,
 };
 
 pub(super) struct Report {
@@ -14,15 +15,6 @@ pub(super) struct Report {
     unread: Vec<Problem>,
     found: Vec<Problem>,
     development: bool,
-}
-
-/// A feature that this version does not have.
-#[derive(Clone, Copy)]
-pub(super) struct Unavailable {
-    /// The feature, with its verb.
-    pub(super) what: &'static str,
-    /// What has to go from the configuration.
-    pub(super) remove: &'static str,
 }
 
 impl Report {
@@ -73,8 +65,12 @@ impl Report {
         format!("{path}[{written}]")
     }
 
+    fn is_found(&self, path: &str) -> bool {
+        self.found.iter().any(|problem| problem.path() == path)
+    }
+
     /// Returns the positions in a list that could not be read, in ascending order.
-    fn unread_elements(&self, path: &str) -> Vec<usize> {
+    pub(super) fn unread_elements(&self, path: &str) -> Vec<usize> {
         let mut positions: Vec<_> = self
             .unread
             .iter()
@@ -97,11 +93,7 @@ impl Report {
 
     /// Adds that `feature`, which the key at `path` belongs to, is not there.
     pub(super) fn unavailable(&mut self, path: &str, feature: Unavailable) {
-        let Unavailable { what, remove } = feature;
-        self.add(
-            path,
-            format!("{what} not available in this version; remove the {remove}"),
-        );
+        self.add(path, feature.to_string());
     }
 
     /// Checks a text that must be there and be on one line.
@@ -113,19 +105,21 @@ impl Report {
         }
     }
 
+    /// Checks a number, unless something else is wrong with its key.
     pub(super) fn range<T: Copy + PartialOrd + Display>(
         &mut self,
         path: &str,
         value: T,
         range: RangeInclusive<T>,
     ) {
-        if !range.contains(&value) {
+        if !range.contains(&value) && !self.is_found(path) {
             self.add(path, format!("expected {} to {}", range.start(), range.end()));
         }
     }
 
+    /// Checks a duration, unless something else is wrong with its key.
     pub(super) fn duration(&mut self, path: &str, value: Duration, range: RangeInclusive<Duration>) {
-        if !range.contains(&value) {
+        if !range.contains(&value) && !self.is_found(path) {
             let (least, most) = (units::print(*range.start()), units::print(*range.end()));
             self.add(path, format!("expected {least} to {most}"));
         }

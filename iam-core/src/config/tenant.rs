@@ -308,7 +308,8 @@ pub struct UpstreamConfig {
     pub max_body: Option<usize>,
     /// How often idempotent calls are tried again. Only off (0) in this version.
     pub retries: Option<u32>,
-    /// How many calls to one upstream may be on their way; further ones wait. Defaults to 100.
+    /// How many calls to one upstream may be on their way. As many again and a hundred more wait; the rest are refused with
+    /// 503. Defaults to 100.
     pub max_in_flight: Option<usize>,
     /// When calls are given up for a while. Not available in this version.
     pub breaker: Option<BreakerConfig>,

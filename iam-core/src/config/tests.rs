@@ -161,6 +161,90 @@ fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
     }
 }
 
+#[test]
+fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
+    let misspelt = "[\"oathkeper\", \"cookie\"]";
+    let config = |transports| {
+        IamConfig::from_toml(&format!(
+            r#"
+            [tenants.default]
+            transports = {transports}
+            [tenants.default.oathkeeper]
+            issuer = "https://gateway.example/"
+            audience = ["orders-api"]
+            jwks.url = "https://gateway.example/jwks"
+            "#
+        ))
+        .unwrap()
+    };
+
+    let unread = problems(config(misspelt));
+    let read = problems(config("[\"cookie\"]"));
+
+    let starts = [
+        "`tenants.default.transports[0]`: expected one of ",
+        "`tenants.default.transports`: \"cookie\" ",
+    ];
+    assert_eq!(unread.len(), starts.len(), "{unread:?}");
+    for start in starts {
+        assert!(
+            unread.iter().any(|problem| problem.starts_with(start)),
+            "{unread:?}"
+        );
+    }
+    let useless = "`tenants.default.oathkeeper`: has no effect without the transport \"oathkeeper\"";
+    assert!(read.iter().any(|problem| problem == useless), "{read:?}");
+}
+
+#[test]
+fn a_problem_with_the_keys_or_the_roles_hides_none_of_the_others() {
+    let sound = "issuer = \"i\"\naudience = [\"a\"]\njwks.refresh = \"1ms\"\njwks.max_keys = 0";
+    let with = |more: &str| {
+        problems(oathkeeper(&format!("{sound}\n{more}")))
+            .iter()
+            .filter_map(|problem| Some(problem.split_once("`: ")?.0.replace("`tenants.default.", "")))
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(
+        with("jwks.url = \"ftp://gateway.example/jwks\"\njwks.keys = [{ kty = \"RSA\" }]"),
+        [
+            "oathkeeper.jwks",
+            "oathkeeper.jwks.refresh",
+            "oathkeeper.jwks.max_keys",
+            "oathkeeper.jwks.url",
+            "oathkeeper.jwks.keys[0]"
+        ]
+    );
+    assert_eq!(
+        with(""),
+        [
+            "oathkeeper.jwks.url",
+            "oathkeeper.jwks.refresh",
+            "oathkeeper.jwks.max_keys"
+        ]
+    );
+
+    let roles = problems(
+        IamConfig::from_toml(
+            r#"
+            [tenants.default]
+            transports = ["oathkeeper"]
+            roles_from = "traits.roles"
+            csrf.allowed_origins = ["app.example"]
+            kratos.public_url = "http://kratos.example"
+            keto.read_url = "http://keto.example"
+            [tenants.default.oathkeeper]
+            issuer = "https://gateway.example/"
+            audience = ["orders-api"]
+            jwks.url = "https://gateway.example/jwks"
+            "#,
+        )
+        .unwrap(),
+    );
+    assert_eq!(roles.len(), 4, "{roles:?}");
+}
+
 /// R172
 #[test]
 fn unknown_keys_are_refused_at_every_level() {
@@ -890,4 +974,12 @@ fn the_name_of_a_file_is_shown_on_one_line() {
     let error = IamConfig::from_file("no\nsuch\u{1b}.toml").unwrap_err();
 
     assert_eq!(error.file(), Some("no\\nsuch\\u{1b}.toml"));
+}
+
+#[test]
+fn nothing_but_control_characters_is_escaped_in_the_name_of_a_file() {
+    let name = "it's \"Grüße\" \\ new.toml";
+    let error = IamConfig::from_file(name).unwrap_err();
+
+    assert_eq!(error.file(), Some(name));
 }

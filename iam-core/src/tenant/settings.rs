@@ -79,7 +79,8 @@ impl KetoSettings {
         self.limits
     }
 
-    /// Returns how many calls may be on their way at once; further ones wait.
+    /// Returns how many calls may be on their way at once. As many again and a hundred more wait; the rest are refused with
+    /// 503.
     pub const fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
@@ -143,7 +144,8 @@ impl KratosSettings {
         self.limits
     }
 
-    /// Returns how many calls may be on their way at once; further ones wait.
+    /// Returns how many calls may be on their way at once. As many again and a hundred more wait; the rest are refused with
+    /// 503.
     pub const fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }

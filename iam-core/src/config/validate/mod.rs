@@ -6,8 +6,7 @@ use iam_grammar::check_tenant;
 
 use super::{
     AuditConfig, AuditSinkConfig, ConfigError, CsrfConfig, IamConfig, KratosConfig, Mode, Problem,
-    TenantConfig,
-    report::{Report, Unavailable},
+    TenantConfig, report::Report,
 };
 use crate::{
     credential::CsrfRule,
@@ -17,8 +16,10 @@ use crate::{
 
 mod keto;
 mod token;
-mod unavailable;
+pub(super) mod unavailable;
 mod upstream;
+
+use unavailable::Unavailable;
 
 /// The default of `roles_from`.
 pub(super) const METADATA_ROLES: &str = "metadata_public.roles";
@@ -114,12 +115,12 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
         None => None,
     };
     let (token, jwks) = token.unzip();
+    let roles = roles(report, &path, &written.roles_from);
     Some(Tenant {
         name: name.into(),
         transports: written.transports.clone(),
         token,
         jwks: jwks.flatten(),
-        roles: roles(report, &path, &written.roles_from)?,
         csrf: csrf(report, &path, &written.csrf),
         keto: written
             .keto
@@ -129,6 +130,8 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .kratos
             .as_ref()
             .and_then(|kratos| self::kratos(report, &path, written, kratos)),
+        // Last, because nothing behind it would be checked.
+        roles: roles?,
     })
 }
 
@@ -158,7 +161,8 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
     let block = format!("{path}.oathkeeper");
     match &written.oathkeeper {
         None if behind => report.add(&block, "required for the transport \"oathkeeper\""),
-        Some(_) if !behind && !written.transports.is_empty() => {
+        // A transport that could not be read may have been meant for this one.
+        Some(_) if !behind && !written.transports.is_empty() && report.unread_elements(&at).is_empty() => {
             report.add(&block, "has no effect without the transport \"oathkeeper\"");
         }
         Some(_) | None => {}

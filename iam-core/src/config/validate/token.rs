@@ -128,10 +128,14 @@ fn keys(
     match (&written.url, written.keys.is_empty()) {
         (None, true) => {
             report.add(&at("url"), "required, unless there are `keys`");
+            fetching(report, path, written);
             None
         }
-        (Some(_), false) => {
+        (Some(url), false) => {
             report.add(path, "either `url` or `keys`, not both");
+            // Whichever of them goes: what is left has to be sound too.
+            remote(report, path, written, url);
+            inline(report, &at("keys"), written);
             None
         }
         (None, false) => {
@@ -142,20 +146,28 @@ fn keys(
             }
             inline(report, &at("keys"), written).map(|store| (store, None))
         }
-        (Some(url), true) => {
-            let policy = policy(report, path, written);
-            let key_limits = key_limits(report, path, written);
-            let timeout = written.timeout.unwrap_or(TIMEOUT);
-            report.duration(&at("timeout"), timeout, MILLISECOND..=MINUTE);
-            let source = JwksSource {
-                url: report.url(&at("url"), url)?.into(),
-                limits: CallLimits::new(timeout, key_limits.max_body),
-                key_limits,
-                policy,
-            };
-            Some((KeyStore::remote(policy), Some(Box::new(source))))
-        }
+        (Some(url), true) => remote(report, path, written, url)
+            .map(|source| (KeyStore::remote(source.policy), Some(Box::new(source)))),
     }
+}
+
+fn remote(report: &mut Report, path: &str, written: &JwksConfig, url: &str) -> Option<JwksSource> {
+    let (policy, key_limits, limits) = fetching(report, path, written);
+    Some(JwksSource {
+        url: report.url(&format!("{path}.url"), url)?.into(),
+        limits,
+        key_limits,
+        policy,
+    })
+}
+
+fn fetching(report: &mut Report, path: &str, written: &JwksConfig) -> (RefreshPolicy, KeyLimits, CallLimits) {
+    let policy = policy(report, path, written);
+    let key_limits = key_limits(report, path, written);
+    let timeout = written.timeout.unwrap_or(TIMEOUT);
+    report.duration(&format!("{path}.timeout"), timeout, MILLISECOND..=MINUTE);
+
+    (policy, key_limits, CallLimits::new(timeout, key_limits.max_body))
 }
 
 fn inline(report: &mut Report, path: &str, written: &JwksConfig) -> Option<KeyStore> {

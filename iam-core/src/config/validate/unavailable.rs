@@ -3,13 +3,28 @@
 //! Whatever their value: a key that does nothing says something that is not so. The exceptions are those values that say
 //! what happens, listed in the documentation of [`config`](crate::config#which-keys-are-accepted).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::config::{
     CacheConfig, KetoConfig, KratosConfig, Mode, OathkeeperConfig, TenantConfig, UpstreamConfig,
-    VerifierKind,
-    report::{Report, Unavailable},
+    VerifierKind, report::Report,
 };
+
+/// A feature that this version does not have.
+#[derive(Clone, Copy)]
+pub(in crate::config) struct Unavailable {
+    /// The feature, with its verb.
+    pub(super) what: &'static str,
+    /// What has to go from the configuration.
+    pub(super) remove: &'static str,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, remove } = self;
+        write!(f, "{what} not available in this version; remove the {remove}")
+    }
+}
 
 pub(super) fn check(report: &mut Report, path: &str, written: &TenantConfig) {
     let blocks = [
@@ -35,6 +50,9 @@ pub(super) fn check(report: &mut Report, path: &str, written: &TenantConfig) {
         report.unavailable(&format!("{path}.{key}"), feature);
     }
 }
+
+/// The admin port of Kratos, whose credential may stand in a file.
+pub(in crate::config) const ADMIN: Unavailable = key("managing identities is");
 
 /// The keys of stores that several processes share.
 pub(super) const STORES: Unavailable = block("shared stores are");
@@ -81,11 +99,10 @@ fn oathkeeper(written: &OathkeeperConfig) -> [Key; 5] {
 }
 
 fn kratos(written: &KratosConfig) -> [Key; 5] {
-    let admin = key("managing identities is");
     let sessions = key("authentication by Kratos sessions is");
     [
-        ("kratos.admin_url", written.admin_url.is_some(), admin),
-        ("kratos.admin_token", written.admin_token.is_some(), admin),
+        ("kratos.admin_url", written.admin_url.is_some(), ADMIN),
+        ("kratos.admin_token", written.admin_token.is_some(), ADMIN),
         (
             "kratos.session_cookie",
             written.session_cookie.is_some(),

@@ -14,11 +14,7 @@ pub(super) fn check(report: &mut Report, path: &str, tenant: &TenantConfig) {
     let kratos = tenant.kratos.as_ref().map(|kratos| ("kratos", &kratos.upstream));
     let special: Vec<_> = [keto, kratos].into_iter().flatten().collect();
 
-    table(report, &format!("{path}.upstream"), &tenant.upstream);
-    for (name, written) in &special {
-        table(report, &format!("{path}.{name}.upstream"), written);
-    }
-
+    // First, because a value that nobody takes needs no range.
     let is_overridden = |is_written: IsWritten| special.iter().all(|(_, written)| is_written(written));
     for (key, is_written) in KEYS {
         if is_written(&tenant.upstream) && is_overridden(is_written) {
@@ -27,6 +23,11 @@ pub(super) fn check(report: &mut Report, path: &str, tenant: &TenantConfig) {
                 "has no effect: no upstream of the tenant takes it from here",
             );
         }
+    }
+
+    table(report, &format!("{path}.upstream"), &tenant.upstream);
+    for (name, written) in &special {
+        table(report, &format!("{path}.{name}.upstream"), written);
     }
 }
 
