@@ -22,12 +22,17 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Cred
         }
         None => (value, <&[u8]>::default()),
     };
-
     // RFC 9110 §11.1: the scheme is compared without regard to case.
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(CredentialError::Missing);
+    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
+
+    if is_bearer && is_token(token) {
+        return Ok(token);
     }
-    one_token(token)
+    match fault(value) {
+        Some(fault) => Err(fault),
+        None if is_bearer => Err(CredentialError::Malformed),
+        None => Err(CredentialError::Missing),
+    }
 }
 
 /// Reads a token that stands alone in a header of its own.
@@ -36,33 +41,33 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Cred
 ///
 /// As [`bearer`], except that a scheme in front of the token makes it malformed.
 pub fn bare<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
-    one_token(value(head, header)?)
+    let value = value(head, header)?;
+
+    if is_token(value) {
+        return Ok(value);
+    }
+    Err(fault(value).unwrap_or(CredentialError::Malformed))
 }
 
 fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
-    let value = head
-        .single(header)
-        .map_err(|_| CredentialError::Ambiguous)?
-        .ok_or(CredentialError::Missing)?
-        .trim_ascii();
+    let line = head.single(header).map_err(|_| CredentialError::Ambiguous)?;
 
-    // RFC 9110 §5.5: a proxy may have joined two lines with a comma; neither of them is chosen here.
-    // No token of ours contains one.
-    if !all(value, |byte| matches!(byte, b' '..=b'+' | b'-'..=b'~')) {
-        return Err(if value.contains(&b',') {
-            CredentialError::Ambiguous
-        } else {
-            CredentialError::Malformed
-        });
-    }
-    Ok(value)
+    line.map(<[u8]>::trim_ascii).ok_or(CredentialError::Missing)
 }
 
-fn one_token(token: &[u8]) -> Result<&[u8], CredentialError> {
-    if token.is_empty() || !all(token, |byte| byte != b' ') {
-        return Err(CredentialError::Malformed);
+/// Tells whether these are the bytes of one token: visible, without a space, and without a comma, which none of ours has.
+fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && all(bytes, |byte| matches!(byte, b'!'..=b'+' | b'-'..=b'~'))
+}
+
+/// Returns what is wrong with a value whatever it should be.
+fn fault(value: &[u8]) -> Option<CredentialError> {
+    // RFC 9110 §5.5: a proxy may have joined two lines with a comma; neither of them is chosen here.
+    if value.contains(&b',') {
+        return Some(CredentialError::Ambiguous);
     }
-    Ok(token)
+    let is_visible = all(value, |byte| matches!(byte, b' '..=b'~'));
+    (!is_visible).then_some(CredentialError::Malformed)
 }
 
 /// Tells whether all bytes are as they should be. Without leaving a block early, so that its bytes are looked at together.

@@ -84,6 +84,34 @@ fn cached_token_opens_nothing_for_another() {
     );
 }
 
+/// A cached token is found by its end, and it is the same only byte by byte.
+#[test]
+fn cached_token_opens_nothing_for_one_that_ends_alike() {
+    let signer = Signer::new(Algorithm::EdDsa);
+    let verifier = cached(&signer, 10);
+    let token = signer.token(&good_claims());
+    let other = signer.with_claims(json!({ "sub": "mallory" }));
+    let first = verifier.verify(token.as_bytes(), NOW).unwrap();
+
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    let (forged, _) = other.rsplit_once('.').unwrap();
+    assert!(
+        verifier
+            .verify(format!("{forged}.{signature}").as_bytes(), NOW)
+            .is_err()
+    );
+    for at in 0..token.len() - 8 {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        assert!(verifier.verify(&changed, NOW).is_err(), "byte {at}");
+    }
+
+    assert!(Arc::ptr_eq(
+        &first,
+        &verifier.verify(token.as_bytes(), NOW).unwrap()
+    ));
+}
+
 /// R142: whatever comes, the newest are kept and the number of entries is not exceeded.
 #[test]
 fn least_recently_used_token_makes_room() {
