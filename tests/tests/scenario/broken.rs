@@ -14,6 +14,7 @@ use iam_core::{
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     replay::{Claim, ClaimFuture, ReplayId, ReplayStore},
 };
+use serde_json::Value;
 use zero_trust::client;
 
 /// Looks and remembers in two calls, with time between them.
@@ -39,6 +40,11 @@ pub(crate) fn first_answer_for_ever() -> Ports {
 /// Asks for every key set three times.
 pub(crate) fn asks_three_times() -> Ports {
     Ports::default().http_client(Arc::new(Client::ThreeTimes))
+}
+
+/// Loses every key but the newest: where a key set has several, the others get its modulus.
+pub(crate) fn loses_older_keys() -> Ports {
+    Ports::default().http_client(Arc::new(Client::NewestKeyOnly))
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +78,7 @@ type Kept = Arc<Mutex<HashMap<String, http::Response<Bytes>>>>;
 #[derive(Debug)]
 enum Client {
     FirstAnswerForEver(Kept),
+    NewestKeyOnly,
     ThreeTimes,
     YesWhenDown,
 }
@@ -98,6 +105,14 @@ impl HttpClient for Client {
                     Ok(answer)
                 })
             }
+            Self::NewestKeyOnly => Box::pin(async move {
+                let answer = exchange(&request).await?;
+                Ok(if is_key_set(&request) {
+                    answer.map(|set| newest_key_only(&set))
+                } else {
+                    answer
+                })
+            }),
             Self::ThreeTimes => Box::pin(async move {
                 for _ in 0..if is_key_set(&request) { 2 } else { 0 } {
                     let _ = exchange(&request).await;
@@ -110,6 +125,19 @@ impl HttpClient for Client {
             }),
         }
     }
+}
+
+/// A key that merely left the set would verify on for its grace; one whose id another key has taken over does not.
+fn newest_key_only(set: &[u8]) -> Bytes {
+    let mut set: Value = serde_json::from_slice(set).unwrap();
+    let keys = set.get_mut("keys").and_then(Value::as_array_mut).unwrap();
+    let newest = keys.last().and_then(|key| key.get("n")).cloned().unwrap();
+    for key in keys {
+        key.as_object_mut()
+            .unwrap()
+            .insert("n".to_owned(), newest.clone());
+    }
+    Bytes::from(set.to_string())
 }
 
 fn is_key_set(request: &http::Request<Bytes>) -> bool {

@@ -203,7 +203,7 @@ async fn step_9_fails_when_an_outage_is_papered_over() {
 
 #[actix_web::test]
 #[expect(clippy::await_holding_lock, reason = "the ports belong to one test at a time")]
-async fn step_9_fails_when_every_made_up_key_id_costs_fetches() {
+async fn step_9_fails_when_each_fetch_asks_three_times() {
     let _ports = usual_ports();
     let world = start(broken::asks_three_times).await;
 
@@ -211,7 +211,25 @@ async fn step_9_fails_when_every_made_up_key_id_costs_fetches() {
 
     world.stop().await;
     assert!(
-        broken.iter().any(|line| line.contains("at most two fetches")),
+        broken
+            .iter()
+            .any(|line| line.contains("made-up key ids") && line.contains("cost at most")),
         "{broken:#?}"
     );
+}
+
+#[actix_web::test]
+#[expect(clippy::await_holding_lock, reason = "the ports belong to one test at a time")]
+async fn step_9_fails_when_the_flood_costs_the_old_key() {
+    let _ports = usual_ports();
+    let world = start(broken::loses_older_keys).await;
+
+    let broken = broken_by!(world, outage);
+
+    world.stop().await;
+    let refused = |key: &str| {
+        let told = |line: &String| line.contains("no valid token was refused") && line.contains(key);
+        broken.iter().any(told)
+    };
+    assert!(refused("the old key") && !refused("the new key"), "{broken:#?}");
 }

@@ -7,6 +7,7 @@ pub mod audience;
 pub mod replay;
 pub mod role;
 pub mod permission;
+mod extra_key;
 pub mod rotation;
 mod flood;
 pub mod outage;

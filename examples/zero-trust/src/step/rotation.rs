@@ -14,6 +14,7 @@ use iam_actix::IamConfig;
 use ory_dev::oathkeeper::KeyFile;
 use tokio::{task::JoinSet, time};
 
+use super::extra_key::ExtraKey;
 use crate::{
     client::{Connection, Request, within},
     relay::Relay,
@@ -63,7 +64,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     walk.ask(&unaware, Request::get("/orders").bearer(&old), known)
         .await;
     let before = jwks.requests();
-    key_file.append_rsa().map_err(io::Error::other)?;
+    let extra = ExtraKey::append(key_file)?;
     let new = new_token(world, who, &old_kid).await?;
     let unseen = Promise::new(
         200,
@@ -98,7 +99,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
         held,
     );
 
-    removed(walk, &key_file, &old_kid, &old, &new, &quick).await?;
+    removed(walk, extra, &old_kid, &old, &new, &quick).await?;
     world.relay.point_at(world.orders_api.address);
     unaware.stop().await;
     quick.stop().await;
@@ -107,14 +108,14 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
 
 async fn removed(
     walk: &mut Walk<'_>,
-    key_file: &KeyFile,
+    extra: ExtraKey,
     old_kid: &str,
     old: &str,
     new: &str,
     service: &crate::world::Service,
 ) -> io::Result<()> {
     let world = walk.world;
-    key_file.remove(old_kid).map_err(io::Error::other)?;
+    extra.replace(old_kid)?;
     let gone = eventually(PATIENCE, || async { !publishes(world, old_kid).await }).await;
     walk.observe(
         "GET /.well-known/jwks.json",
