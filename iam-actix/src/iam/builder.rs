@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     fmt, io,
     sync::{
         Arc,
@@ -192,12 +193,12 @@ impl fmt::Debug for IamBuilder {
 
 type First = oneshot::Receiver<()>;
 
-/// Why an [`Iam`] did not start. Prints every problem, also as the error of `main`.
+/// Why an [`Iam`] did not start. Prints every problem; as the error of `main`, which is its `Debug`, with the cause.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The audit file cannot be opened.
-    #[error("`audit.sink.file`: the file cannot be opened: {0}")]
+    #[error("`audit.sink.file`: the file cannot be opened")]
     AuditFile(#[source] io::Error),
     /// The configuration has problems, all of which are listed.
     #[error(transparent)]
@@ -207,10 +208,14 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// As it is displayed: `main` prints its error like this, and its reader wants the list.
+/// As it is displayed, and the cause: `main` prints its error like this, and its reader wants all of it.
 impl fmt::Debug for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Display::fmt(self, f)?;
+        match self.source() {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -297,7 +302,7 @@ fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
             );
         }
     } else {
-        tracing::error!(error = %err, "not started");
+        tracing::error!(error = ?err, "not started");
     }
     if let Ok(auditor) = Auditor::start(sinks, 1, None) {
         auditor.emit(AuditEvent::notice(EventName::ConfigBootFailure, clock.now()));

@@ -219,7 +219,7 @@ impl Engine for State {
                 .and_then(|upstreams| upstreams.permissions.as_ref())
                 .ok_or(Refusal::with_detail(
                     Reason::InvalidRequirement,
-                    "keto_not_configured",
+                    "no_permission_server",
                 ))?;
             permissions.check(tuples, request_id).await
         })

@@ -7,7 +7,7 @@ use super::body::{self, Object};
 use super::check;
 use super::config::KetoConfig;
 use super::query::Query;
-use super::tuple::{Subject, WireTuple};
+use super::tuple::{Subject, SubjectSet, WireTuple};
 use super::write::Deltas;
 use crate::fuzz::{assert_known, document};
 
@@ -97,9 +97,18 @@ fn assert_reads(tuple: &WireTuple, naive: &Value) {
     ] {
         assert_eq!(*read, text(&naive[name]), "another tuple than was written");
     }
-    if let Ok(Subject::Id(id)) = tuple.subject() {
-        assert_eq!(id, text(&naive["subject_id"]), "another subject than was written");
-    }
+
+    let (id, set) = (&naive["subject_id"], &naive["subject_set"]);
+    let written = match (id.as_str(), set.is_object()) {
+        (Some(id), _) => Some(Subject::Id(id.to_owned())),
+        (None, true) => Some(Subject::Set(SubjectSet {
+            namespace: text(&set["namespace"]),
+            object: text(&set["object"]),
+            relation: text(&set["relation"]),
+        })),
+        (None, false) => None,
+    };
+    assert_eq!(tuple.subject().ok(), written, "another subject than was written");
 }
 
 const CONFIGURATION: &[&str] = &[

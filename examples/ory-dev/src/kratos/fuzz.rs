@@ -178,8 +178,10 @@ fn shipped_schema() -> Option<(Schema, Url)> {
 
 const IDENTITY: &[&str] = &[
     "credentials",
+    "external_id",
     "metadata_admin",
     "metadata_public",
+    "organization_id",
     "recovery_addresses",
     "schema_id",
     "state",

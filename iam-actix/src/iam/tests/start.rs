@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use iam_core::audit::EventName;
 
 use super::*;
@@ -71,8 +73,12 @@ async fn an_audit_file_that_cannot_be_opened_is_said_and_nothing_starts() {
     let err = Iam::builder(config).start().await.unwrap_err();
 
     assert!(matches!(err, StartError::AuditFile(_)));
-    let said = "`audit.sink.file`: the file cannot be opened: ";
-    assert!(err.to_string().starts_with(said), "{err}");
+    let said = "`audit.sink.file`: the file cannot be opened";
+    let cause = Error::source(&err).unwrap().to_string();
+    assert_eq!(err.to_string(), said);
+    assert_eq!(format!("{err:?}"), format!("{said}: {cause}"));
+    let printed = format!("{:?}", std::io::Error::from(err));
+    assert_eq!(printed.matches(&cause).count(), 1, "{printed}");
 }
 
 #[actix_web::test]

@@ -62,8 +62,8 @@ impl Change {
                 "There are no external ids and no organizations here.",
             ));
         }
-        match members.iter().find(|(_, value)| !value.is_null()) {
-            Some((name, _)) => Err(malformed(&format!("json: unknown field \"{name}\""))),
+        match members.keys().next() {
+            Some(name) => Err(malformed(&format!("json: unknown field \"{name}\""))),
             None => Ok(change),
         }
     }
@@ -204,6 +204,7 @@ mod tests {
             r#"{"state":"asleep"}"#,
             r#"{"state":1}"#,
             r#"{"metadata_pubic":{}}"#,
+            r#"{"metadata_pubic":null}"#,
             r#"{"credentials":[]}"#,
             r#"{"credentials":{"oidc":{}}}"#,
             r#"{"credentials":{"password":{"config":{}}}}"#,
