@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -89,8 +89,8 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     );
 
     load.reach(load.sent().saturating_add(REQUESTS / 2)).await;
-    let (sent, refused) = load.stop().await;
-    let seen = format!("{sent} requests on {CONNECTIONS} connections, {refused} refused");
+    let (sent, refused, first) = load.stop().await;
+    let seen = format!("{sent} requests on {CONNECTIONS} connections, {refused} refused{first}");
     let held = sent >= REQUESTS && refused == 0;
     walk.observe(
         "GET /orders under load",
@@ -148,6 +148,8 @@ async fn removed(
 struct Load {
     sent: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
+    /// What came instead of 200, the first time.
+    first: Arc<OnceLock<String>>,
     over: Arc<AtomicBool>,
     tasks: JoinSet<()>,
 }
@@ -155,22 +157,23 @@ struct Load {
 impl Load {
     fn start(gateway: SocketAddr, person: &Person) -> Self {
         let (sent, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let first = Arc::new(OnceLock::new());
         let over = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let (sent, refused, over) = (Arc::clone(&sent), Arc::clone(&refused), Arc::clone(&over));
+            let first = Arc::clone(&first);
             let bytes = Request::get("/orders")
                 .bearer(&person.session_token)
                 .bytes(gateway, true);
             tasks.spawn(async move {
                 let mut connection = None;
                 while !over.load(Ordering::Relaxed) {
-                    let passed = within(exchange(&mut connection, gateway, &bytes))
-                        .await
-                        .unwrap_or(false);
+                    let answer = within(exchange(&mut connection, gateway, &bytes)).await;
                     sent.fetch_add(1, Ordering::Relaxed);
-                    if !passed {
+                    if !matches!(answer, Ok(200)) {
                         refused.fetch_add(1, Ordering::Relaxed);
+                        first.get_or_init(|| format!("{answer:?}"));
                     }
                 }
             });
@@ -178,6 +181,7 @@ impl Load {
         Self {
             sent,
             refused,
+            first,
             over,
             tasks,
         }
@@ -195,14 +199,19 @@ impl Load {
         .await;
     }
 
-    async fn stop(mut self) -> (usize, usize) {
+    /// Returns how many were sent, how many refused, and how the first of them was.
+    async fn stop(mut self) -> (usize, usize, String) {
         self.over.store(true, Ordering::Relaxed);
         while self.tasks.join_next().await.is_some() {}
-        (self.sent(), self.refused.load(Ordering::Relaxed))
+        let first = self
+            .first
+            .get()
+            .map_or_else(String::new, |first| format!(", first {first}"));
+        (self.sent(), self.refused.load(Ordering::Relaxed), first)
     }
 }
 
-async fn exchange(connection: &mut Option<Connection>, to: SocketAddr, bytes: &[u8]) -> io::Result<bool> {
+async fn exchange(connection: &mut Option<Connection>, to: SocketAddr, bytes: &[u8]) -> io::Result<u16> {
     let mut open = match connection.take() {
         Some(open) => open,
         None => Connection::open(to).await?,
@@ -215,7 +224,7 @@ async fn exchange(connection: &mut Option<Connection>, to: SocketAddr, bytes: &[
     {
         *connection = Some(open);
     }
-    Ok(response.status() == 200)
+    Ok(response.status())
 }
 
 /// Waits until the gateway signs with another key: the embedded one takes a second, the real one half a minute.
