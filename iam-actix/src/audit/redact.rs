@@ -17,23 +17,20 @@ pub(super) fn clean(event: &mut AuditEvent) {
         &mut event.request_id,
         &mut event.tuple,
     ];
-    for text in texts.into_iter().flatten().chain(&mut event.requirements) {
-        if let Some(cleaned) = clean_text(text) {
-            *text = cleaned.into();
-        }
-    }
-    if let Some(method) = &mut event.method
-        && let Some(cleaned) = clean_text(method)
-    {
-        *method = cleaned.into();
-    }
+    texts
+        .into_iter()
+        .flatten()
+        .chain(&mut event.requirements)
+        .for_each(clean_text);
+    event.method.iter_mut().for_each(clean_text);
 }
 
-/// Returns what may stand instead of a text that may not stand as it is.
-fn clean_text(text: &str) -> Option<String> {
+/// Replaces a text that may not stand as it is. A harmless one stays shared with what it was taken from.
+fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
+    let text = shared.as_ref();
     let harmless = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if harmless && text.len() <= LONGEST && !may_hold_token(text) {
-        return None;
+        return;
     }
 
     let redacted = text
@@ -52,7 +49,7 @@ fn clean_text(text: &str) -> Option<String> {
             break;
         }
     }
-    Some(cleaned)
+    *shared = cleaned.into();
 }
 
 fn may_hold_token(text: &str) -> bool {
@@ -114,7 +111,9 @@ mod tests {
     use super::*;
 
     fn cleaned(text: &str) -> String {
-        clean_text(text).unwrap_or_else(|| text.to_owned())
+        let mut text = text.to_owned();
+        clean_text(&mut text);
+        text
     }
 
     #[test]
