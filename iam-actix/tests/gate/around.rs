@@ -25,6 +25,7 @@ use actix_web::{
 use iam_actix::{Iam, IamConfig, RouteExt as _, ScopeExt as _};
 use iam_core::{
     audit::{AuditEvent, AuditSink},
+    config::{OathkeeperConfig, TenantConfig},
     decision::Reason,
     tenant::ReplayMode,
 };
@@ -309,17 +310,25 @@ async fn a_hidden_policy_is_reported_once_with_its_place_and_the_remedy() {
     assert!(reported[0].contains("around.rs:"));
 }
 
+/// Starts with a second tenant, `acme`, with an issuer and an audience of its own.
+async fn beside_acme(
+    change: impl FnOnce(&mut OathkeeperConfig, &mut OathkeeperConfig),
+) -> (World, common::Issuer) {
+    let (issuer, acme) = (common::Issuer::new("k1"), common::Issuer::new("k2"));
+    let mut default = common::tenant(&issuer);
+    let mut of_acme = OathkeeperConfig::new(common::ISSUER, ["acme-api"]).key(acme.jwk());
+    change(default.oathkeeper.as_mut().unwrap(), &mut of_acme);
+
+    let config = IamConfig::new()
+        .tenant("default", default)
+        .tenant("acme", TenantConfig::behind(of_acme))
+        .default_tenant("default");
+    (World::of(issuer, config).await, acme)
+}
+
 #[actix_web::test]
 async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
-    let (issuer, acme) = (common::Issuer::new("k1"), common::Issuer::new("k2"));
-    let of_acme = iam_core::config::TenantConfig::behind(
-        iam_core::config::OathkeeperConfig::new(common::ISSUER, ["acme-api"]).key(acme.jwk()),
-    );
-    let config = iam_core::config::IamConfig::new()
-        .tenant("default", common::tenant(&issuer))
-        .tenant("acme", of_acme)
-        .default_tenant("default");
-    let mut world = World::of(issuer, config).await;
+    let (mut world, acme) = beside_acme(|_, _| ()).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,
@@ -348,21 +357,12 @@ async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
 /// R158: a credential that was used up says nothing about another tenant's, and neither does its owner.
 #[actix_web::test]
 async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
-    let (issuer, acme) = (common::Issuer::new("k1"), common::Issuer::new("k2"));
-    let mut default = common::tenant(&issuer);
-    let mut of_acme = iam_core::config::TenantConfig::behind(
-        iam_core::config::OathkeeperConfig::new(common::ISSUER, ["acme-api"]).key(acme.jwk()),
-    );
-    for (tenant, header) in [(&mut default, "authorization"), (&mut of_acme, "x-acme-token")] {
-        let oathkeeper = tenant.oathkeeper.as_mut().unwrap();
-        oathkeeper.header = header.to_owned();
-        oathkeeper.replay = ReplayMode::Always;
-    }
-    let config = iam_core::config::IamConfig::new()
-        .tenant("default", default)
-        .tenant("acme", of_acme)
-        .default_tenant("default");
-    let mut world = World::of(issuer, config).await;
+    let (mut world, acme) = beside_acme(|default, acme| {
+        default.replay = ReplayMode::Always;
+        acme.replay = ReplayMode::Always;
+        acme.header = "x-acme-token".to_owned();
+    })
+    .await;
     let touched = Touched::default();
     let app = app!(
         world, touched,
