@@ -2,7 +2,10 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{fs, future, thread, time::Duration};
+use std::{
+    fs, future, thread,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     App, HttpResponse,
@@ -22,6 +25,24 @@ fn threads() -> Vec<String> {
 
 fn ours() -> usize {
     threads().iter().filter(|name| name.starts_with("iam-")).count()
+}
+
+/// Waits until that many threads of ours are listed: a new thread is listed before it takes its name, one that was joined a
+/// moment longer than it runs.
+async fn soon(count: usize) {
+    soon_that(|| ours() == count).await;
+}
+
+async fn soon_that(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(
+            Instant::now() < deadline,
+            "not in 30 seconds, there are {:?}",
+            threads()
+        );
+        time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn start() -> Iam {
@@ -58,19 +79,21 @@ async fn the_number_of_threads_returns_to_its_former_value() {
         )
         .await;
         drop(iam);
-        assert_eq!(ours(), 3, "two for upstreams, one for the audit");
+        // Two for upstreams, one for the audit.
+        soon(3).await;
         let ready = test::TestRequest::get().uri("/health/ready").to_request();
         assert_eq!(test::call_service(&app, ready).await.status(), 503);
 
         drop(clone);
-        assert_eq!(ours(), 3, "the application holds the middleware");
+        // The application holds the middleware.
+        soon(3).await;
         drop(app);
-        assert_eq!(ours(), 0);
+        soon(0).await;
     }
 
     let elsewhere = start().await;
     thread::spawn(move || drop(elsewhere)).join().unwrap();
-    assert_eq!(ours(), 0);
+    soon(0).await;
 
     let held = start().await;
     let holder = rt::spawn(async move {
@@ -80,10 +103,8 @@ async fn the_number_of_threads_returns_to_its_former_value() {
     task::yield_now().await;
     holder.abort();
     let _ = holder.await;
-    assert_eq!(ours(), 0);
+    soon(0).await;
 
     // Name lookups run on threads of the runtime's own, which end shortly after it.
-    while threads() != before {
-        time::sleep(Duration::from_millis(10)).await;
-    }
+    soon_that(|| threads() == before).await;
 }
