@@ -39,6 +39,8 @@ pub(crate) enum Answer {
     Hang,
     /// Writes these bytes and closes the connection.
     Raw(Vec<u8>),
+    /// Writes these bytes and keeps the connection.
+    RawKept(Vec<u8>),
     /// Answers properly and keeps the connection.
     Json(u16, String),
     /// Waits, then answers properly.
@@ -185,6 +187,7 @@ fn write(stream: &mut TcpStream, answer: Answer) -> Option<()> {
             stream.write_all(&bytes).ok()?;
             None
         }
+        Answer::RawKept(bytes) => stream.write_all(&bytes).ok(),
         Answer::Json(status, body) => stream.write_all(json(status, &body).as_bytes()).ok(),
         Answer::Late(delay, status, body) => {
             thread::sleep(delay);

@@ -7,7 +7,7 @@
 )]
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,7 +22,7 @@ use ory_dev::{
 use serde_json::{Value, json};
 use zero_trust::{
     client::{Request, Response},
-    world::PASSWORD,
+    world::{PASSWORD, free_address},
 };
 
 const ORIGIN: &str = "http://127.0.0.1:4455";
@@ -39,8 +39,7 @@ impl Bff {
         let file = Path::new(EXAMPLES).join("auth-bff/auth-bff.toml");
         let mut config = auth_bff::Config::from_file(file).unwrap();
         point_at(&mut config.iam, kratos);
-        // The port is free again before the service takes it: nobody else asks for exactly this one.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address().unwrap();
         let server = auth_bff::run(config.listen(address), Ports::default())
             .await
             .unwrap();

@@ -189,7 +189,7 @@ async fn a_body_that_ends_before_its_announced_length_is_refused() {
 async fn bytes_beyond_the_announced_length_do_not_become_the_next_answer() {
     let upstream = TestUpstream::start(|request| {
         if request.line.contains("first") {
-            Answer::Raw(
+            Answer::RawKept(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
                     .to_vec(),
             )

@@ -1,16 +1,15 @@
 //! What does a service take, and from whom?
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::rt;
 use futures_util::future::{join_all, join3};
 use iam_actix::Ports;
 use serde_json::{Value, json};
-use zero_trust::client::{Connection, Request, Response, within};
+use zero_trust::{
+    client::{Connection, Request, Response, within},
+    world::free_address,
+};
 
 use crate::stand::{EXAMPLES, Stand};
 
@@ -206,7 +205,7 @@ async fn half_a_form(to: SocketAddr, route: &str, bytes: usize) -> Response {
 }
 
 async fn bff() -> SocketAddr {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address().unwrap();
     let config = auth_bff::Config::from_file(format!("{EXAMPLES}/auth-bff/auth-bff.toml")).unwrap();
     let server = auth_bff::run(config.listen(address), Ports::default())
         .await

@@ -1,10 +1,4 @@
-use std::{
-    error::Error,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::dev::{Server, ServerHandle};
 use iam_actix::{
@@ -19,6 +13,7 @@ use uuid::Uuid;
 use zero_trust::{
     audit::Audit,
     client::{Request, Response},
+    world::free_address,
 };
 
 /// One service, the issuer whose tokens it takes, and the Keto that it asks.
@@ -84,8 +79,7 @@ impl Stand {
         });
         let audit = Arc::new(Audit::default());
         let ports = Ports::default().audit_sink(Arc::<Audit>::clone(&audit));
-        // The port is free again before the service takes it: nobody else asks for exactly this one.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address().unwrap();
 
         let config = read(format!("{EXAMPLES}/{audience}/{audience}.toml")).unwrap();
         let surroundings = Surroundings {

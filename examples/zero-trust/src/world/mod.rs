@@ -7,8 +7,10 @@ mod service;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -277,14 +279,36 @@ pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready:
     false
 }
 
-/// Returns an address on loopback that is free now.
+/// Returns an address on loopback that is free now, and that this process gives to nobody else.
+///
+/// Its port lies below those that the system hands out: none of the many connections of a walk takes it before it is
+/// listened on.
 ///
 /// # Errors
 ///
 /// When there is none.
 pub fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+
+    // Processes that run side by side begin at different places.
+    let begin = process::id().wrapping_mul(EACH);
+    for _ in 0..PORTS {
+        let place = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(place % PORTS)
+            .map_err(io::Error::other)?
+            .saturating_add(FIRST_PORT);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(err) if err.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound?.local_addr(),
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
+
+/// How far the places at which processes look for free ports are apart.
+const EACH: u32 = 101;
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u32 = 10_000;
 
 /// The password of everybody in the scenario.
 pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
