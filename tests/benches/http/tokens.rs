@@ -12,6 +12,8 @@ pub(crate) struct Tokens {
     pub(crate) all: Vec<String>,
     pub(crate) jwks: Value,
     pub(crate) modulus: String,
+    /// In PKCS #1.
+    pub(crate) public_key: Vec<u8>,
 }
 
 impl Tokens {
@@ -34,7 +36,13 @@ impl Tokens {
             })
             .collect();
         let jwks = json!({ "keys": [{ "use": "sig", "kty": "RSA", "kid": KID, "alg": "RS256", "n": modulus, "e": "AQAB" }] });
-        Self { all, jwks, modulus }
+        let public_key = key.public_key().as_ref().to_vec();
+        Self {
+            all,
+            jwks,
+            modulus,
+            public_key,
+        }
     }
 }
 

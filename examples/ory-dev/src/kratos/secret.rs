@@ -67,7 +67,7 @@ impl CookieKeys {
 
     pub(crate) fn open(&self, text: &str) -> Result<Handle, CookieError> {
         let bytes = URL_SAFE.decode(text).map_err(|err| match err {
-            DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol(offset, _) => {
+            DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol { offset, .. } => {
                 CookieError::Encoding(offset)
             }
             DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => CookieError::Encoding(0),
