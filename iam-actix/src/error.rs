@@ -13,18 +13,15 @@ use std::{
 use actix_web::{
     HttpResponse, ResponseError,
     body::BoxBody,
-    http::{
-        StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
-    },
+    http::{StatusCode, header::WWW_AUTHENTICATE},
 };
 use iam_core::decision::{Class, Reason, Refusal};
-use serde::Serialize;
 
-use crate::{challenge::challenge, request_id::RequestId};
-
-/// Seconds after which a caller may try again what an upstream could not answer.
-const RETRY_SECONDS: &str = "1";
+use crate::{
+    challenge::challenge,
+    problem::{Extension, ProblemDetails},
+    request_id::RequestId,
+};
 
 /// A refusal that an extractor or [`Access`](crate::Access) returns in a handler.
 ///
@@ -92,7 +89,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(title(status(self.refusal.reason)))
+        f.write_str(ProblemDetails::new(self.status_code()).title())
     }
 }
 
@@ -126,51 +123,26 @@ pub(crate) fn response(
     request_id: Option<&RequestId>,
     development: bool,
 ) -> HttpResponse<BoxBody> {
-    let status = status(reason);
-    let problem = Problem {
-        kind: "about:blank",
-        title: title(status),
-        status: status.as_u16(),
+    let more = Extension {
         request_id: request_id.map(RequestId::as_str),
         reason: development.then(|| reason.code()),
     };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-
-    let mut response = HttpResponse::new(status).set_body(BoxBody::new(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = ProblemDetails::new(status(reason)).response(more);
     if let Some(challenge) = challenge(reason) {
-        headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
 }
 
-/// Problem details of RFC 9457 §3. With `about:blank` the title is that of the status.
-#[derive(Serialize)]
-struct Problem<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
-fn title(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or("Refused")
-}
-
 #[cfg(test)]
 mod tests {
-    use actix_web::body::MessageBody;
+    use actix_web::{
+        body::MessageBody,
+        http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    };
 
     use super::*;
+    use crate::request_id::X_REQUEST_ID;
 
     fn body(reason: Reason, development: bool) -> String {
         let body = response(reason, None, development).into_body();
@@ -215,10 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn development_mode_names_the_reason() {
+    fn a_body_is_the_same_to_the_byte_and_only_development_mode_names_the_reason() {
+        let id = RequestId::accept_or_make(&HeaderMap::from_iter([(
+            X_REQUEST_ID,
+            HeaderValue::from_static("id-1"),
+        )]));
+        let bytes = |development| {
+            let response = response(Reason::Expired, Some(&id), development);
+            response.into_body().try_into_bytes().unwrap()
+        };
+
         assert_eq!(
-            body(Reason::Expired, true),
-            r#"{"type":"about:blank","title":"Unauthorized","status":401,"reason":"expired"}"#
+            bytes(false),
+            r#"{"type":"about:blank","title":"Unauthorized","status":401,"request_id":"id-1"}"#
+        );
+        assert_eq!(
+            bytes(true),
+            r#"{"type":"about:blank","title":"Unauthorized","status":401,"request_id":"id-1","reason":"expired"}"#
         );
     }
 

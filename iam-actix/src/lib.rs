@@ -142,6 +142,7 @@ mod extract;
 mod head;
 mod middleware;
 mod params;
+mod problem;
 mod request_id;
 mod route;
 mod slot;
@@ -162,6 +163,7 @@ pub use crate::{
     iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
     middleware::IamMiddleware,
     ports::Ports,
+    problem::ProblemDetails,
     request_id::RequestId,
     route::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
 };

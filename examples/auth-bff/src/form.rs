@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use actix_web::{
-    Error, FromRequest, HttpRequest, dev::Payload, error::InternalError, http::StatusCode, rt::time::timeout,
-    web::Bytes,
+    Error, FromRequest, HttpRequest, dev::Payload, http::StatusCode, rt::time::timeout, web::Bytes,
 };
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
-
-use crate::problem;
+use iam_actix::ProblemDetails;
 
 /// A form, as it came. *Unverified*: Kratos reads it.
 pub(crate) struct Form(pub(crate) Bytes);
@@ -37,8 +35,8 @@ impl FromRequest for Form {
     }
 }
 
-fn refused(status: StatusCode, detail: &str) -> Error {
-    InternalError::from_response("form", problem(status, detail)).into()
+fn refused(status: StatusCode, detail: &'static str) -> Error {
+    ProblemDetails::new(status).detail(detail).into()
 }
 
 /// The largest form that is taken, in bytes.

@@ -32,10 +32,9 @@ use actix_web::{
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
 use iam_actix::{
-    ConfigError, Iam, IamConfig, Ports, ScopeExt as _,
+    ConfigError, Iam, IamConfig, Ports, ProblemDetails, ScopeExt as _,
     flows::{CallError, Flow, FlowAnswer, FlowClient},
 };
-use serde_json::json;
 
 use crate::{
     form::{Form, LARGEST_FORM},
@@ -162,12 +161,16 @@ impl Kratos {
     fn relay(&self, flow: Flow, visitor: &Visitor, answer: Result<FlowAnswer, CallError>) -> HttpResponse {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(CallError::Request) => return problem(StatusCode::BAD_REQUEST, "this is no flow"),
+            // What Kratos had no part in.
+            Err(CallError::Request) => {
+                return ProblemDetails::new(StatusCode::BAD_REQUEST)
+                    .detail("this is no flow")
+                    .into();
+            }
             Err(_) => {
-                return problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "sign-in does not answer, try again",
-                );
+                return ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
+                    .detail("sign-in does not answer, try again")
+                    .into();
             }
         };
         let answer = match answer.flow_id() {
@@ -193,23 +196,6 @@ impl Kratos {
         }
         response.json(body)
     }
-}
-
-/// Answers what Kratos had no part in, with problem details (RFC 9457).
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header((header::RETRY_AFTER, 5));
-    }
-    if status == StatusCode::REQUEST_TIMEOUT {
-        // RFC 9110 §15.5.9: whoever will not wait for the rest should say so.
-        response.force_close();
-    }
-    let title = status.canonical_reason().unwrap_or_default();
-    response
-        .json(json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail }))
 }
 
 /// What the service is configured with.

@@ -1,16 +1,12 @@
 //! Who shows the form, and where do they want to go?
 
-use actix_web::{
-    Error, FromRequest, HttpRequest, dev::Payload, error::InternalError, http::StatusCode, web::Query,
-};
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Query};
 use futures_util::future::{Ready, ready};
 use iam_actix::{
-    RequestId,
+    ProblemDetails, RequestId,
     flows::{FlowContext, FlowKind, RequestHead},
 };
 use serde::Deserialize;
-
-use crate::problem;
 
 /// What a request says about its flow. *Unverified*: Kratos is the judge of all of it.
 pub(crate) struct Visitor {
@@ -40,7 +36,7 @@ impl FromRequest for Visitor {
 fn visitor(request: &HttpRequest, id: &RequestId) -> Result<Visitor, Error> {
     let wanted = Query::<Wanted>::from_query(request.query_string()).map_err(|_| {
         let detail = "`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known";
-        InternalError::from_response("query", problem(StatusCode::BAD_REQUEST, detail))
+        ProblemDetails::new(StatusCode::BAD_REQUEST).detail(detail)
     })?;
     let headers: Vec<_> = request
         .headers()

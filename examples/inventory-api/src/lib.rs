@@ -20,13 +20,14 @@ use std::{
 use actix_web::{
     App, HttpResponse, HttpServer, Responder, ResponseError as _,
     dev::Server,
-    error::InternalError,
     get,
-    http::{StatusCode, header},
+    http::StatusCode,
     post,
     web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
-use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, public, require_permission, require_role};
+use iam_actix::{
+    ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, public, require_permission, require_role,
+};
 use serde_json::json;
 
 pub use crate::stock::{Adjust, Entry, Stock, StockFull};
@@ -47,7 +48,9 @@ async fn list(user: Identity, stock: Data<Stock>) -> impl Responder {
 async fn adjust(user: Identity, change: Json<Adjust>, stock: Data<Stock>) -> impl Responder {
     match stock.adjust(user.subject(), change.into_inner()) {
         Ok(entry) => HttpResponse::Ok().json(entry),
-        Err(StockFull) => problem(StatusCode::INSUFFICIENT_STORAGE, "the ledger is full"),
+        Err(StockFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
+            .detail("the ledger is full")
+            .into(),
     }
 }
 
@@ -96,26 +99,14 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
     Ok(server.bind(config.listen).map_err(listening)?.run())
 }
 
-/// Answers with problem details (RFC 9457), in fixed words.
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    HttpResponse::build(status)
-        .insert_header((header::CONTENT_TYPE, "application/problem+json"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-        }))
-}
-
 /// Takes small bodies only, and says nothing of what was in one that cannot be read.
 fn json_bodies() -> JsonConfig {
     JsonConfig::default()
         .limit(LARGEST_BODY)
         .error_handler(|err, _request| {
-            let answer = problem(err.status_code(), "the body cannot be taken");
-            InternalError::from_response(err, answer).into()
+            ProblemDetails::new(err.status_code())
+                .detail("the body cannot be taken")
+                .into()
         })
 }
 

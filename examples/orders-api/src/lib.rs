@@ -23,14 +23,15 @@ use std::{
 use actix_web::{
     App, HttpResponse, HttpServer, Responder, ResponseError as _,
     dev::Server,
-    error::InternalError,
     get,
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware::DefaultHeaders,
     post,
     web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
-use iam_actix::{ConfigError, Iam, IamConfig, Identity, Ports, require_permission, single_use};
+use iam_actix::{
+    ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, require_permission, single_use,
+};
 use serde_json::json;
 
 pub use crate::book::{BookFull, Order, OrderBook, Wanted};
@@ -45,7 +46,9 @@ async fn list(user: Identity, book: Data<OrderBook>) -> impl Responder {
 async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> impl Responder {
     match book.place(user.subject(), wanted.into_inner()) {
         Ok(order) => HttpResponse::Created().json(order),
-        Err(BookFull) => problem(StatusCode::INSUFFICIENT_STORAGE, "no more orders are taken"),
+        Err(BookFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
+            .detail("no more orders are taken")
+            .into(),
     }
 }
 
@@ -54,7 +57,9 @@ async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> i
 async fn read(id: web::Path<String>, book: Data<OrderBook>) -> impl Responder {
     match book.find(&id) {
         Some(order) => HttpResponse::Ok().json(order),
-        None => problem(StatusCode::NOT_FOUND, "no such order"),
+        None => ProblemDetails::new(StatusCode::NOT_FOUND)
+            .detail("no such order")
+            .into(),
     }
 }
 
@@ -105,26 +110,14 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
     Ok(bound.map_err(listening)?.run())
 }
 
-/// Answers with problem details (RFC 9457), in fixed words.
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    HttpResponse::build(status)
-        .insert_header((header::CONTENT_TYPE, "application/problem+json"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-        }))
-}
-
 /// Takes small bodies only, and says nothing of what was in one that cannot be read.
 fn json_bodies() -> JsonConfig {
     JsonConfig::default()
         .limit(LARGEST_BODY)
         .error_handler(|err, _request| {
-            let answer = problem(err.status_code(), "the body cannot be taken");
-            InternalError::from_response(err, answer).into()
+            ProblemDetails::new(err.status_code())
+                .detail("the body cannot be taken")
+                .into()
         })
 }
 

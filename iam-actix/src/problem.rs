@@ -1,0 +1,217 @@
+//! How does an answer say what went wrong?
+
+use std::fmt;
+
+use actix_http::ConnectionType;
+use actix_web::{
+    HttpRequest, HttpResponse, Responder, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+use serde::Serialize;
+
+/// An answer that says what went wrong, in the words of RFC 9457: what the gate's own refusals look like.
+///
+/// A handler returns it as its response or as its error. The type of the problem is `about:blank`, so the title is that
+/// of the status; the detail can only be words that are written in the program, never what a caller or an upstream sent.
+/// The answer must not be stored. With 503 it asks to try again a second later, and with 408 it ends the connection, on
+/// which the rest of the request may still come.
+///
+/// ```
+/// use actix_web::{HttpResponse, http::StatusCode, web};
+/// use iam_actix::ProblemDetails;
+///
+/// async fn read(id: web::Path<u32>) -> Result<HttpResponse, ProblemDetails> {
+///     match *id {
+///         7 => Ok(HttpResponse::Ok().body("seven")),
+///         _ => Err(ProblemDetails::new(StatusCode::NOT_FOUND).detail("no such order")),
+///     }
+/// }
+/// # actix_web::rt::System::new().block_on(async {
+/// # use actix_web::ResponseError as _;
+/// let refused = read(8.into()).await.unwrap_err().error_response();
+///
+/// assert_eq!(
+///     actix_web::body::to_bytes(refused.into_body()).await.unwrap(),
+///     r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no such order"}"#,
+/// );
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use = "a problem tells nobody anything unless it is returned"]
+pub struct ProblemDetails {
+    status: StatusCode,
+    detail: Option<&'static str>,
+}
+
+impl ProblemDetails {
+    /// Makes the problem that a status tells by itself.
+    pub const fn new(status: StatusCode) -> Self {
+        Self { status, detail: None }
+    }
+
+    /// Says more, in fixed words.
+    pub const fn detail(mut self, detail: &'static str) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// Returns the title of RFC 9457 §4.2.1: that of the status.
+    pub(crate) fn title(self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Refused")
+    }
+
+    /// Makes the response, with what more is known of the request.
+    pub(crate) fn response(self, more: Extension<'_>) -> HttpResponse<BoxBody> {
+        let document = Document {
+            kind: "about:blank",
+            title: self.title(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            request_id: more.request_id,
+            reason: more.reason,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+
+        let mut response = HttpResponse::new(self.status).set_body(BoxBody::new(body));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // RFC 9110 §15.5.9: whoever will not wait for the rest should say so.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+}
+
+impl fmt::Display for ProblemDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail.unwrap_or_else(|| self.title()))
+    }
+}
+
+impl std::error::Error for ProblemDetails {}
+
+impl From<ProblemDetails> for HttpResponse {
+    fn from(problem: ProblemDetails) -> Self {
+        problem.response(Extension::default())
+    }
+}
+
+impl Responder for ProblemDetails {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.into()
+    }
+}
+
+impl ResponseError for ProblemDetails {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        (*self).into()
+    }
+}
+
+/// What a refusal of the gate says besides: members of its own (RFC 9457 §3.2).
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extension<'a> {
+    pub(crate) request_id: Option<&'a str>,
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// Problem details of RFC 9457 §3.1, as they stand in a body.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Seconds after which a caller may try again what nobody could answer.
+const RETRY_SECONDS: &str = "1";
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::MessageBody as _, test::TestRequest};
+
+    use super::*;
+
+    const MISSING: ProblemDetails = ProblemDetails::new(StatusCode::NOT_FOUND).detail("no such order");
+
+    fn body(response: HttpResponse) -> String {
+        let bytes = response.into_body().try_into_bytes().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_problem_is_the_same_whether_it_is_returned_or_thrown() {
+        let request = TestRequest::default().to_http_request();
+
+        for response in [
+            MISSING.into(),
+            MISSING.respond_to(&request),
+            MISSING.error_response(),
+        ] {
+            assert_eq!(response.status(), 404);
+            let headers = response.headers();
+            assert_eq!(headers.len(), 2, "{headers:?}");
+            assert_eq!(headers.get(CONTENT_TYPE).unwrap(), "application/problem+json");
+            assert_eq!(headers.get(CACHE_CONTROL).unwrap(), "no-store");
+            assert_eq!(
+                body(response),
+                r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no such order"}"#
+            );
+        }
+        assert_eq!(MISSING.status_code(), 404);
+    }
+
+    #[test]
+    fn only_a_timeout_ends_the_connection_and_only_unavailable_says_when_to_try_again() {
+        for status in (400..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let response = HttpResponse::from(ProblemDetails::new(status));
+
+            assert_eq!(
+                response.head().connection_type() == ConnectionType::Close,
+                status == 408
+            );
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        }
+    }
+
+    #[test]
+    fn a_status_without_a_name_has_a_title_all_the_same() {
+        let nameless = ProblemDetails::new(StatusCode::from_u16(599).unwrap());
+
+        assert_eq!(
+            body(nameless.into()),
+            r#"{"type":"about:blank","title":"Refused","status":599}"#
+        );
+    }
+
+    #[test]
+    fn a_problem_prints_its_detail_or_else_its_title() {
+        assert_eq!(MISSING.to_string(), "no such order");
+        assert_eq!(
+            ProblemDetails::new(StatusCode::NOT_FOUND).to_string(),
+            "Not Found"
+        );
+    }
+}
