@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use constant_time_eq::constant_time_eq;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use subtle::ConstantTimeEq;
 
 /// A secret text: zeroized when dropped, compared in constant time, never printed.
 ///
@@ -41,7 +41,7 @@ impl Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
+        constant_time_eq(self.expose().as_bytes(), other.expose().as_bytes())
     }
 }
 

@@ -5,10 +5,14 @@
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
 //! deep nesting. The grammar itself is `serde_json`'s.
 
-use std::{borrow::Cow, cell::Cell, fmt};
+mod borrowed;
+
+use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
+
+pub(crate) use self::borrowed::Json;
 
 /// How much JSON is accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,15 +71,11 @@ pub enum JsonError {
 /// Any text that is not exactly one JSON value within the limits, every member name unique in its object.
 pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     let refusal = Cell::new(None);
-    read(
-        text,
-        limits,
-        &refusal,
-        Strict {
-            depth: limits.max_depth,
-            refusal: &refusal,
-        },
-    )
+    let strict = Strict {
+        depth: limits.max_depth,
+        refusal: &refusal,
+    };
+    read(text, limits, &refusal, strict).map(Value::from)
 }
 
 /// Reads one JSON text that must be an object, as [`parse`] does.
@@ -121,10 +121,10 @@ pub(crate) fn elements<'a>(
 }
 
 /// The members of an object in the order of the text.
-pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Value)>;
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// Reads an object of at most `most` members, strictly, as [`parse`] does. Meant for small objects that are read once for each
-/// request: names are borrowed, and the outermost object is a list.
+/// request: texts are borrowed, and the outermost object is a list.
 pub(crate) fn members(text: &[u8], limits: JsonLimits, most: usize) -> Result<Members<'_>, JsonError> {
     let refusal = Cell::new(None);
     let strict = Strict {
@@ -154,7 +154,7 @@ fn read<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-/// Builds a [`Value`] and refuses what `serde_json` would let pass. The refusal travels in the cell, because the
+/// Builds a value and refuses what `serde_json` would let pass. The refusal travels in the cell, because the
 /// deserializer's own error is text.
 #[derive(Clone, Copy)]
 struct Strict<'c> {
@@ -177,69 +177,69 @@ impl Strict<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Json<'de>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Json::Number(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Json::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
         Number::from_f64(value)
-            .map(Value::Number)
+            .map(Json::Number)
             .ok_or_else(|| self.refuse(JsonError::Malformed))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let inner = self.deeper()?;
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(inner)? {
             values.push(value);
         }
-        Ok(Value::Array(values))
+        Ok(Json::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let inner = self.deeper()?;
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
+        let mut members = BTreeMap::new();
+        while let Some(name) = map.next_key_seed(Name)? {
             let value = map.next_value_seed(inner)?;
             if members.insert(name, value).is_some() {
                 return Err(self.refuse(JsonError::DuplicateMember));
             }
         }
-        Ok(Value::Object(members))
+        Ok(Json::Object(members))
     }
 }
 
@@ -338,9 +338,9 @@ impl<'de> Visitor<'de> for Elements<'_> {
             refusal: self.refusal,
         }
         .deeper()?;
-        let mut others = Map::new();
+        let mut others = BTreeMap::new();
         let mut list = None;
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(name) = map.next_key_seed(Name)? {
             let repeated = if name == self.list {
                 list.replace(map.next_value::<Vec<&RawValue>>()?).is_some()
             } else {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use constant_time_eq::constant_time_eq;
 use lru::LruCache;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
@@ -58,7 +58,9 @@ impl TokenCache {
         let mut shard = self.shard(tail)?;
         let entry = shard.peek(&tail)?;
         // In constant time: how much of a guess is right must not show.
-        verify_slices_are_equal(entry.token.expose_secret(), token).ok()?;
+        if !constant_time_eq(entry.token.expose_secret(), token) {
+            return None;
+        }
         if !still_usable(&entry.key) {
             shard.pop(&tail);
             return None;

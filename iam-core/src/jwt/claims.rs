@@ -1,17 +1,18 @@
 //! What does the token say, and does the profile accept it?
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{Profile, TokenFault};
 use crate::{
     clock::Timestamp,
-    json::{self, JsonLimits},
+    json::{self, Json, JsonLimits},
 };
 
 const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
@@ -28,16 +29,28 @@ pub const MAX_NAME_BYTES: usize = 256;
 pub struct VerifiedClaims {
     profile: Arc<Profile>,
     subject: String,
-    audience: Vec<String>,
-    expires_at: Timestamp,
-    not_before: Option<Timestamp>,
-    issued_at: Option<Timestamp>,
+    times: Times,
     jti: Option<String>,
     client_id: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
-    others: Vec<(String, Value)>,
     actor: OnceLock<Arc<str>>,
+    payload: Vec<u8>,
+    unfolded: OnceLock<Unfolded>,
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    expires_at: Timestamp,
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+}
+
+/// What few handlers ask for, taken out of the payload when the first one does.
+#[derive(Default)]
+struct Unfolded {
+    audience: Vec<String>,
+    others: Map<String, Value>,
 }
 
 impl VerifiedClaims {
@@ -53,27 +66,27 @@ impl VerifiedClaims {
 
     /// Returns all of `aud`; one of them is the profile's.
     pub fn audience(&self) -> &[String] {
-        &self.audience
+        &self.unfolded().audience
     }
 
     /// Returns `exp`.
     pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
+        self.times.expires_at
     }
 
     /// Returns `nbf`.
     pub fn not_before(&self) -> Option<Timestamp> {
-        self.not_before
+        self.times.not_before
     }
 
     /// Returns `iat`.
     pub fn issued_at(&self) -> Option<Timestamp> {
-        self.issued_at
+        self.times.issued_at
     }
 
     /// Returns until when a replay of this token must be recognised: `exp` and the clock skew after it.
     pub fn accepted_until(&self) -> Timestamp {
-        self.expires_at.saturating_add(self.profile.clock_skew)
+        self.times.accepted_until(&self.profile)
     }
 
     /// Returns `jti`: not empty, at most 256 bytes, free of control characters.
@@ -107,82 +120,61 @@ impl VerifiedClaims {
     /// Returns a claim by name. The registered ones (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`), `client_id` and `scope`
     /// are to be had from the methods above only.
     pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.others
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value)
+        self.unfolded().others.get(name)
+    }
+
+    fn unfolded(&self) -> &Unfolded {
+        self.unfolded.get_or_init(|| Unfolded::of(&self.payload))
     }
 
     /// Returns who acts, as audit events name it: put together once, however often the token is used.
     pub(crate) fn actor(&self) -> &Arc<str> {
         self.actor.get_or_init(|| match self.client_id() {
-            Some(client_id) => format!("client:{client_id}").into(),
-            None => format!("user:{}", self.subject).into(),
+            Some(client_id) => ["client:", client_id].concat().into(),
+            None => ["user:", &self.subject].concat().into(),
         })
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
-    pub(super) fn check(text: &[u8], profile: &Arc<Profile>, now: Timestamp) -> Result<Self, TokenFault> {
-        let members =
-            json::members(text, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
-        let mut issuer = None;
-        let (mut subject, mut expires_at) = (None, None);
-        let mut claims = Self {
+    pub(super) fn check(
+        payload: Vec<u8>,
+        profile: &Arc<Profile>,
+        now: Timestamp,
+    ) -> Result<Self, TokenFault> {
+        let claims = Claims::read(&payload)?;
+        let names_tenant = claims.check(profile, now)?;
+
+        Ok(Self {
             profile: Arc::clone(profile),
-            subject: String::new(),
-            audience: Vec::new(),
-            expires_at: Timestamp::default(),
-            not_before: None,
-            issued_at: None,
-            jti: None,
-            client_id: None,
-            scope: None,
-            names_tenant: false,
-            others: Vec::new(),
+            subject: claims.subject.into_owned(),
+            times: claims.times,
+            jti: claims.jti.map(Cow::into_owned),
+            client_id: claims.client_id.map(Cow::into_owned),
+            scope: claims.scope.map(Cow::into_owned),
+            names_tenant,
             actor: OnceLock::new(),
-        };
-        for (name, value) in members {
-            match name.as_ref() {
-                "iss" => issuer = Some(text_of(value, TokenFault::IssuerType)?),
-                "sub" => subject = Some(name_of(value, TokenFault::SubjectType)?),
-                "aud" => claims.audience = audience_of(value)?,
-                "exp" => expires_at = Some(time_of(&value, TokenFault::ExpiryType)?),
-                "nbf" => claims.not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
-                "iat" => claims.issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
-                "jti" => claims.jti = Some(name_of(value, TokenFault::TokenIdType)?),
-                "client_id" => claims.client_id = Some(name_of(value, TokenFault::ClientIdType)?),
-                "scope" => claims.scope = Some(text_of(value, TokenFault::ScopeType)?),
-                _ => claims.others.push((name.into_owned(), value)),
-            }
-        }
-        claims.subject = subject.ok_or(TokenFault::SubjectMissing)?;
-        claims.expires_at = expires_at.ok_or(TokenFault::ExpiryMissing)?;
-
-        claims.check_values(issuer.as_deref(), now)?;
-        Ok(claims)
-    }
-
-    /// Checks what the claims say, now that each is known to be of its type.
-    fn check_values(&mut self, issuer: Option<&str>, now: Timestamp) -> Result<(), TokenFault> {
-        if self.profile.jti_required && self.jti.is_none() {
-            return Err(TokenFault::TokenIdMissing);
-        }
-        self.check_metadata()?;
-        self.check_issuer(issuer)?;
-        self.check_audience()?;
-        self.check_time(now)?;
-        self.check_lifetime(now)?;
-        self.names_tenant = self.check_tenant()?;
-        Ok(())
+            payload,
+            unfolded: OnceLock::new(),
+        })
     }
 
     /// Checks what changes as time passes: once for each use of the token, a cached one included.
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenFault> {
+        self.times.check(&self.profile, now)
+    }
+}
+
+impl Times {
+    fn accepted_until(self, profile: &Profile) -> Timestamp {
+        self.expires_at.saturating_add(profile.clock_skew)
+    }
+
+    fn check(self, profile: &Profile, now: Timestamp) -> Result<(), TokenFault> {
         // RFC 7519 §4.1.4: the token must not be accepted on or after `exp`.
-        if now >= self.accepted_until() {
+        if now >= self.accepted_until(profile) {
             return Err(TokenFault::ExpiryPassed);
         }
-        let latest = now.saturating_add(self.profile.clock_skew);
+        let latest = now.saturating_add(profile.clock_skew);
         if self.not_before.is_some_and(|not_before| not_before > latest) {
             return Err(TokenFault::NotBeforeInFuture);
         }
@@ -192,22 +184,130 @@ impl VerifiedClaims {
         Ok(())
     }
 
-    fn check_issuer(&self, issuer: Option<&str>) -> Result<(), TokenFault> {
-        match issuer {
+    fn check_lifetime(self, profile: &Profile, now: Timestamp) -> Result<(), TokenFault> {
+        let since = self.issued_at.or(self.not_before).unwrap_or(now);
+        if self.expires_at.duration_since(since) > profile.max_lifetime {
+            return Err(TokenFault::LifetimeTooLong);
+        }
+
+        Ok(())
+    }
+}
+
+impl Unfolded {
+    fn of(payload: &[u8]) -> Self {
+        // INVARIANT: these bytes were read before, by the same rules. If they were not, nobody would be given anything.
+        let mut others = json::parse_object(payload, LIMITS).unwrap_or_default();
+        let audience = match others.remove("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Vec::new(),
+        };
+        for name in ["iss", "sub", "exp", "nbf", "iat", "jti", "client_id", "scope"] {
+            others.remove(name);
+        }
+
+        Self { audience, others }
+    }
+}
+
+/// The claims as they stand in a payload, each of its type.
+struct Claims<'p> {
+    issuer: Option<Cow<'p, str>>,
+    subject: Cow<'p, str>,
+    audience: Vec<Cow<'p, str>>,
+    times: Times,
+    jti: Option<Cow<'p, str>>,
+    client_id: Option<Cow<'p, str>>,
+    scope: Option<Cow<'p, str>>,
+    others: json::Members<'p>,
+}
+
+impl<'p> Claims<'p> {
+    fn read(payload: &'p [u8]) -> Result<Self, TokenFault> {
+        let members =
+            json::members(payload, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
+        let (mut issuer, mut subject, mut audience) = (None, None, Vec::new());
+        let (mut expires_at, mut not_before, mut issued_at) = (None, None, None);
+        let (mut jti, mut client_id, mut scope) = (None, None, None);
+        let mut others = json::Members::new();
+        for (name, value) in members {
+            match name.as_ref() {
+                "iss" => issuer = Some(text_of(value, TokenFault::IssuerType)?),
+                "sub" => subject = Some(name_of(value, TokenFault::SubjectType)?),
+                "aud" => audience = audience_of(value)?,
+                "exp" => expires_at = Some(time_of(&value, TokenFault::ExpiryType)?),
+                "nbf" => not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
+                "iat" => issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
+                "jti" => jti = Some(name_of(value, TokenFault::TokenIdType)?),
+                "client_id" => client_id = Some(name_of(value, TokenFault::ClientIdType)?),
+                "scope" => scope = Some(text_of(value, TokenFault::ScopeType)?),
+                _ => others.push((name, value)),
+            }
+        }
+
+        Ok(Self {
+            issuer,
+            subject: subject.ok_or(TokenFault::SubjectMissing)?,
+            audience,
+            times: Times {
+                expires_at: expires_at.ok_or(TokenFault::ExpiryMissing)?,
+                not_before,
+                issued_at,
+            },
+            jti,
+            client_id,
+            scope,
+            others,
+        })
+    }
+
+    fn other(&self, name: &str) -> Option<&Json<'p>> {
+        self.others
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Checks what the claims say, now that each is known to be of its type. Tells whether they name the tenant.
+    fn check(&self, profile: &Profile, now: Timestamp) -> Result<bool, TokenFault> {
+        if profile.jti_required && self.jti.is_none() {
+            return Err(TokenFault::TokenIdMissing);
+        }
+        self.check_metadata(profile)?;
+        self.check_issuer(profile)?;
+        self.check_audience(profile)?;
+        self.times.check(profile, now)?;
+        self.times.check_lifetime(profile, now)?;
+        self.check_tenant(profile)
+    }
+
+    /// Oathkeeper renders `null` for an identity without metadata.
+    fn check_metadata(&self, profile: &Profile) -> Result<(), TokenFault> {
+        match profile.metadata_claim().and_then(|claim| self.other(claim)) {
+            None | Some(Json::Null | Json::Object(_)) => Ok(()),
+            Some(Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Array(_)) => {
+                Err(TokenFault::MetadataType)
+            }
+        }
+    }
+
+    fn check_issuer(&self, profile: &Profile) -> Result<(), TokenFault> {
+        match self.issuer.as_deref() {
             None => Err(TokenFault::IssuerMissing),
-            Some(issuer) if issuer == self.profile.issuer() => Ok(()),
+            Some(issuer) if issuer == profile.issuer() => Ok(()),
             Some(_) => Err(TokenFault::IssuerOther),
         }
     }
 
-    fn check_audience(&self) -> Result<(), TokenFault> {
+    fn check_audience(&self, profile: &Profile) -> Result<(), TokenFault> {
         if self.audience.is_empty() {
             return Err(TokenFault::AudienceMissing);
         }
         if !self
             .audience
             .iter()
-            .any(|one| self.profile.audience.contains(one))
+            .any(|one| profile.audience.iter().any(|own| own == one))
         {
             return Err(TokenFault::AudienceOther);
         }
@@ -217,39 +317,20 @@ impl VerifiedClaims {
 
     /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it
     /// does not match, but it is there.
-    fn check_tenant(&self) -> Result<bool, TokenFault> {
-        let Some(rule) = &self.profile.tenant else {
+    fn check_tenant(&self, profile: &Profile) -> Result<bool, TokenFault> {
+        let Some(rule) = &profile.tenant else {
             return Ok(false);
         };
 
-        match self.claim(&rule.claim) {
+        match self.other(&rule.claim) {
             None if rule.required => Err(TokenFault::TenantMissing),
             None => Ok(false),
-            Some(Value::String(name)) if *name == rule.name => Ok(true),
-            Some(Value::String(_) | Value::Null) => Err(TokenFault::TenantOther),
-            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(Json::Text(name)) if *name == rule.name => Ok(true),
+            Some(Json::Text(_) | Json::Null) => Err(TokenFault::TenantOther),
+            Some(Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
                 Err(TokenFault::TenantType)
             }
         }
-    }
-
-    /// Oathkeeper renders `null` for an identity without metadata.
-    fn check_metadata(&self) -> Result<(), TokenFault> {
-        match self.profile.metadata_claim().and_then(|claim| self.claim(claim)) {
-            None | Some(Value::Null | Value::Object(_)) => Ok(()),
-            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                Err(TokenFault::MetadataType)
-            }
-        }
-    }
-
-    fn check_lifetime(&self, now: Timestamp) -> Result<(), TokenFault> {
-        let since = self.issued_at.or(self.not_before).unwrap_or(now);
-        if self.expires_at.duration_since(since) > self.profile.max_lifetime {
-            return Err(TokenFault::LifetimeTooLong);
-        }
-
-        Ok(())
     }
 }
 
@@ -258,44 +339,52 @@ impl fmt::Debug for VerifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims")
             .field("issuer", &self.issuer())
-            .field("expires_at", &self.expires_at)
+            .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }
 }
 
-fn text_of(value: Value, fault: TokenFault) -> Result<String, TokenFault> {
+fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     match value {
-        Value::String(text) => Ok(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(fault),
+        Json::Text(text) => Ok(text),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Err(fault),
     }
 }
 
 /// Reads a text that will be looked up, compared, remembered and logged.
-fn name_of(value: Value, fault: TokenFault) -> Result<String, TokenFault> {
+fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
         return Err(fault);
     }
 
     Ok(text)
 }
 
-/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
-fn audience_of(value: Value) -> Result<Vec<String>, TokenFault> {
-    match value {
-        Value::String(one) => Ok(vec![one]),
-        Value::Array(all) => all
-            .into_iter()
-            .map(|one| text_of(one, TokenFault::AudienceType))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Err(TokenFault::AudienceType),
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
     }
 }
 
-fn time_of(value: &Value, fault: TokenFault) -> Result<Timestamp, TokenFault> {
+/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
+fn audience_of(value: Json<'_>) -> Result<Vec<Cow<'_, str>>, TokenFault> {
     match value {
-        Value::Number(number) => numeric_date(number).ok_or(fault),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(fault),
+        Json::Text(one) => Ok(vec![one]),
+        Json::Array(all) => all
+            .into_iter()
+            .map(|one| text_of(one, TokenFault::AudienceType))
+            .collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(TokenFault::AudienceType),
+    }
+}
+
+fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {
+    match value {
+        Json::Number(number) => numeric_date(number).ok_or(fault),
+        Json::Null | Json::Bool(_) | Json::Text(_) | Json::Array(_) | Json::Object(_) => Err(fault),
     }
 }
 

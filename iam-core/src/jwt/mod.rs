@@ -126,7 +126,7 @@ impl Verifier {
         self.last_header.remember(compact.header, header);
 
         let payload = decode(compact.payload)?;
-        let claims = VerifiedClaims::check(&payload, &self.profile, now)?;
+        let claims = VerifiedClaims::check(payload, &self.profile, now)?;
         Ok((Arc::new(claims), key_use))
     }
 }

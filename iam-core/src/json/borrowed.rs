@@ -1,0 +1,41 @@
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{Number, Value};
+
+/// A JSON value that lives no longer than its text: what is written without escapes is borrowed from there.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    Array(Vec<Self>),
+    Object(BTreeMap<Cow<'a, str>, Self>),
+}
+
+impl Json<'_> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+}
+
+impl From<Json<'_>> for Value {
+    fn from(json: Json<'_>) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(value),
+            Json::Number(number) => Self::Number(number),
+            Json::Text(text) => Self::String(text.into_owned()),
+            Json::Array(values) => Self::Array(values.into_iter().map(Self::from).collect()),
+            Json::Object(members) => Self::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (name.into_owned(), value.into()))
+                    .collect(),
+            ),
+        }
+    }
+}
