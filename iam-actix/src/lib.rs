@@ -137,6 +137,7 @@ mod challenge;
 mod check;
 mod enforce;
 mod engine;
+mod body;
 mod error;
 mod extract;
 mod head;
@@ -156,6 +157,7 @@ pub mod __private;
 
 pub use crate::{
     audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel},
+    body::{Body, BodyConfig},
     check::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess},
     error::Error,
     extract::{Access, Client, Granted, Identity, Principal, Tenant},

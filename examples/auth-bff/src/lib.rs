@@ -10,7 +10,6 @@
 //! `?kind=native` (the default) or `browser`, `?returnTo=URL`. Statuses, bodies and cookies are Kratos's own, except that
 //! `ui.action` points back here.
 
-mod form;
 mod visitor;
 
 use std::{
@@ -29,17 +28,14 @@ use actix_web::{
     get,
     http::{Method, StatusCode, header},
     post,
-    web::{self, Data, PayloadConfig, ServiceConfig},
+    web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
 };
 use iam_actix::{
-    ConfigError, Iam, IamConfig, Ports, ProblemDetails, ScopeExt as _,
+    Body, ConfigError, Iam, IamConfig, Ports, ProblemDetails, ScopeExt as _,
     flows::{CallError, Flow, FlowAnswer, FlowClient},
 };
 
-use crate::{
-    form::{Form, LARGEST_FORM},
-    visitor::Visitor,
-};
+use crate::visitor::Visitor;
 
 #[get("/login")]
 async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
@@ -50,7 +46,7 @@ async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
 async fn submit_login(
     id: web::Path<String>,
     visitor: Visitor,
-    form: Form,
+    Body(form): Body<Bytes>,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
     kratos.submit(Flow::Login, &visitor, &id, form).await
@@ -65,7 +61,7 @@ async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> HttpRespo
 async fn submit_registration(
     id: web::Path<String>,
     visitor: Visitor,
-    form: Form,
+    Body(form): Body<Bytes>,
     kratos: Data<Kratos>,
 ) -> HttpResponse {
     kratos.submit(Flow::Registration, &visitor, &id, form).await
@@ -150,11 +146,11 @@ impl Kratos {
         )
     }
 
-    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, form: Form) -> HttpResponse {
+    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, form: Bytes) -> HttpResponse {
         self.relay(
             flow,
             visitor,
-            self.client.submit(flow, &visitor.context, id, form.0).await,
+            self.client.submit(flow, &visitor.context, id, form).await,
         )
     }
 
@@ -242,6 +238,8 @@ impl Config {
     }
 }
 
+/// The largest form that is taken, in bytes.
+const LARGEST_FORM: usize = 64 << 10;
 /// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
 const MOST_CONNECTIONS: usize = 1_000;
 /// How long a client may take over the head of a request.

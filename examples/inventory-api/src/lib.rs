@@ -18,7 +18,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Responder, ResponseError as _,
+    App, HttpResponse, HttpServer, Responder,
     dev::Server,
     get,
     http::StatusCode,
@@ -26,7 +26,8 @@ use actix_web::{
     web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
 use iam_actix::{
-    ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, public, require_permission, require_role,
+    Body, ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, public, require_permission,
+    require_role,
 };
 use serde_json::json;
 
@@ -45,8 +46,12 @@ async fn list(user: Identity, stock: Data<Stock>) -> impl Responder {
 
 #[require_role("warehouse:admin")]
 #[post("/inventory/adjust")]
-async fn adjust(user: Identity, change: Json<Adjust>, stock: Data<Stock>) -> impl Responder {
-    match stock.adjust(user.subject(), change.into_inner()) {
+async fn adjust(
+    user: Identity,
+    Body(Json(change)): Body<Json<Adjust>>,
+    stock: Data<Stock>,
+) -> impl Responder {
+    match stock.adjust(user.subject(), change) {
         Ok(entry) => HttpResponse::Ok().json(entry),
         Err(StockFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
             .detail("the ledger is full")
@@ -79,7 +84,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         App::new()
             .wrap(gate.middleware())
             .app_data(stock.clone())
-            .app_data(json_bodies())
+            .app_data(JsonConfig::default().limit(LARGEST_BODY))
             .configure(routes)
     };
     iam.check(&app).await?;
@@ -97,17 +102,6 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         .keep_alive(KEEP_ALIVE)
         .disable_signals();
     Ok(server.bind(config.listen).map_err(listening)?.run())
-}
-
-/// Takes small bodies only, and says nothing of what was in one that cannot be read.
-fn json_bodies() -> JsonConfig {
-    JsonConfig::default()
-        .limit(LARGEST_BODY)
-        .error_handler(|err, _request| {
-            ProblemDetails::new(err.status_code())
-                .detail("the body cannot be taken")
-                .into()
-        })
 }
 
 /// What the service is configured with.

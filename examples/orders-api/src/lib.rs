@@ -21,7 +21,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Responder, ResponseError as _,
+    App, HttpResponse, HttpServer, Responder,
     dev::Server,
     get,
     http::StatusCode,
@@ -30,7 +30,7 @@ use actix_web::{
     web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
 use iam_actix::{
-    ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, require_permission, single_use,
+    Body, ConfigError, Iam, IamConfig, Identity, Ports, ProblemDetails, require_permission, single_use,
 };
 use serde_json::json;
 
@@ -43,8 +43,12 @@ async fn list(user: Identity, book: Data<OrderBook>) -> impl Responder {
 
 #[single_use]
 #[post("/orders")]
-async fn place(user: Identity, wanted: Json<Wanted>, book: Data<OrderBook>) -> impl Responder {
-    match book.place(user.subject(), wanted.into_inner()) {
+async fn place(
+    user: Identity,
+    Body(Json(wanted)): Body<Json<Wanted>>,
+    book: Data<OrderBook>,
+) -> impl Responder {
+    match book.place(user.subject(), wanted) {
         Ok(order) => HttpResponse::Created().json(order),
         Err(BookFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
             .detail("no more orders are taken")
@@ -85,7 +89,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
             .wrap(gate.middleware())
             .wrap(DefaultHeaders::new().add(("x-worker", worker)))
             .app_data(book.clone())
-            .app_data(json_bodies())
+            .app_data(JsonConfig::default().limit(LARGEST_BODY))
             .configure(routes)
     };
     iam.check(&app).await?;
@@ -108,17 +112,6 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         server.bind(config.listen)
     };
     Ok(bound.map_err(listening)?.run())
-}
-
-/// Takes small bodies only, and says nothing of what was in one that cannot be read.
-fn json_bodies() -> JsonConfig {
-    JsonConfig::default()
-        .limit(LARGEST_BODY)
-        .error_handler(|err, _request| {
-            ProblemDetails::new(err.status_code())
-                .detail("the body cannot be taken")
-                .into()
-        })
 }
 
 /// What the service is configured with.

@@ -3,9 +3,10 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::rt;
-use futures_util::future::{join_all, join3};
+use futures_util::future::{TryFutureExt as _, join_all, join3};
 use iam_actix::Ports;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use zero_trust::{
     client::{Connection, Request, Response, within},
     world::free_address,
@@ -79,28 +80,29 @@ async fn body_that_cannot_be_taken_is_told_in_fixed_words() {
     for (status, body) in &bodies {
         let request = Request::post("/orders", body).bearer(&orders.token(&[]));
         let refused = orders.expect(request, *status, "auth.success").await;
-        assert_fixed(&refused, *status);
+        assert_refused(&refused, "the body cannot be taken");
         let admin = inventory.token(&["warehouse:admin"]);
         let request = Request::post("/inventory/adjust", body).bearer(&admin);
         let refused = inventory.expect(request, *status, "auth.success").await;
-        assert_fixed(&refused, *status);
+        assert_refused(&refused, "the body cannot be taken");
     }
     let untyped = Request::new("POST", "/orders").bearer(&orders.token(&[]));
     let refused = orders.expect(untyped, 400, "auth.success").await;
-    assert_fixed(&refused, 400);
+    assert_refused(&refused, "the body cannot be taken");
     inventory.stop().await;
     orders.stop().await;
 }
 
-fn assert_fixed(refused: &Response, status: u16) {
-    let title = if status == 413 {
-        "Payload Too Large"
-    } else {
-        "Bad Request"
+/// Asserts that a refusal says these words and nothing else.
+fn assert_refused(refused: &Response, detail: &str) {
+    let status = refused.status();
+    let title = match status {
+        400 => "Bad Request",
+        408 => "Request Timeout",
+        413 => "Payload Too Large",
+        _ => "",
     };
-    let told = json!({
-        "type": "about:blank", "title": title, "status": status, "detail": "the body cannot be taken",
-    });
+    let told = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
     assert_eq!(refused.json(), told);
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     assert_eq!(refused.header("cache-control"), Some("no-store"));
@@ -135,30 +137,63 @@ async fn half_a_request(to: SocketAddr) -> u16 {
     status
 }
 
-/// A head can be bounded by the server; a form is bounded by the service, for its routes are open to everybody.
+/// The server bounds the time of a head only; that of a body each handler bounds that takes one, behind the gate too.
 #[actix_web::test]
-async fn form_that_is_slow_to_arrive_is_hung_up_on() {
-    let bff = bff().await;
-
+async fn body_that_is_slow_to_arrive_is_hung_up_on() {
+    let (orders, inventory, bff) = (Stand::orders().await, Stand::inventory().await, bff().await);
+    let admin = inventory.token(&["warehouse:admin"]);
+    let form = |route: &str| Request::post(format!("/auth/{route}/flow"), &json!(" ".repeat(100)));
     let slow = [
-        ("login", 0),
-        ("login", 20),
-        ("registration", 0),
-        ("registration", 20),
+        (orders.address, order(&orders.token(&[])), 0),
+        (orders.address, order(&orders.token(&[])), 20),
+        (inventory.address, adjust(&admin), 0),
+        (inventory.address, adjust(&admin), 20),
+        (bff, form("login"), 0),
+        (bff, form("login"), 20),
+        (bff, form("registration"), 0),
+        (bff, form("registration"), 20),
     ];
 
-    let refused = join_all(slow.map(|(route, bytes)| half_a_form(bff, route, bytes))).await;
+    let refused = join_all(
+        slow.iter()
+            .map(|(to, request, late)| dribble(*to, request, *late)),
+    )
+    .await;
 
-    for (refused, slow) in refused.iter().zip(slow) {
-        let told = json!({
-            "type": "about:blank", "title": "Request Timeout", "status": 408,
-            "detail": "the form took too long to arrive",
-        });
-        assert_eq!(refused.json(), told, "{slow:?}");
-        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
-        assert_eq!(refused.header("cache-control"), Some("no-store"));
-        assert_eq!(refused.header("connection"), Some("close"));
+    for (refused, (_, request, late)) in refused.iter().zip(&slow) {
+        let line = request.line();
+        assert_eq!(refused.status(), 408, "{line}, {late} late bytes");
+        assert_refused(refused, "the body took too long to arrive");
+        assert_eq!(refused.header("connection"), Some("close"), "{line}");
     }
+    inventory.stop().await;
+    orders.stop().await;
+}
+
+#[actix_web::test]
+async fn body_that_is_slow_over_http_2_ends_its_stream_only() {
+    let stand = Stand::orders_over_http2().await;
+    let mut client = http2(stand.address).await;
+    let mut ask = |method: &str, ended| {
+        let request = http_0_2::Request::builder()
+            .method(method)
+            .uri(format!("http://{}/orders", stand.address))
+            .header("authorization", format!("Bearer {}", stand.token(&[])))
+            .header("content-type", "application/json");
+        client.send_request(request.body(()).unwrap(), ended).unwrap()
+    };
+
+    let (slow, mut body) = ask("POST", false);
+    body.send_data("{".into(), false).unwrap();
+
+    let refused = within(slow.map_err(io::Error::other)).await.unwrap();
+    assert_eq!(refused.status(), 408);
+    let (next, _) = ask("GET", true);
+    assert_eq!(
+        within(next.map_err(io::Error::other)).await.unwrap().status(),
+        200
+    );
+    stand.stop().await;
 }
 
 #[actix_web::test]
@@ -185,23 +220,33 @@ async fn form_that_is_too_large_is_told_so() {
     let refused = Request::post("/auth/login/flow", &form).send(bff).await.unwrap();
 
     assert_eq!(refused.status(), 413);
-    assert_eq!(refused.json()["detail"], "the form cannot be taken");
+    assert_refused(&refused, "the body cannot be taken");
 }
 
-/// Sends a form that never ends, at first a byte each 200 milliseconds, and returns what comes back before the connection
-/// ends.
-async fn half_a_form(to: SocketAddr, route: &str, bytes: usize) -> Response {
+/// Sends a request without its last byte, and a few before it each 200 milliseconds after the other. Returns what comes
+/// back before the connection ends.
+async fn dribble(to: SocketAddr, request: &Request, late: usize) -> Response {
     let mut connection = Connection::open(to).await.unwrap();
-    let head = format!("POST /auth/{route}/flow HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n");
-    connection.write(head.as_bytes()).await.unwrap();
-    for _ in 0..bytes {
-        connection.write(b" ").await.unwrap();
+    let bytes = request.bytes(to, true);
+    let (_, sent) = bytes.split_last().unwrap();
+    let (at_once, one_by_one) = sent.split_at(sent.len().checked_sub(late).unwrap());
+    connection.write(at_once).await.unwrap();
+    for byte in one_by_one {
+        connection.write(&[*byte]).await.unwrap();
         rt::time::sleep(Duration::from_millis(200)).await;
     }
     let response = within(connection.response()).await.unwrap();
     let ended = within(connection.response()).await.unwrap_err();
     assert_ne!(ended.kind(), io::ErrorKind::TimedOut, "the connection stays");
     response
+}
+
+/// Opens a connection that speaks HTTP/2 from its first byte (RFC 9113 §3.3).
+async fn http2(to: SocketAddr) -> h2::client::SendRequest<bytes::Bytes> {
+    let stream = TcpStream::connect(to).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    rt::spawn(connection);
+    client.ready().await.unwrap()
 }
 
 async fn bff() -> SocketAddr {
@@ -217,13 +262,7 @@ async fn bff() -> SocketAddr {
 #[actix_web::test]
 async fn service_that_takes_http_2_still_takes_http_1() {
     let stand = Stand::orders_over_http2().await;
-
-    let (client, connection) =
-        h2::client::handshake(tokio::net::TcpStream::connect(stand.address).await.unwrap())
-            .await
-            .unwrap();
-    rt::spawn(connection);
-    let mut client = client.ready().await.unwrap();
+    let mut client = http2(stand.address).await;
     let mut ask = |token: Option<String>| {
         let mut request = http_0_2::Request::get(format!("http://{}/orders", stand.address));
         if let Some(token) = token {
