@@ -115,7 +115,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         .workers(config.workers)
         .max_connections(MOST_CONNECTIONS)
         .client_request_timeout(REQUEST_HEAD)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(config.keep_alive)
         .disable_signals();
     Ok(server.bind(config.listen).map_err(listening)?.run())
 }
@@ -200,6 +200,7 @@ impl Kratos {
 pub struct Config {
     /// Identity and access.
     pub iam: IamConfig,
+    keep_alive: Duration,
     listen: SocketAddr,
     origin: String,
     workers: usize,
@@ -217,10 +218,18 @@ impl Config {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 3000));
         Ok(Self {
             iam,
+            keep_alive: KEEP_ALIVE,
             listen,
             origin: "http://127.0.0.1:4455".to_owned(),
             workers: 2,
         })
+    }
+
+    /// Keeps an idle connection for another time than 100 seconds.
+    #[must_use]
+    pub fn keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = time;
+        self
     }
 
     /// Listens on another address.

@@ -99,7 +99,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         .workers(config.workers)
         .max_connections(MOST_CONNECTIONS)
         .client_request_timeout(REQUEST_HEAD)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(config.keep_alive)
         .disable_signals();
     Ok(server.bind(config.listen).map_err(listening)?.run())
 }
@@ -110,6 +110,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
 pub struct Config {
     /// Identity and access.
     pub iam: IamConfig,
+    keep_alive: Duration,
     listen: SocketAddr,
     workers: usize,
 }
@@ -124,9 +125,17 @@ impl Config {
         let iam = IamConfig::from_file(file)?;
         Ok(Self {
             iam,
+            keep_alive: KEEP_ALIVE,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3002)),
             workers: 4,
         })
+    }
+
+    /// Keeps an idle connection for another time than 100 seconds.
+    #[must_use]
+    pub fn keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = time;
+        self
     }
 
     /// Listens on another address.

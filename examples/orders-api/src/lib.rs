@@ -104,7 +104,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
         .workers(config.workers)
         .max_connections(MOST_CONNECTIONS)
         .client_request_timeout(REQUEST_HEAD)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(config.keep_alive)
         .disable_signals();
     let bound = if config.http2 {
         server.bind_auto_h2c(config.listen)
@@ -120,6 +120,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error +
 pub struct Config {
     /// Identity and access.
     pub iam: IamConfig,
+    keep_alive: Duration,
     listen: SocketAddr,
     http2: bool,
     workers: usize,
@@ -135,10 +136,18 @@ impl Config {
         let iam = IamConfig::from_file(file)?;
         Ok(Self {
             iam,
+            keep_alive: KEEP_ALIVE,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
             http2: false,
             workers: 4,
         })
+    }
+
+    /// Keeps an idle connection for another time than 100 seconds.
+    #[must_use]
+    pub fn keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = time;
+        self
     }
 
     /// Listens on another address.

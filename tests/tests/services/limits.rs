@@ -4,15 +4,11 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::rt;
 use futures_util::future::{TryFutureExt as _, join_all, join3};
-use iam_actix::Ports;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use zero_trust::{
-    client::{Connection, Request, Response, within},
-    world::free_address,
-};
+use zero_trust::client::{Connection, Request, Response, within};
 
-use crate::stand::{EXAMPLES, Stand};
+use crate::stand::{Stand, bff};
 
 const GATEWAY: &str = "http://127.0.0.1:4455";
 
@@ -247,16 +243,6 @@ async fn http2(to: SocketAddr) -> h2::client::SendRequest<bytes::Bytes> {
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     rt::spawn(connection);
     client.ready().await.unwrap()
-}
-
-async fn bff() -> SocketAddr {
-    let address = free_address().unwrap();
-    let config = auth_bff::Config::from_file(format!("{EXAMPLES}/auth-bff/auth-bff.toml")).unwrap();
-    let server = auth_bff::run(config.listen(address), Ports::default())
-        .await
-        .unwrap();
-    rt::spawn(server);
-    address
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@
     reason = "a test fails where anything is not as expected"
 )]
 
+mod connections;
 mod limits;
 mod stand;
 

@@ -35,7 +35,7 @@ impl Stand {
         Self::orders_with(orders_api::Config::http2).await
     }
 
-    async fn orders_with(shape: fn(orders_api::Config) -> orders_api::Config) -> Self {
+    pub(crate) async fn orders_with(shape: fn(orders_api::Config) -> orders_api::Config) -> Self {
         Self::start(
             "orders-api",
             orders_api::Config::from_file,
@@ -48,12 +48,16 @@ impl Stand {
     }
 
     pub(crate) async fn inventory() -> Self {
+        Self::inventory_with(|config| config).await
+    }
+
+    pub(crate) async fn inventory_with(shape: fn(inventory_api::Config) -> inventory_api::Config) -> Self {
         Self::start(
             "inventory-api",
             inventory_api::Config::from_file,
             |mut config, around| {
                 (around.change)(&mut config.iam);
-                inventory_api::run(config.listen(around.address).workers(1), around.ports)
+                inventory_api::run(shape(config).listen(around.address).workers(1), around.ports)
             },
         )
         .await
@@ -143,6 +147,21 @@ impl Stand {
         self.handle.stop(false).await;
         self.keto.stop().await;
     }
+}
+
+/// Starts an auth-bff whose Kratos nobody asks.
+pub(crate) async fn bff() -> SocketAddr {
+    bff_with(|config| config).await
+}
+
+pub(crate) async fn bff_with(shape: fn(auth_bff::Config) -> auth_bff::Config) -> SocketAddr {
+    let address = free_address().unwrap();
+    let config = auth_bff::Config::from_file(format!("{EXAMPLES}/auth-bff/auth-bff.toml")).unwrap();
+    let server = auth_bff::run(shape(config).listen(address), Ports::default())
+        .await
+        .unwrap();
+    actix_web::rt::spawn(server);
+    address
 }
 
 /// What a service is started with.

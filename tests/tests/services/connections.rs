@@ -1,0 +1,112 @@
+//! How many connections does a service hold, and for how long?
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use actix_web::rt::time::{sleep, timeout};
+use futures_util::future::join3;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use zero_trust::client::{Connection, Request, within};
+
+use crate::stand::{Stand, bff, bff_with};
+
+#[actix_web::test]
+async fn connection_beyond_the_most_that_orders_api_holds_waits_for_another_to_end() {
+    let stand = Stand::orders().await;
+    assert_most(stand.address, 1_000).await;
+    stand.stop().await;
+}
+
+#[actix_web::test]
+async fn connection_beyond_the_most_that_inventory_api_holds_waits_for_another_to_end() {
+    let stand = Stand::inventory().await;
+    assert_most(stand.address, 1_000).await;
+    stand.stop().await;
+}
+
+/// It has two workers, and each holds its thousand.
+#[actix_web::test]
+async fn connection_beyond_the_most_that_auth_bff_holds_waits_for_another_to_end() {
+    assert_most(bff().await, 2_000).await;
+}
+
+/// Asserts that a service answers on so many connections, and on one more only after one of them has ended.
+async fn assert_most(to: SocketAddr, most: usize) {
+    let_this_process_open_files();
+    let mut held = Vec::new();
+    for _ in 0..most {
+        held.push(served(to).await);
+    }
+
+    let mut next = Connection::open(to).await.unwrap();
+    next.write(&Request::get("/").bytes(to, true)).await.unwrap();
+    let early = timeout(Duration::from_millis(300), next.response()).await;
+    assert!(early.is_err(), "{early:?}");
+    held.pop();
+
+    assert_eq!(within(next.response()).await.unwrap().status(), 401);
+}
+
+/// A gateway that writes on a connection in the instant in which it is closed has to answer 502.
+#[actix_web::test]
+async fn idle_connection_outlives_the_five_seconds_of_actix() {
+    let (orders, inventory, bff) = (Stand::orders().await, Stand::inventory().await, bff().await);
+
+    let seen = join3(
+        served_again(orders.address),
+        served_again(inventory.address),
+        served_again(bff),
+    );
+
+    assert_eq!(seen.await, (401, 401, 401));
+    inventory.stop().await;
+    orders.stop().await;
+}
+
+/// Leaves a connection alone for more than five seconds, and returns the status of what is answered on it then.
+async fn served_again(to: SocketAddr) -> u16 {
+    let mut connection = served(to).await;
+    sleep(Duration::from_millis(6_500)).await;
+    connection
+        .write(&Request::get("/").bytes(to, true))
+        .await
+        .unwrap();
+    within(connection.response()).await.unwrap().status()
+}
+
+#[actix_web::test]
+async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() {
+    const SHORT: Duration = Duration::from_millis(200);
+    let orders = Stand::orders_with(|config| config.keep_alive(SHORT)).await;
+    let inventory = Stand::inventory_with(|config| config.keep_alive(SHORT)).await;
+    let bff = bff_with(|config| config.keep_alive(SHORT)).await;
+
+    for to in [orders.address, inventory.address, bff] {
+        let mut idle = served(to).await;
+
+        let ended = within(idle.response()).await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof, "{to}");
+    }
+    inventory.stop().await;
+    orders.stop().await;
+}
+
+/// Opens a connection on which one request was answered.
+async fn served(to: SocketAddr) -> Connection {
+    let mut connection = Connection::open(to).await.unwrap();
+    connection
+        .write(&Request::get("/").bytes(to, true))
+        .await
+        .unwrap();
+    assert_eq!(within(connection.response()).await.unwrap().status(), 401);
+    connection
+}
+
+/// Both ends of every connection are files of this process, and many systems allow 1,024 unless they are asked.
+fn let_this_process_open_files() {
+    const ENOUGH: u64 = 10_000;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < ENOUGH) {
+        let current = Some(limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH)));
+        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+    }
+}
