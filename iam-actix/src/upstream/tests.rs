@@ -240,11 +240,13 @@ async fn a_connection_closed_without_an_answer_is_no_answer() {
 
 #[tokio::test]
 async fn nobody_listening_is_no_connection() {
-    let gone = TestUpstream::always(Answer::Close).url("/x");
     let threads = Threads::start(1).unwrap();
 
     assert_eq!(
-        client(&threads).send(get(&gone), LIMITS).await.err(),
+        client(&threads)
+            .send(get("http://127.0.0.1:1/x"), LIMITS)
+            .await
+            .err(),
         Some(TransportError::Connect)
     );
     assert_eq!(
