@@ -108,6 +108,8 @@
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
 //! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id.
 //! - Actix sends `100 Continue` before any middleware can decide.
+//! - The gate never waits for a body, and Actix bounds the time of a head only: a handler that takes a body should take it
+//!   as a [`Body`], which has a deadline.
 //!
 //! # Features
 //!

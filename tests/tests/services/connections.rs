@@ -38,7 +38,7 @@ async fn assert_most(to: SocketAddr, most: usize) {
     }
 
     let mut next = Connection::open(to).await.unwrap();
-    next.write(&Request::get("/").bytes(to, true)).await.unwrap();
+    ask(&mut next, to).await;
     let early = timeout(Duration::from_millis(300), next.response()).await;
     assert!(early.is_err(), "{early:?}");
     held.pop();
@@ -66,10 +66,7 @@ async fn idle_connection_outlives_the_five_seconds_of_actix() {
 async fn served_again(to: SocketAddr) -> u16 {
     let mut connection = served(to).await;
     sleep(Duration::from_millis(6_500)).await;
-    connection
-        .write(&Request::get("/").bytes(to, true))
-        .await
-        .unwrap();
+    ask(&mut connection, to).await;
     within(connection.response()).await.unwrap().status()
 }
 
@@ -93,12 +90,14 @@ async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() 
 /// Opens a connection on which one request was answered.
 async fn served(to: SocketAddr) -> Connection {
     let mut connection = Connection::open(to).await.unwrap();
-    connection
-        .write(&Request::get("/").bytes(to, true))
-        .await
-        .unwrap();
+    ask(&mut connection, to).await;
     assert_eq!(within(connection.response()).await.unwrap().status(), 401);
     connection
+}
+
+async fn ask(connection: &mut Connection, to: SocketAddr) {
+    let request = Request::get("/").bytes(to, true);
+    connection.write(&request).await.unwrap();
 }
 
 /// Both ends of every connection are files of this process, and many systems allow 1,024 unless they are asked.
