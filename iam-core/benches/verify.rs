@@ -25,7 +25,8 @@ use iam_core::{
     jwt::{Algorithm, Profile, Verifier},
 };
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 const TOKENS: usize = 10_000;
 const RUNS: usize = 7;
@@ -57,8 +58,12 @@ fn main() {
         },
         &mut || {
             for token in &tokens {
-                black_box(jsonwebtoken::decode::<Value>(black_box(token), &key, &validation))
-                    .expect("the token is genuine");
+                black_box(jsonwebtoken::decode::<Claims>(
+                    black_box(token),
+                    &key,
+                    &validation,
+                ))
+                .expect("the token is genuine");
             }
         },
         &mut || {
@@ -112,6 +117,16 @@ fn alternate(contenders: &mut [&mut dyn FnMut()]) -> Vec<f64> {
             times[RUNS / 2]
         })
         .collect()
+}
+
+/// What the peer reads beyond what it validates by itself.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "claims are decoded to be validated")]
+struct Claims {
+    iat: u64,
+    jti: String,
+    sub: String,
+    tenant: String,
 }
 
 fn processor_secs() -> f64 {

@@ -53,11 +53,23 @@ pub fn run(data: &[u8]) {
         .as_array()
         .is_some_and(|all| all.contains(&Value::from(AUDIENCE)));
     assert!(listed || audience == AUDIENCE, "accepted for another audience");
+    let heard: Vec<_> = match audience.as_array() {
+        Some(all) => all.iter().filter_map(Value::as_str).collect(),
+        None => audience.as_str().into_iter().collect(),
+    };
+    assert_eq!(claims.audience(), heard);
     let expiry = naive.get("exp").and_then(Value::as_f64).unwrap_or_default();
     assert!(expiry + 30.001 > 1_795_328_690.0, "accepted after it expired");
     assert!(
         naive.get("tenant").is_none_or(|tenant| tenant == "default"),
         "accepted for another tenant"
+    );
+    let metadata = naive.get("metadataPublic");
+    assert_eq!(claims.claim("tenant"), naive.get("tenant"));
+    assert_eq!(claims.claim("metadataPublic"), metadata);
+    assert_eq!(
+        claims.metadata(),
+        metadata.filter(|metadata| metadata.is_object())
     );
 }
 

@@ -1,9 +1,12 @@
+//! What does a text hold that is read once, for one request?
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Number, Value};
 
 /// A JSON value that lives no longer than its text: what is written without escapes is borrowed from there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),

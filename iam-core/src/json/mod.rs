@@ -75,6 +75,7 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
         depth: limits.max_depth,
         refusal: &refusal,
     };
+    // One reader for all, at the price of a second tree here, where what is read has come through a network.
     read(text, limits, &refusal, strict).map(Value::from)
 }
 

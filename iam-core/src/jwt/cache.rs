@@ -57,7 +57,7 @@ impl TokenCache {
         let tail = tail(token)?;
         let mut shard = self.shard(tail)?;
         let entry = shard.peek(&tail)?;
-        // In constant time: how much of a guess is right must not show.
+        // In constant time: how much of a guess is right must not show. Many bytes at a time: a token has hundreds.
         if !constant_time_eq(entry.token.expose_secret(), token) {
             return None;
         }

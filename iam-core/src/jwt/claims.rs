@@ -39,7 +39,7 @@ pub struct VerifiedClaims {
     unfolded: OnceLock<Unfolded>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Times {
     expires_at: Timestamp,
     not_before: Option<Timestamp>,
@@ -142,7 +142,8 @@ impl VerifiedClaims {
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
         let claims = Claims::read(&payload)?;
-        let names_tenant = claims.check(profile, now)?;
+        claims.check(profile, now)?;
+        let names_tenant = claims.names_tenant(profile)?;
 
         Ok(Self {
             profile: Arc::clone(profile),
@@ -196,22 +197,24 @@ impl Times {
 
 impl Unfolded {
     fn of(payload: &[u8]) -> Self {
-        // INVARIANT: these bytes were read before, by the same rules. If they were not, nobody would be given anything.
-        let mut others = json::parse_object(payload, LIMITS).unwrap_or_default();
-        let audience = match others.remove("aud") {
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Vec::new(),
-        };
-        for name in ["iss", "sub", "exp", "nbf", "iat", "jti", "client_id", "scope"] {
-            others.remove(name);
-        }
+        // INVARIANT: these bytes were read before. If they could not be, nobody would be given anything.
+        Claims::read(payload).map(Self::from).unwrap_or_default()
+    }
+}
 
-        Self { audience, others }
+impl From<Claims<'_>> for Unfolded {
+    fn from(claims: Claims<'_>) -> Self {
+        let owned = |(name, value): (Cow<'_, str>, Json<'_>)| (name.into_owned(), value.into());
+
+        Self {
+            audience: claims.audience.into_iter().map(Cow::into_owned).collect(),
+            others: claims.others.into_iter().map(owned).collect(),
+        }
     }
 }
 
 /// The claims as they stand in a payload, each of its type.
+#[derive(Default)]
 struct Claims<'p> {
     issuer: Option<Cow<'p, str>>,
     subject: Cow<'p, str>,
@@ -227,39 +230,25 @@ impl<'p> Claims<'p> {
     fn read(payload: &'p [u8]) -> Result<Self, TokenFault> {
         let members =
             json::members(payload, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
-        let (mut issuer, mut subject, mut audience) = (None, None, Vec::new());
-        let (mut expires_at, mut not_before, mut issued_at) = (None, None, None);
-        let (mut jti, mut client_id, mut scope) = (None, None, None);
-        let mut others = json::Members::new();
+        let mut claims = Self::default();
+        let (mut subject, mut expires_at) = (None, None);
         for (name, value) in members {
             match name.as_ref() {
-                "iss" => issuer = Some(text_of(value, TokenFault::IssuerType)?),
+                "iss" => claims.issuer = Some(text_of(value, TokenFault::IssuerType)?),
                 "sub" => subject = Some(name_of(value, TokenFault::SubjectType)?),
-                "aud" => audience = audience_of(value)?,
+                "aud" => claims.audience = audience_of(value)?,
                 "exp" => expires_at = Some(time_of(&value, TokenFault::ExpiryType)?),
-                "nbf" => not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
-                "iat" => issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
-                "jti" => jti = Some(name_of(value, TokenFault::TokenIdType)?),
-                "client_id" => client_id = Some(name_of(value, TokenFault::ClientIdType)?),
-                "scope" => scope = Some(text_of(value, TokenFault::ScopeType)?),
-                _ => others.push((name, value)),
+                "nbf" => claims.times.not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
+                "iat" => claims.times.issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
+                "jti" => claims.jti = Some(name_of(value, TokenFault::TokenIdType)?),
+                "client_id" => claims.client_id = Some(name_of(value, TokenFault::ClientIdType)?),
+                "scope" => claims.scope = Some(text_of(value, TokenFault::ScopeType)?),
+                _ => claims.others.push((name, value)),
             }
         }
-
-        Ok(Self {
-            issuer,
-            subject: subject.ok_or(TokenFault::SubjectMissing)?,
-            audience,
-            times: Times {
-                expires_at: expires_at.ok_or(TokenFault::ExpiryMissing)?,
-                not_before,
-                issued_at,
-            },
-            jti,
-            client_id,
-            scope,
-            others,
-        })
+        claims.subject = subject.ok_or(TokenFault::SubjectMissing)?;
+        claims.times.expires_at = expires_at.ok_or(TokenFault::ExpiryMissing)?;
+        Ok(claims)
     }
 
     fn other(&self, name: &str) -> Option<&Json<'p>> {
@@ -269,8 +258,8 @@ impl<'p> Claims<'p> {
             .map(|(_, value)| value)
     }
 
-    /// Checks what the claims say, now that each is known to be of its type. Tells whether they name the tenant.
-    fn check(&self, profile: &Profile, now: Timestamp) -> Result<bool, TokenFault> {
+    /// Checks what the claims say, now that each is known to be of its type.
+    fn check(&self, profile: &Profile, now: Timestamp) -> Result<(), TokenFault> {
         if profile.jti_required && self.jti.is_none() {
             return Err(TokenFault::TokenIdMissing);
         }
@@ -278,8 +267,7 @@ impl<'p> Claims<'p> {
         self.check_issuer(profile)?;
         self.check_audience(profile)?;
         self.times.check(profile, now)?;
-        self.times.check_lifetime(profile, now)?;
-        self.check_tenant(profile)
+        self.times.check_lifetime(profile, now)
     }
 
     /// Oathkeeper renders `null` for an identity without metadata.
@@ -317,7 +305,7 @@ impl<'p> Claims<'p> {
 
     /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it
     /// does not match, but it is there.
-    fn check_tenant(&self, profile: &Profile) -> Result<bool, TokenFault> {
+    fn names_tenant(&self, profile: &Profile) -> Result<bool, TokenFault> {
         let Some(rule) = &profile.tenant else {
             return Ok(false);
         };
@@ -362,6 +350,7 @@ fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 }
 
 fn has_control(text: &str) -> bool {
+    // Nearly every name is ASCII, and bytes are looked at many at a time.
     if text.is_ascii() {
         text.bytes().any(|byte| byte.is_ascii_control())
     } else {

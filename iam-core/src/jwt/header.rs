@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 use super::{Algorithm, TokenFault, compact::decode};
 use crate::json::{self, Json, JsonLimits};
-use arc_swap::ArcSwapOption;
 
 /// The members that change how a token would have to be processed, or offer a key of the token's own. A token that bears one
 /// is refused, whatever its value:

@@ -67,6 +67,19 @@ fn all_that_a_good_token_says_is_to_be_had() {
     assert_eq!(claims.metadata(), Some(&json!({"roles": ["a"]})));
     assert_eq!(claims.claim("extra"), Some(&json!([1])));
     assert_eq!(claims.claim("absent"), None);
+    for registered in [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "client_id",
+        "scope",
+    ] {
+        assert_eq!(claims.claim(registered), None, "{registered}");
+    }
 }
 
 /// R012, D8.

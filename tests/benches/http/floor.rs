@@ -9,19 +9,32 @@ use actix_web::{
     web::{self, Data},
 };
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
-use base64::{Engine as _, engine::Simd, engine::general_purpose::NO_PAD};
+use base64::{Engine as _, engine::general_purpose::NO_PAD};
 
 use crate::tokens::Tokens;
 
 struct Signatures {
     key: ParsedPublicKey,
-    base64url: Simd,
+    base64url: Base64,
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+type Base64 = base64::engine::Simd;
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+type Base64 = base64::engine::GeneralPurpose;
+
+fn base64url() -> Base64 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    return Base64::url_safe(NO_PAD);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return Base64::new(&base64::alphabet::URL_SAFE, NO_PAD);
 }
 
 pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
     let signatures = Data::new(Signatures {
         key: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &tokens.public_key).unwrap(),
-        base64url: Simd::url_safe(NO_PAD),
+        base64url: base64url(),
     });
     crate::serve(move |listener| async move {
         HttpServer::new(move || {

@@ -23,8 +23,6 @@ struct Claims {
     jti: String,
     sub: String,
     tenant: String,
-    #[serde(rename = "metadataPublic")]
-    metadata_public: serde_json::Value,
 }
 
 struct Verifier {

@@ -279,10 +279,10 @@ pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready:
     false
 }
 
-/// Returns an address on loopback that is free now, and that this process gives to nobody else.
+/// Returns an address on loopback that is free now, and that was not returned before.
 ///
-/// Its port lies below those that the system hands out: none of the many connections of a walk takes it before it is
-/// listened on.
+/// Its port lies below those that Linux and macOS hand out by default, so that none of the many connections of a walk
+/// takes it before it is listened on.
 ///
 /// # Errors
 ///
