@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, Responder, get, post, web};
-//! use iam_actix::{Iam, IamConfig, Identity, public, require_permission, require_role};
+//! use iam_actix::{Body, Iam, IamConfig, Identity, public, require_permission, require_role};
 //!
 //! #[public] // the only way to open a route
 //! #[get("/inventory/health")]
@@ -20,8 +20,8 @@
 //!
 //! #[require_role("warehouse:admin")] // any of the listed roles; stacked attributes are all required
 //! #[post("/inventory/adjust")]
-//! async fn adjust(_user: Identity, _body: web::Bytes) -> impl Responder {
-//!     "adjusted"
+//! async fn adjust(user: Identity, Body(body): Body<String>) -> impl Responder {
+//!     format!("{} wrote {body}", user.subject())
 //! }
 //!
 //! #[require_permission(namespace = "listings", relation = "view", object = "inventory:{sku}")] // asks Keto
@@ -139,7 +139,6 @@ mod challenge;
 mod check;
 mod enforce;
 mod engine;
-mod body;
 mod error;
 mod extract;
 mod head;
@@ -159,10 +158,9 @@ pub mod __private;
 
 pub use crate::{
     audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel},
-    body::{Body, BodyConfig},
     check::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess},
     error::Error,
-    extract::{Access, Client, Granted, Identity, Principal, Tenant},
+    extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
     health::Health,
     iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
     middleware::IamMiddleware,

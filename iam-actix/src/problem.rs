@@ -2,23 +2,25 @@
 
 use std::fmt;
 
-use actix_http::ConnectionType;
 use actix_web::{
     HttpRequest, HttpResponse, Responder, ResponseError,
     body::BoxBody,
     http::{
-        StatusCode,
+        ConnectionType, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     },
 };
 use serde::Serialize;
 
-/// An answer that says what went wrong, in the words of RFC 9457: what the gate's own refusals look like.
+/// An answer that tells a caller what went wrong, in the words of RFC 9457. What is wrong with a route is a
+/// [`Problem`](crate::Problem), which is told at start.
 ///
-/// A handler returns it as its response or as its error. The type of the problem is `about:blank`, so the title is that
+/// The gate's own refusals look alike but for the `request_id`, which stands in the header `x-request-id` of every
+/// response. A handler returns it as its response or as its error. The type of the problem is `about:blank`, so the title is that
 /// of the status; the detail can only be words that are written in the program, never what a caller or an upstream sent.
-/// The answer must not be stored. With 503 it asks to try again a second later, and with 408 it ends the connection, on
-/// which the rest of the request may still come.
+/// The answer must not be stored. With 503 it asks to try again a second later, unless [`retry_after`](Self::retry_after)
+/// says otherwise. With 408 it ends the connection, on which the rest of the request may still come; over HTTP/2 only its
+/// stream ends.
 ///
 /// ```
 /// use actix_web::{HttpResponse, http::StatusCode, web};
@@ -45,17 +47,29 @@ use serde::Serialize;
 pub struct ProblemDetails {
     status: StatusCode,
     detail: Option<&'static str>,
+    retry_after: Option<u32>,
 }
 
 impl ProblemDetails {
-    /// Makes the problem that a status tells by itself.
+    /// Makes the problem that a status tells by itself: a 4xx or a 5xx. 401 is the gate's, which sends the challenge that
+    /// belongs to it.
     pub const fn new(status: StatusCode) -> Self {
-        Self { status, detail: None }
+        Self {
+            status,
+            detail: None,
+            retry_after: None,
+        }
     }
 
     /// Says more, in fixed words.
     pub const fn detail(mut self, detail: &'static str) -> Self {
         self.detail = Some(detail);
+        self
+    }
+
+    /// Asks to try again so many seconds later (RFC 9110 §10.2.3).
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -80,11 +94,12 @@ impl ProblemDetails {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        let unavailable = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(seconds) = self.retry_after.or_else(|| unavailable.then_some(RETRY_SECONDS)) {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::REQUEST_TIMEOUT {
-            // RFC 9110 §15.5.9: whoever will not wait for the rest should say so.
+            // RFC 9112 §9.6: whoever is going to close says so. HTTP/2 has no such field, and resets the stream.
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response
@@ -146,7 +161,7 @@ struct Document<'a> {
 }
 
 /// Seconds after which a caller may try again what nobody could answer.
-const RETRY_SECONDS: &str = "1";
+const RETRY_SECONDS: u32 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -193,6 +208,21 @@ mod tests {
                 status == 408
             );
             assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        }
+    }
+
+    #[test]
+    fn a_caller_may_try_again_after_a_second_unless_another_time_is_said() {
+        let unavailable = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE);
+        let too_many = ProblemDetails::new(StatusCode::TOO_MANY_REQUESTS);
+
+        for (problem, seconds) in [
+            (unavailable, "1"),
+            (unavailable.retry_after(5), "5"),
+            (too_many.retry_after(60), "60"),
+        ] {
+            let response = HttpResponse::from(problem);
+            assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), seconds);
         }
     }
 

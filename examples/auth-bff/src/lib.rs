@@ -38,7 +38,7 @@ use iam_actix::{
 use crate::visitor::Visitor;
 
 #[get("/login")]
-async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
+async fn start_login(visitor: Visitor, kratos: Data<Kratos>) -> Result<HttpResponse, ProblemDetails> {
     kratos.start(Flow::Login, &visitor).await
 }
 
@@ -48,12 +48,12 @@ async fn submit_login(
     visitor: Visitor,
     Body(form): Body<Bytes>,
     kratos: Data<Kratos>,
-) -> HttpResponse {
+) -> Result<HttpResponse, ProblemDetails> {
     kratos.submit(Flow::Login, &visitor, &id, form).await
 }
 
 #[get("/registration")]
-async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> HttpResponse {
+async fn start_registration(visitor: Visitor, kratos: Data<Kratos>) -> Result<HttpResponse, ProblemDetails> {
     kratos.start(Flow::Registration, &visitor).await
 }
 
@@ -63,7 +63,7 @@ async fn submit_registration(
     visitor: Visitor,
     Body(form): Body<Bytes>,
     kratos: Data<Kratos>,
-) -> HttpResponse {
+) -> Result<HttpResponse, ProblemDetails> {
     kratos.submit(Flow::Registration, &visitor, &id, form).await
 }
 
@@ -136,7 +136,7 @@ struct Kratos {
 }
 
 impl Kratos {
-    async fn start(&self, flow: Flow, visitor: &Visitor) -> HttpResponse {
+    async fn start(&self, flow: Flow, visitor: &Visitor) -> Result<HttpResponse, ProblemDetails> {
         self.relay(
             flow,
             visitor,
@@ -146,7 +146,13 @@ impl Kratos {
         )
     }
 
-    async fn submit(&self, flow: Flow, visitor: &Visitor, id: &str, form: Bytes) -> HttpResponse {
+    async fn submit(
+        &self,
+        flow: Flow,
+        visitor: &Visitor,
+        id: &str,
+        form: Bytes,
+    ) -> Result<HttpResponse, ProblemDetails> {
         self.relay(
             flow,
             visitor,
@@ -154,21 +160,19 @@ impl Kratos {
         )
     }
 
-    fn relay(&self, flow: Flow, visitor: &Visitor, answer: Result<FlowAnswer, CallError>) -> HttpResponse {
-        let answer = match answer {
-            Ok(answer) => answer,
-            // What Kratos had no part in.
-            Err(CallError::Request) => {
-                return ProblemDetails::new(StatusCode::BAD_REQUEST)
-                    .detail("this is no flow")
-                    .into();
+    fn relay(
+        &self,
+        flow: Flow,
+        visitor: &Visitor,
+        answer: Result<FlowAnswer, CallError>,
+    ) -> Result<HttpResponse, ProblemDetails> {
+        let answer = answer.map_err(|err| {
+            if matches!(err, CallError::Request) {
+                NO_FLOW
+            } else {
+                NO_ANSWER
             }
-            Err(_) => {
-                return ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
-                    .detail("sign-in does not answer, try again")
-                    .into();
-            }
-        };
+        })?;
         let answer = match answer.flow_id() {
             Some(id) => {
                 let action = format!(
@@ -190,7 +194,7 @@ impl Kratos {
         for cookie in cookies {
             response.append_header((header::SET_COOKIE, cookie));
         }
-        response.json(body)
+        Ok(response.json(body))
     }
 }
 
@@ -247,6 +251,10 @@ impl Config {
     }
 }
 
+const NO_FLOW: ProblemDetails = ProblemDetails::new(StatusCode::BAD_REQUEST).detail("this is no flow");
+const NO_ANSWER: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
+    .detail("sign-in does not answer, try again")
+    .retry_after(5);
 /// The largest form that is taken, in bytes.
 const LARGEST_FORM: usize = 64 << 10;
 /// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer, Responder,
+    App, HttpServer, Responder,
     dev::Server,
     get,
     http::StatusCode,
@@ -50,13 +50,9 @@ async fn adjust(
     user: Identity,
     Body(Json(change)): Body<Json<Adjust>>,
     stock: Data<Stock>,
-) -> impl Responder {
-    match stock.adjust(user.subject(), change) {
-        Ok(entry) => HttpResponse::Ok().json(entry),
-        Err(StockFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
-            .detail("the ledger is full")
-            .into(),
-    }
+) -> Result<Json<Entry>, ProblemDetails> {
+    let entry = stock.adjust(user.subject(), change);
+    entry.map(Json).map_err(|StockFull| LEDGER_FULL)
 }
 
 #[require_permission(namespace = "listings", relation = "view", object = "inventory:{sku}")]
@@ -153,6 +149,8 @@ impl Config {
     }
 }
 
+const LEDGER_FULL: ProblemDetails =
+    ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE).detail("the ledger is full");
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16 << 10;
 /// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.

@@ -47,24 +47,17 @@ async fn place(
     user: Identity,
     Body(Json(wanted)): Body<Json<Wanted>>,
     book: Data<OrderBook>,
-) -> impl Responder {
-    match book.place(user.subject(), wanted) {
-        Ok(order) => HttpResponse::Created().json(order),
-        Err(BookFull) => ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE)
-            .detail("no more orders are taken")
-            .into(),
-    }
+) -> Result<HttpResponse, ProblemDetails> {
+    let order = book
+        .place(user.subject(), wanted)
+        .map_err(|BookFull| NO_MORE_ORDERS)?;
+    Ok(HttpResponse::Created().json(order))
 }
 
 #[require_permission(namespace = "orders", relation = "view", object = "orders:{id}")]
 #[get("/orders/{id}")]
-async fn read(id: web::Path<String>, book: Data<OrderBook>) -> impl Responder {
-    match book.find(&id) {
-        Some(order) => HttpResponse::Ok().json(order),
-        None => ProblemDetails::new(StatusCode::NOT_FOUND)
-            .detail("no such order")
-            .into(),
-    }
+async fn read(id: web::Path<String>, book: Data<OrderBook>) -> Result<Json<Order>, ProblemDetails> {
+    book.find(&id).map(Json).ok_or(NO_SUCH_ORDER)
 }
 
 /// Adds the routes of the service.
@@ -172,6 +165,9 @@ impl Config {
     }
 }
 
+const NO_MORE_ORDERS: ProblemDetails =
+    ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE).detail("no more orders are taken");
+const NO_SUCH_ORDER: ProblemDetails = ProblemDetails::new(StatusCode::NOT_FOUND).detail("no such order");
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16 << 10;
 /// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.

@@ -228,7 +228,8 @@ impl CheckError {
     }
 }
 
-/// One thing that is wrong with what a route says.
+/// One thing that is wrong with what a route says, told at start. What a caller is told is a
+/// [`ProblemDetails`](crate::ProblemDetails).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {

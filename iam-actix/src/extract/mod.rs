@@ -1,4 +1,4 @@
-//! Who is it, for a handler?
+//! Who is it, for a handler, and what did they send?
 //!
 //! | Extractor | Gives | Fails |
 //! |---|---|---|
@@ -9,8 +9,9 @@
 //! | [`Access`] | permissions asked in the handler | |
 //! | [`RequestId`](crate::RequestId) | the id of the request | |
 //! | [`Granted`] | the very object that the route's permission was checked for | 500 without one |
+//! | [`Body`] | what another extractor makes of the body, in time | 408, or with the status of the other |
 //!
-//! Each of them fails with 500 when the request did not come through the gate, and on a public route whatever needs a
+//! Each of them but the last fails with 500 when the request did not come through the gate, and on a public route whatever needs a
 //! principal does: credentials are not looked at there, so there never is one.
 //!
 //! # Security
@@ -19,6 +20,7 @@
 //! nothing: the gate has decided before. On a route that is optional, `None` is an anonymous caller.
 
 mod access;
+mod body;
 mod granted;
 mod principal;
 mod request_id;
@@ -34,6 +36,7 @@ use iam_core::{
 
 pub use self::{
     access::Access,
+    body::{Body, BodyConfig},
     granted::Granted,
     principal::{Client, Identity, Principal},
     tenant::Tenant,
