@@ -144,6 +144,7 @@ mod extract;
 mod head;
 mod middleware;
 mod params;
+mod payload;
 mod problem;
 mod request_id;
 mod route;

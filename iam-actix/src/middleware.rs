@@ -6,7 +6,7 @@
 //!            no future has been polled yet: read the policies
 //!            authenticate ── refused ─▶ drop the future unpolled, answer on a rebuilt request
 //!            poll the future ─▶ wrapper ─▶ extractors, handler
-//! response ◀─ request id; one audit event
+//! response ◀─ request id; one audit event; the payload is kept until it is sent
 //! ```
 //!
 //! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
@@ -25,6 +25,7 @@ use iam_core::decision::{Reason, Refusal};
 use crate::{
     check,
     engine::Engine,
+    payload::SharedPayload,
     request_id::X_REQUEST_ID,
     slot::{Recorder, RequestSecurity},
 };
@@ -115,13 +116,14 @@ where
 
     forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         if let Some(outer) = RequestSecurity::of(request.request()) {
             return self.inside(&outer, request);
         }
 
         let probe = check::probe_of(&self.engine, request.request());
         let slot = RequestSecurity::attach(&self.engine, &request);
+        let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
         slot.decide();
@@ -155,7 +157,10 @@ where
                 .headers_mut()
                 .insert(X_REQUEST_ID, slot.request_id().header());
             drop(recorder);
-            Ok(response)
+            Ok(match payload {
+                Some(payload) => payload.until_sent(response),
+                None => response,
+            })
         })
     }
 }

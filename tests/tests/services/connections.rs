@@ -6,6 +6,7 @@ use actix_web::rt::{spawn, time::sleep};
 use futures_util::future::{FutureExt as _, join3};
 use iam_actix::Ports;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use zero_trust::{
     client::{Connection, Request, within},
     world::free_address,
@@ -40,6 +41,58 @@ async fn connection_beyond_the_most_that_auth_bff_holds_waits_for_another_to_end
 
     assert_most(address, 2_000).await;
     handle.stop(false).await;
+}
+
+/// Whoever sends the beginning of a body and then nothing holds no connection, known or unknown, refused or answered.
+#[actix_web::test]
+async fn chunked_body_that_is_never_finished_ends_its_connection_after_the_answer() {
+    let inventory = Stand::inventory().await;
+    let known = |roles: &[&str]| format!("authorization: Bearer {}\r\n", inventory.token(roles));
+
+    for (line, credential, status) in [
+        ("POST /inventory/adjust", String::new(), 401),
+        ("POST /nowhere", String::new(), 401),
+        ("POST /inventory/adjust", known(&[]), 403),
+        ("POST /nowhere", known(&[]), 404),
+        ("GET /inventory/health", String::new(), 200),
+        ("POST /inventory/adjust", known(&["warehouse:admin"]), 408),
+    ] {
+        let mut connection = Connection::open(inventory.address).await.unwrap();
+        let head = format!("{line} HTTP/1.1\r\nhost: a\r\n{credential}transfer-encoding: chunked\r\n");
+        let request = format!("{head}content-type: application/json\r\n\r\n5\r\nab");
+        connection.write(request.as_bytes()).await.unwrap();
+
+        let answer = within(connection.response()).await.unwrap();
+        assert_eq!(answer.status(), status, "{line}: {}", answer.text());
+        assert_eq!(answer.header("connection"), Some("close"), "{line} {status}");
+        let ended = within(connection.response()).await.unwrap_err();
+        assert_ne!(
+            ended.kind(),
+            io::ErrorKind::TimedOut,
+            "{line} {status}: the connection stays"
+        );
+    }
+    inventory.stop().await;
+}
+
+#[actix_web::test]
+async fn chunked_body_that_was_read_leaves_its_connection_open() {
+    let inventory = Stand::inventory().await;
+    let admin = inventory.token(&["warehouse:admin"]);
+    let body = json!({ "sku": "sku-1", "by": 1 }).to_string();
+    let request = format!(
+        "POST /inventory/adjust HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {admin}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    let mut connection = Connection::open(inventory.address).await.unwrap();
+
+    for _ in 0..2 {
+        connection.write(request.as_bytes()).await.unwrap();
+        let answer = within(connection.response()).await.unwrap();
+        assert_eq!((answer.status(), answer.header("connection")), (200, None));
+    }
+    inventory.stop().await;
 }
 
 /// Asserts that a service answers on so many connections, and on one more only after one of them has ended.
