@@ -43,6 +43,9 @@ pub enum StartError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// There is no folder for the gateway's keys.
+    #[error("cannot make a folder for the gateway's keys: {0}")]
+    State(#[source] io::Error),
     /// The embedded stack does not start.
     #[error(transparent)]
     Stack(#[from] ory_dev::StackError),

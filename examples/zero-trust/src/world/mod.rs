@@ -17,6 +17,7 @@ use std::{
 use iam_actix::{IamConfig, Ports};
 use ory_dev::Stack;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::time;
 
 use self::service::{Plan, check_files};
@@ -76,7 +77,25 @@ pub struct World {
     /// Stands in front of orders-api.
     pub relay: Relay,
     config: Option<PathBuf>,
-    stack: Option<Stack>,
+    embedded: Option<Embedded>,
+}
+
+/// The embedded stack, and the folder with the gateway's keys: its owner's alone, and gone with it.
+#[derive(Debug)]
+struct Embedded {
+    stack: Stack,
+    state: TempDir,
+}
+
+impl Embedded {
+    async fn start() -> Result<Self, StartError> {
+        let state = tempfile::Builder::new()
+            .prefix("zero-trust-")
+            .tempdir()
+            .map_err(StartError::State)?;
+        let stack = Stack::start(&ory_dev::shipped_configuration(), state.path()).await?;
+        Ok(Self { stack, state })
+    }
 }
 
 impl World {
@@ -90,13 +109,13 @@ impl World {
         let config = options.config.as_deref();
         // Before anything runs: whoever mistyped a folder should not have to wait for a stack.
         check_files(config)?;
-        let (stack, key_file) = if options.live {
+        let (embedded, key_file) = if options.live {
             places.answer().await?;
             (None, options.key_file)
         } else {
-            let state = std::env::temp_dir().join("zero-trust");
-            let stack = Stack::start(&ory_dev::shipped_configuration(), &state).await?;
-            (Some(stack), Some(state.join("id-token.jwks.json")))
+            let embedded = Embedded::start().await?;
+            let key_file = embedded.state.path().join("id-token.jwks.json");
+            (Some(embedded), Some(key_file))
         };
 
         let plan = |listen| Plan {
@@ -126,13 +145,13 @@ impl World {
             inventory_api,
             relay,
             config: options.config,
-            stack,
+            embedded,
         })
     }
 
     /// Returns whether the stack is the embedded one.
     pub fn is_embedded(&self) -> bool {
-        self.stack.is_some()
+        self.embedded.is_some()
     }
 
     /// Starts one more orders-api, with a changed configuration and its own ports.
@@ -227,8 +246,8 @@ impl World {
         for service in [self.auth_bff, self.orders_api, self.inventory_api] {
             service.stop().await;
         }
-        if let Some(stack) = self.stack {
-            stack.stop().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stack.stop().await;
         }
     }
 
