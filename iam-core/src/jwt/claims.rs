@@ -342,20 +342,11 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
         return Err(fault);
     }
 
     Ok(text)
-}
-
-fn has_control(text: &str) -> bool {
-    // Nearly every name is ASCII, and bytes are looked at many at a time.
-    if text.is_ascii() {
-        text.bytes().any(|byte| byte.is_ascii_control())
-    } else {
-        text.chars().any(char::is_control)
-    }
 }
 
 /// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.

@@ -2,17 +2,13 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use actix_web::rt::{spawn, time::sleep};
+use actix_web::rt::time::sleep;
 use futures_util::future::{FutureExt as _, join3};
-use iam_actix::Ports;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-use zero_trust::{
-    client::{Connection, Request, within},
-    world::free_address,
-};
+use zero_trust::client::{Connection, Request, within};
 
-use crate::stand::{EXAMPLES, Stand, bff, bff_with};
+use crate::stand::{Stand, bff, bff_with};
 
 #[actix_web::test]
 async fn connection_beyond_the_most_that_orders_api_holds_waits_for_another_to_end() {
@@ -31,14 +27,7 @@ async fn connection_beyond_the_most_that_inventory_api_holds_waits_for_another_t
 /// It has two workers, and each holds its thousand.
 #[actix_web::test]
 async fn connection_beyond_the_most_that_auth_bff_holds_waits_for_another_to_end() {
-    let address = free_address().unwrap();
-    let config = auth_bff::Config::from_file(format!("{EXAMPLES}/auth-bff/auth-bff.toml")).unwrap();
-    let server = auth_bff::run(config.listen(address), Ports::default())
-        .await
-        .unwrap();
-    let handle = server.handle();
-    spawn(server);
-
+    let (address, handle) = bff_with(|config| config).await;
     assert_most(address, 2_000).await;
     handle.stop(false).await;
 }
@@ -145,7 +134,7 @@ async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() 
     const SHORT: Duration = Duration::from_millis(200);
     let orders = Stand::orders_with(|config| config.keep_alive(SHORT)).await;
     let inventory = Stand::inventory_with(|config| config.keep_alive(SHORT)).await;
-    let bff = bff_with(|config| config.keep_alive(SHORT)).await;
+    let (bff, handle) = bff_with(|config| config.keep_alive(SHORT)).await;
 
     for to in [orders.address, inventory.address, bff] {
         let mut idle = served(to).await;
@@ -153,6 +142,7 @@ async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() 
         let ended = within(idle.response()).await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof, "{to}");
     }
+    handle.stop(false).await;
     inventory.stop().await;
     orders.stop().await;
 }

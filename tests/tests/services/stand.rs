@@ -151,17 +151,18 @@ impl Stand {
 
 /// Starts an auth-bff whose Kratos nobody asks.
 pub(crate) async fn bff() -> SocketAddr {
-    bff_with(|config| config).await
+    bff_with(|config| config).await.0
 }
 
-pub(crate) async fn bff_with(shape: fn(auth_bff::Config) -> auth_bff::Config) -> SocketAddr {
+pub(crate) async fn bff_with(shape: fn(auth_bff::Config) -> auth_bff::Config) -> (SocketAddr, ServerHandle) {
     let address = free_address().unwrap();
     let config = auth_bff::Config::from_file(format!("{EXAMPLES}/auth-bff/auth-bff.toml")).unwrap();
     let server = auth_bff::run(shape(config).listen(address), Ports::default())
         .await
         .unwrap();
+    let handle = server.handle();
     actix_web::rt::spawn(server);
-    address
+    (address, handle)
 }
 
 /// What a service is started with.
