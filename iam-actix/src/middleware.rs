@@ -19,6 +19,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
 };
+use foldhash::fast::RandomState;
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::decision::{Reason, Refusal};
 
@@ -80,9 +81,10 @@ pub struct Gate<S> {
     patterns: Rc<Patterns>,
 }
 
-/// The patterns of routes without a policy, which the router makes anew for each request.
+/// The patterns of routes without a policy, which the router makes anew for each request. They stand in the code, so that no
+/// caller chooses what is hashed.
 #[derive(Default)]
-struct Patterns(RefCell<HashSet<Arc<str>>>);
+struct Patterns(RefCell<HashSet<Arc<str>, RandomState>>);
 
 impl Patterns {
     /// Returns the pattern as audit events share it. There are as many as the application has routes.

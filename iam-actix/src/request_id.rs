@@ -3,14 +3,10 @@
 //! Every request has one id: the caller's, when it is one line of 1 to 128 harmless characters, or a new one. It is on
 //! every response, in every audit event, and on every call to an upstream that the request causes.
 
-use std::{
-    cell::Cell,
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Builder;
+use uuid::Uuid;
 
 /// The header that carries the id, in both directions.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,9 +64,8 @@ impl RequestId {
     }
 
     fn random() -> Self {
-        let uuid = Builder::from_random_bytes(random_bytes()).into_uuid();
         let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
+        let text: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
 
         Self(text.into())
     }
@@ -81,26 +76,6 @@ fn is_acceptable(value: &[u8]) -> bool {
         && value
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._:/+=@".contains(byte))
-}
-
-/// Returns sixteen bytes that nobody outside can foretell.
-///
-/// A request id is no secret, but it should not be guessable either. A keyed hash of a counter is both, without a system
-/// call for each request.
-fn random_bytes() -> [u8; 16] {
-    thread_local! {
-        static KEYS: (RandomState, RandomState) = (RandomState::new(), RandomState::new());
-        static COUNTER: Cell<u64> = const { Cell::new(0) };
-    }
-
-    let count = COUNTER.get();
-    COUNTER.set(count.wrapping_add(1));
-
-    KEYS.with(|(high, low)| {
-        let high = u128::from(high.hash_one(count));
-        let low = u128::from(low.hash_one(count));
-        (high << 64 | low).to_be_bytes()
-    })
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ pub mod clock;
 pub mod secret;
 pub mod http;
 pub mod json;
+mod plain;
 pub mod request;
 pub mod tenant;
 pub mod credential;

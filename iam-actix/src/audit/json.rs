@@ -64,12 +64,8 @@ impl JsonLinesAuditSink {
 impl AuditSink for JsonLinesAuditSink {
     fn emit(&self, event: &AuditEvent) {
         self.with(|lines| {
-            let length = lines.buffer.len();
-            if serde_json::to_writer(&mut lines.buffer, event).is_ok() {
-                lines.buffer.push(b'\n');
-            } else {
-                lines.buffer.truncate(length);
-            }
+            event.write_json(&mut lines.buffer);
+            lines.buffer.push(b'\n');
             if lines.buffer.len() >= WRITE_AT {
                 lines.write_out();
             }

@@ -123,10 +123,14 @@ impl Deliverer {
     fn run(mut self, events: &Receiver<AuditEvent>) {
         while let Some(event) = self.next(events) {
             self.deliver(event);
-            // Under load this thread looks into the queue every few milliseconds instead of being woken for each event,
-            // which would cost every request a system call.
-            while self.drain(events) {
+            self.drain(events);
+            // Now this thread looks into the queue every few milliseconds for as long as there is something in it. To be woken
+            // for each event would cost every request a system call.
+            loop {
                 thread::sleep(LINGER);
+                if !self.drain(events) {
+                    break;
+                }
             }
         }
         self.tell_losses();

@@ -1,7 +1,7 @@
 //! `Authorization` lines.
 
 use iam_core::{
-    credential::{bare, bearer},
+    credential::{bare, bearer, check},
     request::RequestHead,
 };
 
@@ -29,9 +29,10 @@ pub fn run(data: &[u8]) {
             .iter()
             .all(|byte| matches!(byte, b'!'..=b'~') && *byte != b',');
         assert!(
-            headers.len() == 1 && !token.is_empty() && is_visible,
+            headers.len() == 1 && !token.is_empty(),
             "not one token on one line"
         );
+        assert_eq!(check(token).is_ok(), is_visible, "a token of other bytes");
     }
     if let Ok(token) = bearer(&head, "authorization") {
         let line = data.trim_ascii();

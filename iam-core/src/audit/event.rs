@@ -140,14 +140,29 @@ impl Serialize for EventName {
 }
 
 /// How a decision ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "allow and deny are all there is")]
 pub enum Outcome {
     /// The request went on.
     Allow,
     /// The request was refused.
     Deny,
+}
+
+impl Outcome {
+    /// Returns the name as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// One decision, for the record.

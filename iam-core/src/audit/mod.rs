@@ -3,6 +3,7 @@
 //! One event for each decision, from a closed set of names. An event holds no credential: there is no field for one.
 
 mod event;
+mod line;
 
 use std::fmt;
 

@@ -44,7 +44,10 @@ pub fn authenticate(
 fn by_token(tenant: &Tenant, head: &RequestHead<'_>, now: Timestamp) -> Result<Authenticated, Refusal> {
     let source = tenant.token.as_ref().ok_or(Reason::UnknownTenant)?;
     let token = presented(source, head).map_err(CredentialError::reason)?;
-    let claims = source.verifier.examine(token, now).map_err(refuse)?;
+    let claims = source
+        .verifier
+        .examine(token, now)
+        .map_err(|fault| refuse(token, fault))?;
 
     // Only now: a request without a good credential is 401, whatever site sent it.
     if let Some(rule) = &tenant.csrf {
@@ -63,8 +66,12 @@ fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<&'a [u8
     }
 }
 
-fn refuse(fault: TokenFault) -> Refusal {
-    Refusal::with_detail(fault.error().reason(), fault.code())
+/// What is no token at all says more than what a verifier met first.
+fn refuse(token: &[u8], fault: TokenFault) -> Refusal {
+    match credential::check(token) {
+        Err(error) => error.reason().into(),
+        Ok(()) => Refusal::with_detail(fault.error().reason(), fault.code()),
+    }
 }
 
 /// A request whose sender is known. *Verified.*

@@ -4,15 +4,15 @@
 
 use crate::{decision::Reason, request::RequestHead};
 
-/// Reads the token of an `Authorization`-like header that carries a scheme: `Bearer` in any letter case, exactly one space, the token.
+/// Reads the token of an `Authorization`-like header that carries a scheme: `Bearer` in any letter case, one space, the token.
 ///
-/// The token is *unverified*; that it is a token at all is for whoever verifies it to say.
+/// The token is *unverified*: whoever verifies it says that it is one, and [`check`] tells what else a refused one may be.
 ///
 /// # Errors
 ///
 /// [`CredentialError::Missing`] without the header and for any other scheme, a bare token included (RFC 6750 §2.1);
-/// [`CredentialError::Malformed`] for a `Bearer` without exactly one token, and for bytes outside visible ASCII;
-/// [`CredentialError::Ambiguous`] for two header lines, or two values joined by a comma.
+/// [`CredentialError::Malformed`] for a `Bearer` alone, and for another scheme with bytes outside visible ASCII;
+/// [`CredentialError::Ambiguous`] for two header lines, or two values joined by a comma of which the first is no `Bearer`.
 pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
     let value = value(head, header)?;
     let (scheme, token) = match value.iter().position(|&byte| byte == b' ') {
@@ -22,15 +22,13 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Cred
         }
         None => (value, <&[u8]>::default()),
     };
-    // RFC 9110 §11.1: the scheme is compared without regard to case.
-    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
 
-    if is_bearer && is_token(token) {
-        return Ok(token);
+    // RFC 9110 §11.1: the scheme is compared without regard to case.
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return some(token);
     }
-    match fault(value) {
+    match fault(value, b' ') {
         Some(fault) => Err(fault),
-        None if is_bearer => Err(CredentialError::Malformed),
         None => Err(CredentialError::Missing),
     }
 }
@@ -39,14 +37,24 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Cred
 ///
 /// # Errors
 ///
-/// As [`bearer`], except that a scheme in front of the token makes it malformed.
+/// As [`bearer`], except that there is no scheme: one in front of the token is part of it.
 pub fn bare<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
-    let value = value(head, header)?;
+    value(head, header).and_then(some)
+}
 
-    if is_token(value) {
-        return Ok(value);
+/// Tells whether these may be the bytes of one token: visible, without a space, and without a comma, which none of ours has.
+///
+/// A token that is verified is made of fewer bytes, so only one that was refused needs this look.
+///
+/// # Errors
+///
+/// [`CredentialError::Ambiguous`] for a comma: a proxy may have joined two lines with it (RFC 9110 §5.5), and neither of them is
+/// chosen here. [`CredentialError::Malformed`] for other bytes that no token has.
+pub fn check(token: &[u8]) -> Result<(), CredentialError> {
+    match fault(token, b'!') {
+        Some(fault) => Err(fault),
+        None => Ok(()),
     }
-    Err(fault(value).unwrap_or(CredentialError::Malformed))
 }
 
 fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
@@ -55,27 +63,21 @@ fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Credentia
     line.map(<[u8]>::trim_ascii).ok_or(CredentialError::Missing)
 }
 
-/// Tells whether these are the bytes of one token: visible, without a space, and without a comma, which none of ours has.
-fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && all(bytes, |byte| matches!(byte, b'!'..=b'+' | b'-'..=b'~'))
+fn some(token: &[u8]) -> Result<&[u8], CredentialError> {
+    if token.is_empty() {
+        return Err(CredentialError::Malformed);
+    }
+
+    Ok(token)
 }
 
-/// Returns what is wrong with a value whatever it should be.
-fn fault(value: &[u8]) -> Option<CredentialError> {
-    // RFC 9110 §5.5: a proxy may have joined two lines with a comma; neither of them is chosen here.
-    if value.contains(&b',') {
+/// Returns what is wrong with bytes of which none may be less than `least`.
+fn fault(bytes: &[u8], least: u8) -> Option<CredentialError> {
+    if bytes.contains(&b',') {
         return Some(CredentialError::Ambiguous);
     }
-    let is_visible = all(value, |byte| matches!(byte, b' '..=b'~'));
+    let is_visible = bytes.iter().all(|byte| (least..=b'~').contains(byte));
     (!is_visible).then_some(CredentialError::Malformed)
-}
-
-/// Tells whether all bytes are as they should be. Without leaving a block early, so that its bytes are looked at together.
-fn all(bytes: &[u8], is_good: impl Fn(u8) -> bool) -> bool {
-    const BLOCK: usize = 64;
-
-    let is_good_block = |block: &[u8]| block.iter().fold(true, |good, &byte| good & is_good(byte));
-    bytes.chunks(BLOCK).all(is_good_block)
 }
 
 /// Why no credential was read.
@@ -117,7 +119,8 @@ mod tests {
             method: "GET",
             headers: &headers,
         };
-        bearer(&head, "authorization").map(<[u8]>::to_vec)
+        let token = bearer(&head, "authorization")?;
+        check(token).map(|()| token.to_vec())
     }
 
     fn read_bare(value: &[u8]) -> Result<Vec<u8>, CredentialError> {
@@ -125,7 +128,8 @@ mod tests {
             method: "GET",
             headers: &[("x-token", value)],
         };
-        bare(&head, "x-token").map(<[u8]>::to_vec)
+        let token = bare(&head, "x-token")?;
+        check(token).map(|()| token.to_vec())
     }
 
     /// R066

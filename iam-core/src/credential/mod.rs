@@ -5,5 +5,5 @@
 mod authorization;
 mod csrf;
 
-pub use authorization::{CredentialError, bare, bearer};
+pub use authorization::{CredentialError, bare, bearer, check};
 pub use csrf::{CsrfError, CsrfRule};

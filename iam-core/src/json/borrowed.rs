@@ -1,8 +1,11 @@
 //! What does a text hold that is read once, for one request?
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use serde_json::{Number, Value};
+
+/// The members of an object.
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// A JSON value that lives no longer than its text: what is written without escapes is borrowed from there.
 #[derive(PartialEq)]
@@ -13,7 +16,8 @@ pub(crate) enum Json<'a> {
     Number(Number),
     Text(Cow<'a, str>),
     Array(Vec<Self>),
-    Object(BTreeMap<Cow<'a, str>, Self>),
+    /// No two members have the same name.
+    Object(Members<'a>),
 }
 
 impl Json<'_> {

@@ -11,8 +11,9 @@ use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
+use smallvec::SmallVec;
 
-pub(crate) use self::borrowed::Json;
+pub(crate) use self::borrowed::{Json, Members};
 
 /// How much JSON is accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +74,7 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     let refusal = Cell::new(None);
     let strict = Strict {
         depth: limits.max_depth,
+        objects: Objects::Whole,
         refusal: &refusal,
     };
     // One reader for all, at the price of a second tree here, where what is read has come through a network.
@@ -121,18 +123,41 @@ pub(crate) fn elements<'a>(
     read(text, limits, &refusal, elements)?.ok_or(JsonError::WrongShape)
 }
 
-/// The members of an object in the order of the text.
-pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
-
 /// Reads an object of at most `most` members, strictly, as [`parse`] does. Meant for small objects that are read once for each
 /// request: texts are borrowed, and the outermost object is a list.
 pub(crate) fn members(text: &[u8], limits: JsonLimits, most: usize) -> Result<Members<'_>, JsonError> {
+    let mut members = Members::new();
+    each_member(text, limits, most, Objects::Whole, |name, value| {
+        let is_new = !members.iter().any(|(other, _)| *other == name);
+        members.push((name, value));
+        is_new
+    })?;
+    Ok(members)
+}
+
+/// Reads an object as [`members`] does, and gives each member to `take`, which tells whether its name is new.
+pub(crate) fn each_member<'a>(
+    text: &'a [u8],
+    limits: JsonLimits,
+    most: usize,
+    objects: Objects,
+    take: impl FnMut(Cow<'a, str>, Json<'a>) -> bool,
+) -> Result<(), JsonError> {
     let refusal = Cell::new(None);
     let strict = Strict {
         depth: limits.max_depth,
+        objects,
         refusal: &refusal,
     };
-    read(text, limits, &refusal, Flat { most, strict })
+    read(text, limits, &refusal, Each { most, strict, take })
+}
+
+/// What becomes of the objects in a text. All are read by the same rules.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Objects {
+    /// They come without their members.
+    Empty,
+    Whole,
 }
 
 fn read<'de, S: DeserializeSeed<'de>>(
@@ -160,6 +185,7 @@ fn read<'de, S: DeserializeSeed<'de>>(
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth: usize,
+    objects: Objects,
     refusal: &'c Cell<Option<JsonError>>,
 }
 
@@ -233,53 +259,60 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let inner = self.deeper()?;
-        let mut members = BTreeMap::new();
+        let mut members = SmallVec::<[_; FEW]>::new();
         while let Some(name) = map.next_key_seed(Name)? {
-            let value = map.next_value_seed(inner)?;
-            if members.insert(name, value).is_some() {
-                return Err(self.refuse(JsonError::DuplicateMember));
-            }
+            members.push((name, map.next_value_seed(inner)?));
         }
-        Ok(Json::Object(members))
+        // In order, equal names are neighbours.
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        if members
+            .windows(2)
+            .any(|pair| matches!(pair, [(one, _), (other, _)] if one == other))
+        {
+            return Err(self.refuse(JsonError::DuplicateMember));
+        }
+        Ok(Json::Object(match self.objects {
+            Objects::Empty => Members::new(),
+            Objects::Whole => members.into_vec(),
+        }))
     }
 }
 
-/// Lists the members of the outermost object.
-#[derive(Clone, Copy)]
-struct Flat<'c> {
+/// Gives away the members of the outermost object.
+struct Each<'c, T> {
     most: usize,
     strict: Strict<'c>,
+    take: T,
 }
 
-impl<'de> DeserializeSeed<'de> for Flat<'_> {
-    type Value = Members<'de>;
+impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> DeserializeSeed<'de> for Each<'_, T> {
+    type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Flat<'_> {
-    type Value = Members<'de>;
+impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> Visitor<'de> for Each<'_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         let inner = self.strict.deeper()?;
-        let mut members = Members::with_capacity(USUAL_MEMBERS.min(self.most));
+        let mut left = self.most;
         while let Some(name) = map.next_key_seed(Name)? {
             let value = map.next_value_seed(inner)?;
-            if members.iter().any(|(other, _)| *other == name) {
+            if !(self.take)(name, value) {
                 return Err(self.strict.refuse(JsonError::DuplicateMember));
             }
-            if members.len() >= self.most {
-                return Err(self.strict.refuse(JsonError::TooManyMembers));
-            }
-            members.push((name, value));
+            left = left
+                .checked_sub(1)
+                .ok_or_else(|| self.strict.refuse(JsonError::TooManyMembers))?;
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -310,6 +343,9 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
+/// How many members an object may have without an allocation.
+const FEW: usize = 4;
+
 /// Collects the elements of one member that is an array.
 #[derive(Clone, Copy)]
 struct Elements<'c> {
@@ -336,6 +372,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let strict = Strict {
             depth: self.depth,
+            objects: Objects::Empty,
             refusal: self.refusal,
         }
         .deeper()?;
@@ -354,9 +391,6 @@ impl<'de> Visitor<'de> for Elements<'_> {
         Ok(list)
     }
 }
-
-/// As many as Oathkeeper's tokens have, and a few more.
-const USUAL_MEMBERS: usize = 12;
 
 #[cfg(test)]
 mod tests;

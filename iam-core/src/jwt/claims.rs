@@ -8,11 +8,13 @@ use std::{
 };
 
 use serde_json::{Map, Number, Value};
+use smallvec::SmallVec;
 
 use super::{Profile, TokenFault};
 use crate::{
     clock::Timestamp,
-    json::{self, Json, JsonLimits},
+    json::{self, Json, JsonLimits, Objects},
+    plain,
 };
 
 const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
@@ -28,15 +30,20 @@ pub const MAX_NAME_BYTES: usize = 256;
 /// There is no other way to come by one than [`Verifier::verify`](super::Verifier::verify).
 pub struct VerifiedClaims {
     profile: Arc<Profile>,
+    checked: Checked,
+    actor: OnceLock<Arc<str>>,
+    payload: Vec<u8>,
+    unfolded: OnceLock<Unfolded>,
+}
+
+/// What most requests need.
+struct Checked {
     subject: String,
     times: Times,
     jti: Option<String>,
     client_id: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
-    actor: OnceLock<Arc<str>>,
-    payload: Vec<u8>,
-    unfolded: OnceLock<Unfolded>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -61,7 +68,7 @@ impl VerifiedClaims {
 
     /// Returns `sub`: not empty, at most 256 bytes, free of control characters, unique only together with the issuer.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.checked.subject
     }
 
     /// Returns all of `aud`; one of them is the profile's.
@@ -71,42 +78,46 @@ impl VerifiedClaims {
 
     /// Returns `exp`.
     pub fn expires_at(&self) -> Timestamp {
-        self.times.expires_at
+        self.checked.times.expires_at
     }
 
     /// Returns `nbf`.
     pub fn not_before(&self) -> Option<Timestamp> {
-        self.times.not_before
+        self.checked.times.not_before
     }
 
     /// Returns `iat`.
     pub fn issued_at(&self) -> Option<Timestamp> {
-        self.times.issued_at
+        self.checked.times.issued_at
     }
 
     /// Returns until when a replay of this token must be recognised: `exp` and the clock skew after it.
     pub fn accepted_until(&self) -> Timestamp {
-        self.times.accepted_until(&self.profile)
+        self.checked.times.accepted_until(&self.profile)
     }
 
     /// Returns `jti`: not empty, at most 256 bytes, free of control characters.
     pub fn jti(&self) -> Option<&str> {
-        self.jti.as_deref()
+        self.checked.jti.as_deref()
     }
 
     /// Returns `client_id`, which only an OAuth 2 client's token has.
     pub fn client_id(&self) -> Option<&str> {
-        self.client_id.as_deref()
+        self.checked.client_id.as_deref()
     }
 
     /// Returns `scope`, a list separated by spaces.
     pub fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+        self.checked.scope.as_deref()
     }
 
     /// Returns the tenant that the token names: the profile's, or none.
     pub fn tenant(&self) -> Option<&str> {
-        let rule = self.profile.tenant.as_ref().filter(|_| self.names_tenant)?;
+        let rule = self
+            .profile
+            .tenant
+            .as_ref()
+            .filter(|_| self.checked.names_tenant)?;
 
         Some(&rule.name)
     }
@@ -131,7 +142,7 @@ impl VerifiedClaims {
     pub(crate) fn actor(&self) -> &Arc<str> {
         self.actor.get_or_init(|| match self.client_id() {
             Some(client_id) => ["client:", client_id].concat().into(),
-            None => ["user:", &self.subject].concat().into(),
+            None => ["user:", self.subject()].concat().into(),
         })
     }
 
@@ -141,18 +152,12 @@ impl VerifiedClaims {
         profile: &Arc<Profile>,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
-        let claims = Claims::read(&payload)?;
-        claims.check(profile, now)?;
-        let names_tenant = claims.names_tenant(profile)?;
+        // What a profile demands of an object is that it is one.
+        let checked = Claims::read(&payload, Objects::Empty)?.check(profile, now)?;
 
         Ok(Self {
             profile: Arc::clone(profile),
-            subject: claims.subject.into_owned(),
-            times: claims.times,
-            jti: claims.jti.map(Cow::into_owned),
-            client_id: claims.client_id.map(Cow::into_owned),
-            scope: claims.scope.map(Cow::into_owned),
-            names_tenant,
+            checked,
             actor: OnceLock::new(),
             payload,
             unfolded: OnceLock::new(),
@@ -161,7 +166,7 @@ impl VerifiedClaims {
 
     /// Checks what changes as time passes: once for each use of the token, a cached one included.
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenFault> {
-        self.times.check(&self.profile, now)
+        self.checked.times.check(&self.profile, now)
     }
 }
 
@@ -198,7 +203,9 @@ impl Times {
 impl Unfolded {
     fn of(payload: &[u8]) -> Self {
         // INVARIANT: these bytes were read before. If they could not be, nobody would be given anything.
-        Claims::read(payload).map(Self::from).unwrap_or_default()
+        Claims::read(payload, Objects::Whole)
+            .map(Self::from)
+            .unwrap_or_default()
     }
 }
 
@@ -207,48 +214,118 @@ impl From<Claims<'_>> for Unfolded {
         let owned = |(name, value): (Cow<'_, str>, Json<'_>)| (name.into_owned(), value.into());
 
         Self {
-            audience: claims.audience.into_iter().map(Cow::into_owned).collect(),
+            audience: claims.audience.iter().map(str::to_owned).collect(),
             others: claims.others.into_iter().map(owned).collect(),
         }
     }
 }
 
 /// The claims as they stand in a payload, each of its type.
-#[derive(Default)]
 struct Claims<'p> {
     issuer: Option<Cow<'p, str>>,
     subject: Cow<'p, str>,
-    audience: Vec<Cow<'p, str>>,
+    audience: Audience<'p>,
     times: Times,
     jti: Option<Cow<'p, str>>,
     client_id: Option<Cow<'p, str>>,
     scope: Option<Cow<'p, str>>,
-    others: json::Members<'p>,
+    others: Others<'p>,
+}
+
+/// Claims that only some profile or handler knows: a few.
+type Others<'p> = SmallVec<[(Cow<'p, str>, Json<'p>); 4]>;
+
+/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
+struct Audience<'p>(Vec<Json<'p>>);
+
+impl<'p> Audience<'p> {
+    fn of(value: Option<Json<'p>>) -> Result<Self, TokenFault> {
+        let all = match value {
+            None => Vec::new(),
+            Some(Json::Array(all)) => all,
+            Some(one) => vec![one],
+        };
+        if !all.iter().all(|one| matches!(one, Json::Text(_))) {
+            return Err(TokenFault::AudienceType);
+        }
+
+        Ok(Self(all))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Json::as_str)
+    }
+}
+
+/// The members of a payload, of whatever type.
+#[derive(Default)]
+struct Written<'p> {
+    iss: Option<Json<'p>>,
+    sub: Option<Json<'p>>,
+    aud: Option<Json<'p>>,
+    exp: Option<Json<'p>>,
+    nbf: Option<Json<'p>>,
+    iat: Option<Json<'p>>,
+    jti: Option<Json<'p>>,
+    client_id: Option<Json<'p>>,
+    scope: Option<Json<'p>>,
+    others: Others<'p>,
+}
+
+impl<'p> Written<'p> {
+    fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
+        let mut written = Self::default();
+        json::each_member(payload, LIMITS, MAX_MEMBERS, objects, |name, value| {
+            written.take(name, value)
+        })
+        .map_err(|_err| TokenFault::ClaimsUnreadable)?;
+        Ok(written)
+    }
+
+    /// Takes a member, and tells whether its name is new.
+    fn take(&mut self, name: Cow<'p, str>, value: Json<'p>) -> bool {
+        let place = match name.as_ref() {
+            "iss" => &mut self.iss,
+            "sub" => &mut self.sub,
+            "aud" => &mut self.aud,
+            "exp" => &mut self.exp,
+            "nbf" => &mut self.nbf,
+            "iat" => &mut self.iat,
+            "jti" => &mut self.jti,
+            "client_id" => &mut self.client_id,
+            "scope" => &mut self.scope,
+            _ => {
+                let is_new = !self.others.iter().any(|(other, _)| *other == name);
+                self.others.push((name, value));
+                return is_new;
+            }
+        };
+        place.replace(value).is_none()
+    }
 }
 
 impl<'p> Claims<'p> {
-    fn read(payload: &'p [u8]) -> Result<Self, TokenFault> {
-        let members =
-            json::members(payload, LIMITS, MAX_MEMBERS).map_err(|_err| TokenFault::ClaimsUnreadable)?;
-        let mut claims = Self::default();
-        let (mut subject, mut expires_at) = (None, None);
-        for (name, value) in members {
-            match name.as_ref() {
-                "iss" => claims.issuer = Some(text_of(value, TokenFault::IssuerType)?),
-                "sub" => subject = Some(name_of(value, TokenFault::SubjectType)?),
-                "aud" => claims.audience = audience_of(value)?,
-                "exp" => expires_at = Some(time_of(&value, TokenFault::ExpiryType)?),
-                "nbf" => claims.times.not_before = Some(time_of(&value, TokenFault::NotBeforeType)?),
-                "iat" => claims.times.issued_at = Some(time_of(&value, TokenFault::IssuedType)?),
-                "jti" => claims.jti = Some(name_of(value, TokenFault::TokenIdType)?),
-                "client_id" => claims.client_id = Some(name_of(value, TokenFault::ClientIdType)?),
-                "scope" => claims.scope = Some(text_of(value, TokenFault::ScopeType)?),
-                _ => claims.others.push((name, value)),
-            }
-        }
-        claims.subject = subject.ok_or(TokenFault::SubjectMissing)?;
-        claims.times.expires_at = expires_at.ok_or(TokenFault::ExpiryMissing)?;
-        Ok(claims)
+    /// Reads a payload: all of it, then each claim's type.
+    fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
+        let written = Written::read(payload, objects)?;
+        let text = |value: Option<Json<'p>>, fault| value.map(|value| text_of(value, fault)).transpose();
+        let name = |value: Option<Json<'p>>, fault| value.map(|value| name_of(value, fault)).transpose();
+        let time = |value: Option<Json<'p>>, fault| value.map(|value| time_of(&value, fault)).transpose();
+
+        Ok(Self {
+            issuer: text(written.iss, TokenFault::IssuerType)?,
+            subject: name(written.sub, TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?,
+            audience: Audience::of(written.aud)?,
+            times: Times {
+                expires_at: time(written.exp, TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?,
+                not_before: time(written.nbf, TokenFault::NotBeforeType)?,
+                issued_at: time(written.iat, TokenFault::IssuedType)?,
+            },
+            jti: name(written.jti, TokenFault::TokenIdType)?,
+            client_id: name(written.client_id, TokenFault::ClientIdType)?,
+            scope: text(written.scope, TokenFault::ScopeType)?,
+            others: written.others,
+        })
     }
 
     fn other(&self, name: &str) -> Option<&Json<'p>> {
@@ -259,7 +336,7 @@ impl<'p> Claims<'p> {
     }
 
     /// Checks what the claims say, now that each is known to be of its type.
-    fn check(&self, profile: &Profile, now: Timestamp) -> Result<(), TokenFault> {
+    fn check(self, profile: &Profile, now: Timestamp) -> Result<Checked, TokenFault> {
         if profile.jti_required && self.jti.is_none() {
             return Err(TokenFault::TokenIdMissing);
         }
@@ -267,7 +344,17 @@ impl<'p> Claims<'p> {
         self.check_issuer(profile)?;
         self.check_audience(profile)?;
         self.times.check(profile, now)?;
-        self.times.check_lifetime(profile, now)
+        self.times.check_lifetime(profile, now)?;
+        let names_tenant = self.names_tenant(profile)?;
+
+        Ok(Checked {
+            subject: self.subject.into_owned(),
+            times: self.times,
+            jti: self.jti.map(Cow::into_owned),
+            client_id: self.client_id.map(Cow::into_owned),
+            scope: self.scope.map(Cow::into_owned),
+            names_tenant,
+        })
     }
 
     /// Oathkeeper renders `null` for an identity without metadata.
@@ -289,14 +376,11 @@ impl<'p> Claims<'p> {
     }
 
     fn check_audience(&self, profile: &Profile) -> Result<(), TokenFault> {
-        if self.audience.is_empty() {
+        let mut audience = self.audience.iter().peekable();
+        if audience.peek().is_none() {
             return Err(TokenFault::AudienceMissing);
         }
-        if !self
-            .audience
-            .iter()
-            .any(|one| profile.audience.iter().any(|own| own == one))
-        {
+        if !audience.any(|one| profile.audience.iter().any(|own| own == one)) {
             return Err(TokenFault::AudienceOther);
         }
 
@@ -342,23 +426,17 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
         return Err(fault);
     }
 
     Ok(text)
 }
 
-/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
-fn audience_of(value: Json<'_>) -> Result<Vec<Cow<'_, str>>, TokenFault> {
-    match value {
-        Json::Text(one) => Ok(vec![one]),
-        Json::Array(all) => all
-            .into_iter()
-            .map(|one| text_of(one, TokenFault::AudienceType))
-            .collect(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(TokenFault::AudienceType),
-    }
+fn has_control(text: &str) -> bool {
+    let is_plain = plain::all(text, |byte| matches!(byte, b' '..=b'~'));
+
+    !is_plain && text.chars().any(char::is_control)
 }
 
 fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {

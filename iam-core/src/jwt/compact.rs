@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::NO_PAD};
+use memchr::memchr_iter;
 
 use super::TokenFault;
 
@@ -27,24 +28,30 @@ impl<'t> Compact<'t> {
             return Err(TokenFault::TokenTooLong);
         }
 
-        // Segments are ASCII; as text they are searched a word at a time.
-        let text = str::from_utf8(token).map_err(|_err| TokenFault::CompactForm)?;
-        let (signed, signature) = text.rsplit_once('.').ok_or(TokenFault::CompactForm)?;
-        let (header, payload) = signed.split_once('.').ok_or(TokenFault::CompactForm)?;
-        if payload.contains('.') {
+        let mut dots = memchr_iter(b'.', token);
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(TokenFault::CompactForm);
-        }
-        if header.is_empty() || payload.is_empty() || signature.is_empty() {
-            return Err(TokenFault::CompactForm);
-        }
+        };
+        let (signed, signature) = cut(token, second).ok_or(TokenFault::CompactForm)?;
+        let (header, payload) = cut(signed, first).ok_or(TokenFault::CompactForm)?;
 
         Ok(Self {
-            header: header.as_bytes(),
-            payload: payload.as_bytes(),
-            signature: signature.as_bytes(),
-            signed: signed.as_bytes(),
+            header,
+            payload,
+            signature,
+            signed,
         })
     }
+}
+
+/// Cuts at a dot into two segments, neither of them empty.
+fn cut(text: &[u8], dot: usize) -> Option<(&[u8], &[u8])> {
+    let before = text.get(..dot).filter(|before| !before.is_empty())?;
+    let after = text
+        .get(dot.checked_add(1)?..)
+        .filter(|after| !after.is_empty())?;
+
+    Some((before, after))
 }
 
 /// Decodes base64url without padding, with canonical trailing bits (RFC 7515 §2, RFC 4648 §3.5).
