@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// Returns what the gate knows of a request that it let in.
-fn let_in(request: &HttpRequest) -> Result<(Rc<RequestSecurity>, Rc<Admitted>), Error> {
+fn let_in(request: &HttpRequest) -> Result<(Rc<RequestSecurity>, Admitted), Error> {
     let Some(slot) = RequestSecurity::of(request) else {
         tracing::error!(
             "an extractor was used without the gate: register `iam.middleware()` on the application"

@@ -1,6 +1,6 @@
 //! Who sends the request, and may they come at all?
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use iam_core::{
     authenticate::{Authenticated, authenticate},
@@ -21,22 +21,28 @@ pub(super) struct Attempt {
     transport: Transport,
     result: Result<Authenticated, Refusal>,
     /// Set when the credential was claimed, so that one request does not burn its own credential.
-    pub(super) claimed: bool,
+    pub(super) claimed: Cell<bool>,
 }
 
 impl Attempt {
-    pub(super) fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
+    fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
         Arc::ptr_eq(&self.tenant, tenant) && self.transport == transport
+    }
+
+    /// Returns who was authenticated, if anybody was.
+    pub(super) fn authenticated(&self) -> Option<&Authenticated> {
+        self.result.as_ref().ok()
     }
 }
 
 /// For whom the request goes on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Admitted {
     access: Access,
     tenant: Arc<Tenant>,
     transport: Transport,
-    pub(super) authenticated: Option<Authenticated>,
+    /// Nothing for an anonymous caller.
+    pub(super) attempt: Option<Rc<Attempt>>,
 }
 
 impl Admitted {
@@ -50,14 +56,12 @@ impl Admitted {
         &self.tenant
     }
 
-    /// Returns the transport of the credential.
-    pub(super) const fn transport(&self) -> Transport {
-        self.transport
-    }
-
     /// Returns the principal, if there is one.
     pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.authenticated.as_ref().map(Authenticated::principal)
+        self.attempt
+            .as_ref()?
+            .authenticated()
+            .map(Authenticated::principal)
     }
 }
 
@@ -81,7 +85,7 @@ impl RequestSecurity {
     pub(super) async fn authenticate_for(
         &self,
         policy: Option<&EffectivePolicy>,
-    ) -> Result<Rc<Admitted>, Refusal> {
+    ) -> Result<Admitted, Refusal> {
         // A refusal from here on is nobody's until somebody is authenticated for this very policy.
         let known = self.admitted.take();
         let access = policy.map_or(Access::Protected, EffectivePolicy::access);
@@ -93,56 +97,60 @@ impl RequestSecurity {
         let transport = policy
             .and_then(EffectivePolicy::transport)
             .unwrap_or_else(|| tenant.transport());
-        let is_for = |admitted: &Rc<Admitted>| {
+        let is_for = |admitted: &Admitted| {
             admitted.access == access
                 && Arc::ptr_eq(&admitted.tenant, tenant)
                 && admitted.transport == transport
         };
         if let Some(admitted) = known.filter(is_for) {
-            *self.admitted.borrow_mut() = Some(Rc::clone(&admitted));
+            *self.admitted.borrow_mut() = Some(admitted.clone());
             return Ok(admitted);
         }
 
-        let authenticated = match access {
+        let attempt = match access {
             Access::Public => None,
-            Access::Optional => match self.authenticate(tenant, transport).await {
-                Err(refusal) if refusal.reason == Reason::MissingCredential => None,
-                result => Some(result?),
-            },
-            Access::Protected => Some(self.authenticate(tenant, transport).await?),
+            Access::Optional | Access::Protected => {
+                let attempt = self.authenticate(tenant, transport).await;
+                match attempt.result.as_ref().map_err(|refusal| *refusal) {
+                    Ok(_) => Some(attempt),
+                    Err(refusal)
+                        if access == Access::Optional && refusal.reason == Reason::MissingCredential =>
+                    {
+                        None
+                    }
+                    Err(refusal) => return Err(refusal),
+                }
+            }
         };
 
-        let admitted = Rc::new(Admitted {
+        let admitted = Admitted {
             access,
             tenant: Arc::clone(tenant),
             transport,
-            authenticated,
-        });
-        *self.admitted.borrow_mut() = Some(Rc::clone(&admitted));
+            attempt,
+        };
+        *self.admitted.borrow_mut() = Some(admitted.clone());
         Ok(admitted)
     }
 
     /// Authenticates once for each tenant and transport, however often it is asked.
-    async fn authenticate(
-        &self,
-        tenant: &Arc<Tenant>,
-        transport: Transport,
-    ) -> Result<Authenticated, Refusal> {
-        if let Some(result) = self.attempted(tenant, transport) {
-            return result;
+    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Rc<Attempt> {
+        if let Some(attempt) = self.attempted(tenant, transport) {
+            return attempt;
         }
 
         let mut result = self.look(tenant, transport);
         if is_of_unknown_key(&result) {
             result = self.look_with_newer_keys(tenant, transport).await;
         }
-        self.attempts.borrow_mut().push(Attempt {
+        let attempt = Rc::new(Attempt {
             tenant: Arc::clone(tenant),
             transport,
-            result: result.clone(),
-            claimed: false,
+            result,
+            claimed: Cell::new(false),
         });
-        result
+        self.attempts.borrow_mut().push(Rc::clone(&attempt));
+        attempt
     }
 
     /// Looks at the credential once, with the keys that are there.
@@ -176,16 +184,12 @@ impl RequestSecurity {
         result
     }
 
-    fn attempted(
-        &self,
-        tenant: &Arc<Tenant>,
-        transport: Transport,
-    ) -> Option<Result<Authenticated, Refusal>> {
+    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Rc<Attempt>> {
         self.attempts
             .borrow()
             .iter()
             .find(|attempt| attempt.is_for(tenant, transport))
-            .map(|attempt| attempt.result.clone())
+            .cloned()
     }
 }
 

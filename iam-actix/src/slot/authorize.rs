@@ -10,7 +10,7 @@ use iam_core::{
 };
 use iam_grammar::RelationTuple;
 
-use super::{Admitted, Attempt, Grant, RequestSecurity, record::Outcome};
+use super::{Admitted, Grant, RequestSecurity, record::Outcome};
 use crate::{chain::Chain, params::PathValues};
 
 impl RequestSecurity {
@@ -138,26 +138,20 @@ impl RequestSecurity {
 
     /// Uses the credential up where it is accepted once only. Nothing is checked after this.
     pub(super) async fn claim(&self, admitted: &Admitted, single_use: bool) -> Result<(), Refusal> {
-        let Some(authenticated) = &admitted.authenticated else {
+        let Some(attempt) = &admitted.attempt else {
             return Ok(());
         };
+        let Some(authenticated) = attempt.authenticated() else {
+            // INVARIANT: whom nobody authenticated was not admitted as somebody. Refused all the same.
+            return Err(Refusal::new(Reason::MissingCredential));
+        };
         let wanted = single_use || admitted.tenant().replay() == ReplayMode::Always;
-        let is_of = |attempt: &Attempt| attempt.is_for(admitted.tenant(), admitted.transport());
-        // Another tenant's credential is another one: that it was claimed says nothing about this one.
-        let is_claimed = |attempt: &Attempt| is_of(attempt) && attempt.claimed;
-        if !wanted || self.attempts.borrow().iter().any(is_claimed) {
+        if !wanted || attempt.claimed.get() {
             return Ok(());
         }
 
         self.engine.claim(admitted.tenant(), authenticated).await?;
-        if let Some(attempt) = self
-            .attempts
-            .borrow_mut()
-            .iter_mut()
-            .find(|attempt| is_of(attempt))
-        {
-            attempt.claimed = true;
-        }
+        attempt.claimed.set(true);
         Ok(())
     }
 }

@@ -53,8 +53,8 @@ pub(crate) struct RequestSecurity {
     closed: Cell<bool>,
 
     /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
-    attempts: RefCell<SmallVec<[Attempt; 1]>>,
-    admitted: RefCell<Option<Rc<Admitted>>>,
+    attempts: RefCell<SmallVec<[Rc<Attempt>; 1]>>,
+    admitted: RefCell<Option<Admitted>>,
     /// Set when a wrapper held the request to its policies.
     authorized: Cell<bool>,
     /// The path values that permissions were checked with, and what was asked.
@@ -150,7 +150,7 @@ impl RequestSecurity {
     }
 
     /// Returns for whom the request goes on, once the gate has let it in.
-    pub(crate) fn admitted(&self) -> Option<Rc<Admitted>> {
+    pub(crate) fn admitted(&self) -> Option<Admitted> {
         self.admitted.borrow().clone()
     }
 
