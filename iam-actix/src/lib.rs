@@ -107,7 +107,12 @@
 //! - A caller that goes away before the last check leaves no event: nothing was allowed.
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
 //! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id.
+//! - A token of more than 8 KiB, or with claims of more than 128 members or 16 levels, is malformed (401), be it genuine or
+//!   not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
 //! - Actix sends `100 Continue` before any middleware can decide.
+//! - What is no HTTP that Actix reads, or a head that is too long or too slow, Actix answers by itself: without problem
+//!   details, without an event. It bounds the time of the first head on a connection (`client_request_timeout`); a later
+//!   one ends with the silence that `keep_alive` allows.
 //! - The gate never waits for a body, and Actix bounds the time of a head only: a handler that takes a body should take it
 //!   as a [`Body`], which has a deadline.
 //!

@@ -1,6 +1,9 @@
 use std::sync::{Barrier, atomic::AtomicBool};
 
-use iam_core::{clock::Timestamp, decision::Reason};
+use iam_core::{
+    clock::{Clock as _, SystemClock, Timestamp},
+    decision::Reason,
+};
 
 use super::*;
 
@@ -132,4 +135,41 @@ fn an_auditor_that_is_dropped_leaves_a_sink_behind_that_never_returns() {
 
     assert_eq!(sink.seen.load(Ordering::SeqCst), 0);
     sink.gate.wait();
+}
+
+/// Counts how often what it holds back is written out.
+#[derive(Debug, Default)]
+struct Counting {
+    events: AtomicU64,
+    flushes: AtomicU64,
+}
+
+impl AuditSink for Counting {
+    fn emit(&self, _: &AuditEvent) {
+        self.events.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn flush(&self) {
+        self.flushes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Each time the thread waits for an event, the request that brings one pays for waking it.
+#[test]
+fn a_steady_stream_of_events_is_written_in_few_pieces() {
+    let sink = Arc::new(Counting::default());
+    let auditor = Auditor::start(vec![Arc::<Counting>::clone(&sink) as _], 1000, None).unwrap();
+
+    let begun = SystemClock::new().now();
+    for number in 0..200 {
+        auditor.emit(event(number));
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(auditor);
+    let lasted = SystemClock::new().now().duration_since(begun);
+
+    // Between two pauses it writes what a pause brought, and what woke it after nothing had come.
+    let pauses = lasted.as_millis() / LINGER.as_millis();
+    assert_eq!(sink.events.load(Ordering::SeqCst), 200);
+    assert!(u128::from(sink.flushes.load(Ordering::SeqCst)) <= 2 * pauses + 3);
 }
