@@ -64,8 +64,10 @@ impl RequestId {
     }
 
     fn random() -> Self {
+        // Not to be guessed, and with the feature `fast-rng` without a system call for each request.
+        let made = Uuid::new_v4();
         let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+        let text: &str = made.hyphenated().encode_lower(&mut buffer);
 
         Self(text.into())
     }

@@ -15,7 +15,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError},
     },
     thread,
     time::Duration,
@@ -112,6 +112,15 @@ impl fmt::Debug for Auditor {
 /// Something to be looked at when nothing happens.
 pub(crate) type OnceIdle = Box<dyn FnOnce() + Send>;
 
+/// What a look into the queue found.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Found {
+    /// Nobody is left who could add to it.
+    End,
+    Events,
+    Nothing,
+}
+
 struct Deliverer {
     losses: Arc<Losses>,
     once_idle: Option<OnceIdle>,
@@ -123,12 +132,13 @@ impl Deliverer {
     fn run(mut self, events: &Receiver<AuditEvent>) {
         while let Some(event) = self.next(events) {
             self.deliver(event);
-            self.drain(events);
-            // Now this thread looks into the queue every few milliseconds for as long as there is something in it. To be woken
-            // for each event would cost every request a system call.
-            loop {
+            // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
+            // woken for each event would cost every request a system call.
+            let mut found = self.drain(events);
+            while found != Found::End {
                 thread::sleep(LINGER);
-                if !self.drain(events) {
+                found = self.drain(events);
+                if found == Found::Nothing {
                     break;
                 }
             }
@@ -153,18 +163,25 @@ impl Deliverer {
         }
     }
 
-    /// Delivers what is queued, and tells whether anything was.
-    fn drain(&mut self, events: &Receiver<AuditEvent>) -> bool {
-        let mut count = 0_usize;
-        while let Ok(event) = events.try_recv() {
-            self.deliver(event);
-            count = count.saturating_add(1);
-        }
+    /// Delivers what is queued, and writes it out.
+    fn drain(&mut self, events: &Receiver<AuditEvent>) -> Found {
+        let mut found = Found::Nothing;
+        let end = loop {
+            match events.try_recv() {
+                Ok(event) => self.deliver(event),
+                Err(end) => break end,
+            }
+            found = Found::Events;
+        };
         for sink in &self.sinks {
             self.guarded(|| sink.flush());
         }
         self.tell_losses();
-        count > 0
+
+        match end {
+            TryRecvError::Disconnected => Found::End,
+            TryRecvError::Empty => found,
+        }
     }
 
     fn deliver(&self, mut event: AuditEvent) {
@@ -200,7 +217,7 @@ impl Deliverer {
 /// How long nothing happens before that is looked into.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long the thread waits before it looks again while events keep coming.
+/// How long the thread waits before it looks again, once an event has come.
 const LINGER: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

@@ -19,20 +19,21 @@ use crate::chain::Chain;
 pub(super) struct Attempt {
     pub(super) tenant: Arc<Tenant>,
     transport: Transport,
-    result: Result<Authenticated, Refusal>,
-    /// Set when the credential was claimed, so that one request does not burn its own credential.
-    pub(super) claimed: Cell<bool>,
+    result: Result<Rc<Caller>, Refusal>,
 }
 
 impl Attempt {
     fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
         Arc::ptr_eq(&self.tenant, tenant) && self.transport == transport
     }
+}
 
-    /// Returns who was authenticated, if anybody was.
-    pub(super) fn authenticated(&self) -> Option<&Authenticated> {
-        self.result.as_ref().ok()
-    }
+/// Whoever was authenticated, for one tenant and by one transport.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) authenticated: Authenticated,
+    /// Set when the credential was claimed, so that one request does not burn its own credential.
+    pub(super) claimed: Cell<bool>,
 }
 
 /// For whom the request goes on.
@@ -41,8 +42,8 @@ pub(crate) struct Admitted {
     access: Access,
     tenant: Arc<Tenant>,
     transport: Transport,
-    /// Nothing for an anonymous caller.
-    pub(super) attempt: Option<Rc<Attempt>>,
+    /// Nobody where the caller is anonymous.
+    pub(super) caller: Option<Rc<Caller>>,
 }
 
 impl Admitted {
@@ -58,10 +59,9 @@ impl Admitted {
 
     /// Returns the principal, if there is one.
     pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.attempt
-            .as_ref()?
-            .authenticated()
-            .map(Authenticated::principal)
+        self.caller
+            .as_ref()
+            .map(|caller| caller.authenticated.principal())
     }
 }
 
@@ -107,50 +107,47 @@ impl RequestSecurity {
             return Ok(admitted);
         }
 
-        let attempt = match access {
+        let caller = match access {
             Access::Public => None,
-            Access::Optional | Access::Protected => {
-                let attempt = self.authenticate(tenant, transport).await;
-                match attempt.result.as_ref().map_err(|refusal| *refusal) {
-                    Ok(_) => Some(attempt),
-                    Err(refusal)
-                        if access == Access::Optional && refusal.reason == Reason::MissingCredential =>
-                    {
-                        None
-                    }
-                    Err(refusal) => return Err(refusal),
-                }
-            }
+            Access::Optional => match self.authenticate(tenant, transport).await {
+                Err(refusal) if refusal.reason == Reason::MissingCredential => None,
+                result => Some(result?),
+            },
+            Access::Protected => Some(self.authenticate(tenant, transport).await?),
         };
 
         let admitted = Admitted {
             access,
             tenant: Arc::clone(tenant),
             transport,
-            attempt,
+            caller,
         };
         *self.admitted.borrow_mut() = Some(admitted.clone());
         Ok(admitted)
     }
 
     /// Authenticates once for each tenant and transport, however often it is asked.
-    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Rc<Attempt> {
-        if let Some(attempt) = self.attempted(tenant, transport) {
-            return attempt;
+    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Result<Rc<Caller>, Refusal> {
+        if let Some(result) = self.attempted(tenant, transport) {
+            return result;
         }
 
         let mut result = self.look(tenant, transport);
         if is_of_unknown_key(&result) {
             result = self.look_with_newer_keys(tenant, transport).await;
         }
-        let attempt = Rc::new(Attempt {
+        let result = result.map(|authenticated| {
+            Rc::new(Caller {
+                authenticated,
+                claimed: Cell::new(false),
+            })
+        });
+        self.attempts.borrow_mut().push(Attempt {
             tenant: Arc::clone(tenant),
             transport,
-            result,
-            claimed: Cell::new(false),
+            result: result.clone(),
         });
-        self.attempts.borrow_mut().push(Rc::clone(&attempt));
-        attempt
+        result
     }
 
     /// Looks at the credential once, with the keys that are there.
@@ -184,12 +181,12 @@ impl RequestSecurity {
         result
     }
 
-    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Rc<Attempt>> {
+    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Result<Rc<Caller>, Refusal>> {
         self.attempts
             .borrow()
             .iter()
             .find(|attempt| attempt.is_for(tenant, transport))
-            .cloned()
+            .map(|attempt| attempt.result.clone())
     }
 }
 

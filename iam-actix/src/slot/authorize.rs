@@ -138,20 +138,18 @@ impl RequestSecurity {
 
     /// Uses the credential up where it is accepted once only. Nothing is checked after this.
     pub(super) async fn claim(&self, admitted: &Admitted, single_use: bool) -> Result<(), Refusal> {
-        let Some(attempt) = &admitted.attempt else {
+        let Some(caller) = &admitted.caller else {
             return Ok(());
         };
-        let Some(authenticated) = attempt.authenticated() else {
-            // INVARIANT: whom nobody authenticated was not admitted as somebody. Refused all the same.
-            return Err(Refusal::new(Reason::MissingCredential));
-        };
         let wanted = single_use || admitted.tenant().replay() == ReplayMode::Always;
-        if !wanted || attempt.claimed.get() {
+        if !wanted || caller.claimed.get() {
             return Ok(());
         }
 
-        self.engine.claim(admitted.tenant(), authenticated).await?;
-        attempt.claimed.set(true);
+        self.engine
+            .claim(admitted.tenant(), &caller.authenticated)
+            .await?;
+        caller.claimed.set(true);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `Authorization` lines.
 
 use iam_core::{
-    credential::{bare, bearer, check},
+    credential::{bare, bearer},
     request::RequestHead,
 };
 
@@ -21,10 +21,11 @@ pub fn run(data: &[u8]) {
         headers: &headers,
     };
 
-    for token in [bearer(&head, "authorization"), bare(&head, "authorization")]
+    for presented in [bearer(&head, "authorization"), bare(&head, "authorization")]
         .into_iter()
         .flatten()
     {
+        let token = presented.unchecked();
         let is_visible = token
             .iter()
             .all(|byte| matches!(byte, b'!'..=b'~') && *byte != b',');
@@ -32,11 +33,11 @@ pub fn run(data: &[u8]) {
             headers.len() == 1 && !token.is_empty(),
             "not one token on one line"
         );
-        assert_eq!(check(token).is_ok(), is_visible, "a token of other bytes");
+        assert_eq!(presented.token().is_ok(), is_visible, "a token of other bytes");
     }
-    if let Ok(token) = bearer(&head, "authorization") {
+    if let Ok(presented) = bearer(&head, "authorization") {
         let line = data.trim_ascii();
-        let prefix = line.strip_suffix(token).unwrap_or_default();
+        let prefix = line.strip_suffix(presented.unchecked()).unwrap_or_default();
         assert!(
             prefix.eq_ignore_ascii_case(b"Bearer "),
             "a token without its scheme"

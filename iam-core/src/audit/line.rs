@@ -100,10 +100,12 @@ mod tests {
             AuditEvent::allow(Timestamp::default()),
             AuditEvent::notice(EventName::JwksKeyRejected, Timestamp::from_millis(u64::MAX)),
         ];
-        for one in texts {
+        let letters = ('\0'..='\u{ff}').map(String::from);
+        for one in letters.chain(texts.map(str::to_owned)) {
+            let one = one.as_str();
             let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_millis(1));
             event.detail = Some("detail");
-            event.method = Some(one.into());
+            event.method = Some(one.to_owned().into());
             event.tuple = Some(one.into());
             event.requirements = vec![one.into()];
             events.push(event.clone());

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    credential::{self, CredentialError},
+    credential::{self, CredentialError, Presented},
     decision::{Reason, Refusal},
     jwt::TokenFault,
     principal::Principal,
@@ -43,11 +43,11 @@ pub fn authenticate(
 
 fn by_token(tenant: &Tenant, head: &RequestHead<'_>, now: Timestamp) -> Result<Authenticated, Refusal> {
     let source = tenant.token.as_ref().ok_or(Reason::UnknownTenant)?;
-    let token = presented(source, head).map_err(CredentialError::reason)?;
+    let presented = presented(source, head).map_err(CredentialError::reason)?;
     let claims = source
         .verifier
-        .examine(token, now)
-        .map_err(|fault| refuse(token, fault))?;
+        .examine(presented.unchecked(), now)
+        .map_err(|fault| refuse(presented, fault))?;
 
     // Only now: a request without a good credential is 401, whatever site sent it.
     if let Some(rule) = &tenant.csrf {
@@ -58,7 +58,7 @@ fn by_token(tenant: &Tenant, head: &RequestHead<'_>, now: Timestamp) -> Result<A
     })
 }
 
-fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<&'a [u8], CredentialError> {
+fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<Presented<'a>, CredentialError> {
     if source.header == "authorization" {
         credential::bearer(head, &source.header)
     } else {
@@ -66,11 +66,13 @@ fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<&'a [u8
     }
 }
 
-/// What is no token at all says more than what a verifier met first.
-fn refuse(token: &[u8], fault: TokenFault) -> Refusal {
-    match credential::check(token) {
+/// Tells why a token was refused.
+///
+/// INVARIANT: what is no token at all is neither signed with an unknown key, which would cause a fetch, nor does it lack keys.
+fn refuse(presented: Presented<'_>, fault: TokenFault) -> Refusal {
+    match presented.token() {
         Err(error) => error.reason().into(),
-        Ok(()) => Refusal::with_detail(fault.error().reason(), fault.code()),
+        Ok(_) => Refusal::with_detail(fault.error().reason(), fault.code()),
     }
 }
 

@@ -105,6 +105,36 @@ fn nothing_and_nonsense_are_told_apart() {
     }
 }
 
+/// R085, R086: what is no token causes no fetch of keys, whatever key it names, and waits for none.
+#[test]
+fn bytes_that_no_token_has_are_refused_before_an_unknown_or_absent_key() {
+    let known = World::new();
+    let keyless = World::with(|tenant| {
+        if let Some(oathkeeper) = &mut tenant.oathkeeper {
+            oathkeeper.jwks.keys = Vec::new();
+            oathkeeper.jwks.url = Some("http://127.0.0.1:4456/jwks.json".to_owned());
+        }
+    });
+    let stranger = Mint::new("k-2").token(&json!({}));
+    let (header, rest) = stranger.split_once('.').unwrap();
+    let bearer = |token: &str| format!("Bearer {token}");
+
+    let asked = |world: &World, token: &str| reason(world.ask("GET", &[("authorization", &bearer(token))]));
+    assert_eq!(asked(&known, &stranger), Reason::UnknownKey);
+    assert_eq!(asked(&keyless, &stranger), Reason::KeysUnavailable);
+    for (junk, expected) in [
+        (",", Reason::AmbiguousCredential),
+        (" ", Reason::Malformed),
+        ("\t", Reason::Malformed),
+        ("é", Reason::Malformed),
+        ("\u{7f}", Reason::Malformed),
+    ] {
+        let token = format!("{header}.{junk}{rest}");
+        assert_eq!(asked(&known, &token), expected, "{junk:?}");
+        assert_eq!(asked(&keyless, &token), expected, "{junk:?}");
+    }
+}
+
 #[test]
 fn each_fault_of_a_token_has_its_reason() {
     let world = World::new();

@@ -243,7 +243,8 @@ struct Written {
 pub struct AuditConfig {
     /// The sink. Defaults to `tracing`.
     pub sink: AuditSinkConfig,
-    /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000.
+    /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Must hold what comes in
+    /// 5 milliseconds, for that is how often the queue is looked into under load.
     pub queue: usize,
 }
 

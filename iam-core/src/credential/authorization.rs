@@ -2,18 +2,57 @@
 //!
 //! RFC 9110 §11.4 and RFC 6750 §2.1: the scheme in any letter case, one space, one token, one header line.
 
+use std::{fmt, ops::RangeInclusive};
+
 use crate::{decision::Reason, request::RequestHead};
 
-/// Reads the token of an `Authorization`-like header that carries a scheme: `Bearer` in any letter case, one space, the token.
-///
-/// The token is *unverified*: whoever verifies it says that it is one, and [`check`] tells what else a refused one may be.
+/// What stands where a token belongs. *Unverified*, and not even looked at: any byte may be in it.
+#[derive(Clone, Copy)]
+pub struct Presented<'a>(&'a [u8]);
+
+impl<'a> Presented<'a> {
+    /// Returns the bytes, for whoever accepts only what a token is made of.
+    pub const fn unchecked(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Returns the bytes of what may be one token: visible, without a space, and without a comma, which none of ours has.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError::Ambiguous`] for a comma: a proxy may have joined two lines with it (RFC 9110 §5.5), and neither of them
+    /// is chosen here. [`CredentialError::Malformed`] for other bytes that no token has.
+    pub fn token(self) -> Result<&'a [u8], CredentialError> {
+        match fault(self.0, b'!'..=b'~') {
+            Some(fault) => Err(fault),
+            None => Ok(self.0),
+        }
+    }
+
+    fn not_empty(bytes: &'a [u8]) -> Result<Self, CredentialError> {
+        if bytes.is_empty() {
+            return Err(CredentialError::Malformed);
+        }
+
+        Ok(Self(bytes))
+    }
+}
+
+/// Prints nothing of what was presented.
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").finish_non_exhaustive()
+    }
+}
+
+/// Reads what follows the scheme in an `Authorization`-like header: `Bearer` in any letter case, one space, the token.
 ///
 /// # Errors
 ///
 /// [`CredentialError::Missing`] without the header and for any other scheme, a bare token included (RFC 6750 §2.1);
-/// [`CredentialError::Malformed`] for a `Bearer` alone, and for another scheme with bytes outside visible ASCII;
-/// [`CredentialError::Ambiguous`] for two header lines, or two values joined by a comma of which the first is no `Bearer`.
-pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
+/// [`CredentialError::Malformed`] for a `Bearer` alone, and for another scheme with bytes other than visible ASCII and spaces;
+/// [`CredentialError::Ambiguous`] for two header lines, and for a comma in the value of another scheme.
+pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<Presented<'a>, CredentialError> {
     let value = value(head, header)?;
     let (scheme, token) = match value.iter().position(|&byte| byte == b' ') {
         Some(at) => {
@@ -25,36 +64,22 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Cred
 
     // RFC 9110 §11.1: the scheme is compared without regard to case.
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        return some(token);
+        return Presented::not_empty(token);
     }
-    match fault(value, b' ') {
+    match fault(value, b' '..=b'~') {
         Some(fault) => Err(fault),
         None => Err(CredentialError::Missing),
     }
 }
 
-/// Reads a token that stands alone in a header of its own.
+/// Reads what stands alone in a header of its own. A scheme in front of a token is part of it, so that it is none.
 ///
 /// # Errors
 ///
-/// As [`bearer`], except that there is no scheme: one in front of the token is part of it.
-pub fn bare<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
-    value(head, header).and_then(some)
-}
-
-/// Tells whether these may be the bytes of one token: visible, without a space, and without a comma, which none of ours has.
-///
-/// A token that is verified is made of fewer bytes, so only one that was refused needs this look.
-///
-/// # Errors
-///
-/// [`CredentialError::Ambiguous`] for a comma: a proxy may have joined two lines with it (RFC 9110 §5.5), and neither of them is
-/// chosen here. [`CredentialError::Malformed`] for other bytes that no token has.
-pub fn check(token: &[u8]) -> Result<(), CredentialError> {
-    match fault(token, b'!') {
-        Some(fault) => Err(fault),
-        None => Ok(()),
-    }
+/// [`CredentialError::Missing`] without the header, [`CredentialError::Malformed`] for an empty one,
+/// [`CredentialError::Ambiguous`] for two header lines.
+pub fn bare<'a>(head: &RequestHead<'a>, header: &str) -> Result<Presented<'a>, CredentialError> {
+    value(head, header).and_then(Presented::not_empty)
 }
 
 fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], CredentialError> {
@@ -63,21 +88,13 @@ fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Credentia
     line.map(<[u8]>::trim_ascii).ok_or(CredentialError::Missing)
 }
 
-fn some(token: &[u8]) -> Result<&[u8], CredentialError> {
-    if token.is_empty() {
-        return Err(CredentialError::Malformed);
-    }
-
-    Ok(token)
-}
-
-/// Returns what is wrong with bytes of which none may be less than `least`.
-fn fault(bytes: &[u8], least: u8) -> Option<CredentialError> {
+/// Returns what is wrong with bytes that should all be in a range.
+fn fault(bytes: &[u8], range: RangeInclusive<u8>) -> Option<CredentialError> {
     if bytes.contains(&b',') {
         return Some(CredentialError::Ambiguous);
     }
-    let is_visible = bytes.iter().all(|byte| (least..=b'~').contains(byte));
-    (!is_visible).then_some(CredentialError::Malformed)
+    let is_in_range = bytes.iter().all(|byte| range.contains(byte));
+    (!is_in_range).then_some(CredentialError::Malformed)
 }
 
 /// Why no credential was read.
@@ -119,8 +136,7 @@ mod tests {
             method: "GET",
             headers: &headers,
         };
-        let token = bearer(&head, "authorization")?;
-        check(token).map(|()| token.to_vec())
+        bearer(&head, "authorization")?.token().map(<[u8]>::to_vec)
     }
 
     fn read_bare(value: &[u8]) -> Result<Vec<u8>, CredentialError> {
@@ -128,8 +144,7 @@ mod tests {
             method: "GET",
             headers: &[("x-token", value)],
         };
-        let token = bare(&head, "x-token")?;
-        check(token).map(|()| token.to_vec())
+        bare(&head, "x-token")?.token().map(<[u8]>::to_vec)
     }
 
     /// R066

@@ -5,5 +5,5 @@
 mod authorization;
 mod csrf;
 
-pub use authorization::{CredentialError, bare, bearer, check};
+pub use authorization::{CredentialError, Presented, bare, bearer};
 pub use csrf::{CsrfError, CsrfRule};

@@ -8,15 +8,14 @@ use serde_json::{Number, Value};
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// A JSON value that lives no longer than its text: what is written without escapes is borrowed from there.
-#[derive(PartialEq)]
-#[cfg_attr(test, derive(Debug))]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
     Array(Vec<Self>),
-    /// No two members have the same name.
+    /// Sorted by name, no two of the same. None where objects are read without their members.
     Object(Members<'a>),
 }
 

@@ -124,32 +124,51 @@ pub(crate) fn elements<'a>(
 }
 
 /// Reads an object of at most `most` members, strictly, as [`parse`] does. Meant for small objects that are read once for each
-/// request: texts are borrowed, and the outermost object is a list.
+/// request: texts are borrowed, and the members come in the order of the text.
 pub(crate) fn members(text: &[u8], limits: JsonLimits, most: usize) -> Result<Members<'_>, JsonError> {
     let mut members = Members::new();
-    each_member(text, limits, most, Objects::Whole, |name, value| {
-        let is_new = !members.iter().any(|(other, _)| *other == name);
+    let reading = Reading {
+        limits,
+        most,
+        objects: Objects::Whole,
+    };
+    each_member(text, reading, |name, value| {
+        if members.iter().any(|(other, _)| *other == name) {
+            return Err(JsonError::DuplicateMember);
+        }
         members.push((name, value));
-        is_new
+        Ok(())
     })?;
     Ok(members)
 }
 
-/// Reads an object as [`members`] does, and gives each member to `take`, which tells whether its name is new.
+/// How much of an object's members is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) limits: JsonLimits,
+    /// How many members the outermost object may have.
+    pub(crate) most: usize,
+    pub(crate) objects: Objects,
+}
+
+/// Reads an object as [`members`] does, and gives each member to `take`, which refuses a name that it has.
 pub(crate) fn each_member<'a>(
     text: &'a [u8],
-    limits: JsonLimits,
-    most: usize,
-    objects: Objects,
-    take: impl FnMut(Cow<'a, str>, Json<'a>) -> bool,
+    reading: Reading,
+    take: impl FnMut(Cow<'a, str>, Json<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
     let refusal = Cell::new(None);
     let strict = Strict {
-        depth: limits.max_depth,
-        objects,
+        depth: reading.limits.max_depth,
+        objects: reading.objects,
         refusal: &refusal,
     };
-    read(text, limits, &refusal, Each { most, strict, take })
+    let each = Each {
+        most: reading.most,
+        strict,
+        take,
+    };
+    read(text, reading.limits, &refusal, each)
 }
 
 /// What becomes of the objects in a text. All are read by the same rules.
@@ -285,7 +304,10 @@ struct Each<'c, T> {
     take: T,
 }
 
-impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> DeserializeSeed<'de> for Each<'_, T> {
+impl<'de, T> DeserializeSeed<'de> for Each<'_, T>
+where
+    T: FnMut(Cow<'de, str>, Json<'de>) -> Result<(), JsonError>,
+{
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -293,7 +315,10 @@ impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> DeserializeSeed<'de> for E
     }
 }
 
-impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> Visitor<'de> for Each<'_, T> {
+impl<'de, T> Visitor<'de> for Each<'_, T>
+where
+    T: FnMut(Cow<'de, str>, Json<'de>) -> Result<(), JsonError>,
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -305,9 +330,7 @@ impl<'de, T: FnMut(Cow<'de, str>, Json<'de>) -> bool> Visitor<'de> for Each<'_, 
         let mut left = self.most;
         while let Some(name) = map.next_key_seed(Name)? {
             let value = map.next_value_seed(inner)?;
-            if !(self.take)(name, value) {
-                return Err(self.strict.refuse(JsonError::DuplicateMember));
-            }
+            (self.take)(name, value).map_err(|err| self.strict.refuse(err))?;
             left = left
                 .checked_sub(1)
                 .ok_or_else(|| self.strict.refuse(JsonError::TooManyMembers))?;

@@ -4,26 +4,18 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
-use serde_json::{Map, Number, Value};
-use smallvec::SmallVec;
+use serde_json::{Map, Value};
 
-use super::{Profile, TokenFault};
+use super::{
+    Profile, TokenFault,
+    payload::{Claims, Times},
+};
 use crate::{
     clock::Timestamp,
-    json::{self, Json, JsonLimits, Objects},
-    plain,
+    json::{Json, Objects},
 };
-
-const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
-
-/// More than any token has, and few enough to be compared with each other.
-const MAX_MEMBERS: usize = 128;
-
-/// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
 
 /// The claims of a verified token: its signature, issuer, audience, times and tenant have been checked.
 ///
@@ -44,13 +36,6 @@ struct Checked {
     client_id: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Times {
-    expires_at: Timestamp,
-    not_before: Option<Timestamp>,
-    issued_at: Option<Timestamp>,
 }
 
 /// What few handlers ask for, taken out of the payload when the first one does.
@@ -220,121 +205,7 @@ impl From<Claims<'_>> for Unfolded {
     }
 }
 
-/// The claims as they stand in a payload, each of its type.
-struct Claims<'p> {
-    issuer: Option<Cow<'p, str>>,
-    subject: Cow<'p, str>,
-    audience: Audience<'p>,
-    times: Times,
-    jti: Option<Cow<'p, str>>,
-    client_id: Option<Cow<'p, str>>,
-    scope: Option<Cow<'p, str>>,
-    others: Others<'p>,
-}
-
-/// Claims that only some profile or handler knows: a few.
-type Others<'p> = SmallVec<[(Cow<'p, str>, Json<'p>); 4]>;
-
-/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
-struct Audience<'p>(Vec<Json<'p>>);
-
-impl<'p> Audience<'p> {
-    fn of(value: Option<Json<'p>>) -> Result<Self, TokenFault> {
-        let all = match value {
-            None => Vec::new(),
-            Some(Json::Array(all)) => all,
-            Some(one) => vec![one],
-        };
-        if !all.iter().all(|one| matches!(one, Json::Text(_))) {
-            return Err(TokenFault::AudienceType);
-        }
-
-        Ok(Self(all))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(Json::as_str)
-    }
-}
-
-/// The members of a payload, of whatever type.
-#[derive(Default)]
-struct Written<'p> {
-    iss: Option<Json<'p>>,
-    sub: Option<Json<'p>>,
-    aud: Option<Json<'p>>,
-    exp: Option<Json<'p>>,
-    nbf: Option<Json<'p>>,
-    iat: Option<Json<'p>>,
-    jti: Option<Json<'p>>,
-    client_id: Option<Json<'p>>,
-    scope: Option<Json<'p>>,
-    others: Others<'p>,
-}
-
-impl<'p> Written<'p> {
-    fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
-        let mut written = Self::default();
-        json::each_member(payload, LIMITS, MAX_MEMBERS, objects, |name, value| {
-            written.take(name, value)
-        })
-        .map_err(|_err| TokenFault::ClaimsUnreadable)?;
-        Ok(written)
-    }
-
-    /// Takes a member, and tells whether its name is new.
-    fn take(&mut self, name: Cow<'p, str>, value: Json<'p>) -> bool {
-        let place = match name.as_ref() {
-            "iss" => &mut self.iss,
-            "sub" => &mut self.sub,
-            "aud" => &mut self.aud,
-            "exp" => &mut self.exp,
-            "nbf" => &mut self.nbf,
-            "iat" => &mut self.iat,
-            "jti" => &mut self.jti,
-            "client_id" => &mut self.client_id,
-            "scope" => &mut self.scope,
-            _ => {
-                let is_new = !self.others.iter().any(|(other, _)| *other == name);
-                self.others.push((name, value));
-                return is_new;
-            }
-        };
-        place.replace(value).is_none()
-    }
-}
-
-impl<'p> Claims<'p> {
-    /// Reads a payload: all of it, then each claim's type.
-    fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
-        let written = Written::read(payload, objects)?;
-        let text = |value: Option<Json<'p>>, fault| value.map(|value| text_of(value, fault)).transpose();
-        let name = |value: Option<Json<'p>>, fault| value.map(|value| name_of(value, fault)).transpose();
-        let time = |value: Option<Json<'p>>, fault| value.map(|value| time_of(&value, fault)).transpose();
-
-        Ok(Self {
-            issuer: text(written.iss, TokenFault::IssuerType)?,
-            subject: name(written.sub, TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?,
-            audience: Audience::of(written.aud)?,
-            times: Times {
-                expires_at: time(written.exp, TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?,
-                not_before: time(written.nbf, TokenFault::NotBeforeType)?,
-                issued_at: time(written.iat, TokenFault::IssuedType)?,
-            },
-            jti: name(written.jti, TokenFault::TokenIdType)?,
-            client_id: name(written.client_id, TokenFault::ClientIdType)?,
-            scope: text(written.scope, TokenFault::ScopeType)?,
-            others: written.others,
-        })
-    }
-
-    fn other(&self, name: &str) -> Option<&Json<'p>> {
-        self.others
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value)
-    }
-
+impl Claims<'_> {
     /// Checks what the claims say, now that each is known to be of its type.
     fn check(self, profile: &Profile, now: Timestamp) -> Result<Checked, TokenFault> {
         if profile.jti_required && self.jti.is_none() {
@@ -414,49 +285,4 @@ impl fmt::Debug for VerifiedClaims {
             .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }
-}
-
-fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
-    match value {
-        Json::Text(text) => Ok(text),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Err(fault),
-    }
-}
-
-/// Reads a text that will be looked up, compared, remembered and logged.
-fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
-    let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
-        return Err(fault);
-    }
-
-    Ok(text)
-}
-
-fn has_control(text: &str) -> bool {
-    let is_plain = plain::all(text, |byte| matches!(byte, b' '..=b'~'));
-
-    !is_plain && text.chars().any(char::is_control)
-}
-
-fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {
-    match value {
-        Json::Number(number) => numeric_date(number).ok_or(fault),
-        Json::Null | Json::Bool(_) | Json::Text(_) | Json::Array(_) | Json::Object(_) => Err(fault),
-    }
-}
-
-/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. Whatever is
-/// not in [0, 2^53), where every whole number is exact, is refused.
-fn numeric_date(number: &Number) -> Option<Timestamp> {
-    const END: u64 = 1 << 53;
-
-    if let Some(secs) = number.as_u64() {
-        return (secs < END).then(|| Timestamp::from_secs(secs));
-    }
-    let secs = number
-        .as_f64()
-        .filter(|secs| (0.0..9_007_199_254_740_992.0).contains(secs))?;
-    let since = Duration::try_from_secs_f64(secs).ok()?;
-    Some(Timestamp::default().saturating_add(since))
 }

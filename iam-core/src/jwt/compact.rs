@@ -44,7 +44,7 @@ impl<'t> Compact<'t> {
     }
 }
 
-/// Cuts at a dot into two segments, neither of them empty.
+/// Cuts at a dot into two parts, neither of them empty.
 fn cut(text: &[u8], dot: usize) -> Option<(&[u8], &[u8])> {
     let before = text.get(..dot).filter(|before| !before.is_empty())?;
     let after = text

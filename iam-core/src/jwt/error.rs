@@ -75,7 +75,7 @@ pub enum TokenFault {
     ClaimsUnreadable,
     /// `client_id` is not a short non-empty string without control characters.
     ClientIdType,
-    /// Not three non-empty segments of the base64url alphabet.
+    /// Not three non-empty segments.
     CompactForm,
     /// A segment is not base64url as RFC 7515 §2 wants it.
     Encoding,

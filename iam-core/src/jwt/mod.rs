@@ -17,15 +17,17 @@ mod claims;
 mod compact;
 mod error;
 mod header;
+mod payload;
 mod profile;
 
 use std::sync::Arc;
 
 pub use self::{
     algorithm::{Algorithm, UnknownAlgorithmError},
-    claims::{MAX_NAME_BYTES, VerifiedClaims},
+    claims::VerifiedClaims,
     compact::MAX_TOKEN_BYTES,
     error::{TokenFault, VerifyError},
+    payload::MAX_NAME_BYTES,
     profile::{
         DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME, MAX_CLOCK_SKEW, Profile,
         ProfileBuilder, ProfileError, TenantRule,

@@ -1,0 +1,200 @@
+//! What does a payload say, before anything of it is checked?
+//!
+//! All of it is read, then each claim's type is looked at. Whatever is not needed for that stays in the payload.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde_json::Number;
+use smallvec::SmallVec;
+
+use super::TokenFault;
+use crate::{
+    clock::Timestamp,
+    json::{self, Json, JsonError, JsonLimits, Objects, Reading},
+    plain,
+};
+
+const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
+
+/// More than any token has, and few enough to be compared with each other.
+const MAX_MEMBERS: usize = 128;
+
+/// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// The claims as they stand in a payload, each of its type.
+pub(super) struct Claims<'p> {
+    pub(super) issuer: Option<Cow<'p, str>>,
+    pub(super) subject: Cow<'p, str>,
+    pub(super) audience: Audience<'p>,
+    pub(super) times: Times,
+    pub(super) jti: Option<Cow<'p, str>>,
+    pub(super) client_id: Option<Cow<'p, str>>,
+    pub(super) scope: Option<Cow<'p, str>>,
+    pub(super) others: Others<'p>,
+}
+
+/// Claims that only some profile or handler knows: a few.
+pub(super) type Others<'p> = SmallVec<[(Cow<'p, str>, Json<'p>); 4]>;
+
+/// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
+pub(super) struct Audience<'p>(Vec<Json<'p>>);
+
+impl<'p> Audience<'p> {
+    fn of(value: Option<Json<'p>>) -> Result<Self, TokenFault> {
+        let all = match value {
+            None => Vec::new(),
+            Some(Json::Array(all)) => all,
+            Some(one) => vec![one],
+        };
+        if !all.iter().all(|one| matches!(one, Json::Text(_))) {
+            return Err(TokenFault::AudienceType);
+        }
+
+        Ok(Self(all))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Json::as_str)
+    }
+}
+
+/// The members of a payload, of whatever type.
+#[derive(Default)]
+struct Members<'p> {
+    iss: Option<Json<'p>>,
+    sub: Option<Json<'p>>,
+    aud: Option<Json<'p>>,
+    exp: Option<Json<'p>>,
+    nbf: Option<Json<'p>>,
+    iat: Option<Json<'p>>,
+    jti: Option<Json<'p>>,
+    client_id: Option<Json<'p>>,
+    scope: Option<Json<'p>>,
+    others: Others<'p>,
+}
+
+impl<'p> Members<'p> {
+    fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
+        let mut members = Self::default();
+        let reading = Reading {
+            limits: LIMITS,
+            most: MAX_MEMBERS,
+            objects,
+        };
+        json::each_member(payload, reading, |name, value| members.take(name, value))
+            .map_err(|_err| TokenFault::ClaimsUnreadable)?;
+        Ok(members)
+    }
+
+    fn take(&mut self, name: Cow<'p, str>, value: Json<'p>) -> Result<(), JsonError> {
+        let place = match name.as_ref() {
+            "iss" => &mut self.iss,
+            "sub" => &mut self.sub,
+            "aud" => &mut self.aud,
+            "exp" => &mut self.exp,
+            "nbf" => &mut self.nbf,
+            "iat" => &mut self.iat,
+            "jti" => &mut self.jti,
+            "client_id" => &mut self.client_id,
+            "scope" => &mut self.scope,
+            _ if self.others.iter().any(|(other, _)| *other == name) => {
+                return Err(JsonError::DuplicateMember);
+            }
+            _ => {
+                self.others.push((name, value));
+                return Ok(());
+            }
+        };
+        match place.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(JsonError::DuplicateMember),
+        }
+    }
+}
+
+impl<'p> Claims<'p> {
+    /// Reads a payload: all of it, then each claim's type.
+    pub(super) fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
+        let members = Members::read(payload, objects)?;
+        let text = |value: Option<Json<'p>>, fault| value.map(|value| text_of(value, fault)).transpose();
+        let name = |value: Option<Json<'p>>, fault| value.map(|value| name_of(value, fault)).transpose();
+        let time = |value: Option<Json<'p>>, fault| value.map(|value| time_of(&value, fault)).transpose();
+
+        Ok(Self {
+            issuer: text(members.iss, TokenFault::IssuerType)?,
+            subject: name(members.sub, TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?,
+            audience: Audience::of(members.aud)?,
+            times: Times {
+                expires_at: time(members.exp, TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?,
+                not_before: time(members.nbf, TokenFault::NotBeforeType)?,
+                issued_at: time(members.iat, TokenFault::IssuedType)?,
+            },
+            jti: name(members.jti, TokenFault::TokenIdType)?,
+            client_id: name(members.client_id, TokenFault::ClientIdType)?,
+            scope: text(members.scope, TokenFault::ScopeType)?,
+            others: members.others,
+        })
+    }
+
+    /// Returns a claim that has no place of its own.
+    pub(super) fn other(&self, name: &str) -> Option<&Json<'p>> {
+        self.others
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value)
+    }
+}
+
+/// When a token is valid, as it says.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) expires_at: Timestamp,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) issued_at: Option<Timestamp>,
+}
+
+fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
+    match value {
+        Json::Text(text) => Ok(text),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Err(fault),
+    }
+}
+
+/// Reads a text that will be looked up, compared, remembered and logged.
+fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
+    let text = text_of(value, fault)?;
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
+        return Err(fault);
+    }
+
+    Ok(text)
+}
+
+fn has_control(text: &str) -> bool {
+    let is_plain = plain::all(text, |byte| matches!(byte, b' '..=b'~'));
+
+    !is_plain && text.chars().any(char::is_control)
+}
+
+fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {
+    match value {
+        Json::Number(number) => numeric_date(number).ok_or(fault),
+        Json::Null | Json::Bool(_) | Json::Text(_) | Json::Array(_) | Json::Object(_) => Err(fault),
+    }
+}
+
+/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. Whatever is
+/// not in [0, 2^53), where every whole number is exact, is refused.
+fn numeric_date(number: &Number) -> Option<Timestamp> {
+    const END: u64 = 1 << 53;
+
+    if let Some(secs) = number.as_u64() {
+        return (secs < END).then(|| Timestamp::from_secs(secs));
+    }
+    let secs = number
+        .as_f64()
+        .filter(|secs| (0.0..9_007_199_254_740_992.0).contains(secs))?;
+    let since = Duration::try_from_secs_f64(secs).ok()?;
+    Some(Timestamp::default().saturating_add(since))
+}
