@@ -26,6 +26,8 @@ pub struct JsonLinesAuditSink(Mutex<Lines>);
 struct Lines {
     buffer: Vec<u8>,
     failing: bool,
+    /// Set when a write failed in the middle of a line.
+    torn: bool,
     target: Box<dyn Write + Send>,
 }
 
@@ -52,6 +54,7 @@ impl JsonLinesAuditSink {
         Self(Mutex::new(Lines {
             buffer: Vec::new(),
             failing: false,
+            torn: false,
             target: Box::new(target),
         }))
     }
@@ -88,10 +91,7 @@ impl Lines {
         if self.buffer.is_empty() {
             return;
         }
-        let written = self
-            .target
-            .write_all(&self.buffer)
-            .and_then(|()| self.target.flush());
+        let written = self.write_lines().and_then(|()| self.target.flush());
         // What cannot be written is lost: keeping it would grow without bound.
         self.buffer.clear();
 
@@ -106,12 +106,36 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// Writes all lines, and begins a new one first if the last one was torn: an event is never part of another's line.
+    fn write_lines(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.target.write_all(b"\n")?;
+            self.torn = false;
+        }
+
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            let length = match self.target.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(length) => length,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(err),
+            };
+            let (written, left) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            self.torn = !written.ends_with(b"\n");
+            rest = left;
+        }
+        Ok(())
+    }
+}
+
 /// How many bytes are held back at most.
 const WRITE_AT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, process};
+    use std::{env, fs, process, sync::Arc};
 
     use iam_core::{clock::Timestamp, decision::Reason};
 
@@ -134,6 +158,51 @@ mod tests {
         for line in text.lines() {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(value["event"], "auth.failure.replay");
+        }
+    }
+
+    /// A disk that is full for a while.
+    #[test]
+    fn a_torn_line_does_not_take_the_next_event_with_it() {
+        #[derive(Clone, Default)]
+        struct Small(Arc<Mutex<(Vec<u8>, usize)>>);
+        impl Write for Small {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let (disk, room) = &mut *self.0.lock().unwrap();
+                let length = bytes.len().min(room.saturating_sub(disk.len()));
+                disk.extend(&bytes[..length]);
+                if length == 0 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Ok(length)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
+        let mut line = Vec::new();
+        event.write_json(&mut line);
+        let whole = line.len() + 1;
+
+        for room in 0..=2 * whole {
+            let disk = Small::default();
+            disk.0.lock().unwrap().1 = room;
+            let sink = JsonLinesAuditSink::to(disk.clone());
+            for _ in 0..2 {
+                sink.emit(&event);
+                sink.flush();
+            }
+            disk.0.lock().unwrap().1 = usize::MAX;
+            for _ in 0..2 {
+                sink.emit(&event);
+                sink.flush();
+            }
+
+            let written = disk.0.lock().unwrap().0.clone();
+            let lines = written.split(|byte| *byte == b'\n');
+            let good = lines.filter(|other| *other == line).count();
+            assert_eq!(good, (room + 1) / whole + 2, "{room}: {}", written.escape_ascii());
         }
     }
 

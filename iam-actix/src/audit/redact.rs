@@ -98,7 +98,7 @@ fn is_deceptive(letter: char) -> bool {
 /// The longest text in bytes.
 const LONGEST: usize = 512;
 
-/// `{"` in base64url: every JWS, signed or not, starts with it.
+/// `{"` in base64url: every JWS, signed or not, starts with it, unless its issuer puts white space there.
 const JWT_START: &str = "eyJ";
 
 /// Session tokens, access, refresh and authorization codes, API keys: `ory_st_`, `ory_at_`, `ory_pat_` and so on.

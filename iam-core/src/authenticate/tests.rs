@@ -128,10 +128,13 @@ fn bytes_that_no_token_has_are_refused_before_an_unknown_or_absent_key() {
         ("\t", Reason::Malformed),
         ("é", Reason::Malformed),
         ("\u{7f}", Reason::Malformed),
+        ("*", Reason::Malformed),
+        ("=", Reason::Malformed),
     ] {
-        let token = format!("{header}.{junk}{rest}");
-        assert_eq!(asked(&known, &token), expected, "{junk:?}");
-        assert_eq!(asked(&keyless, &token), expected, "{junk:?}");
+        for token in [format!("{header}.{junk}{rest}"), format!("{stranger}{junk}a")] {
+            assert_eq!(asked(&known, &token), expected, "{junk:?}");
+            assert_eq!(asked(&keyless, &token), expected, "{junk:?}");
+        }
     }
 }
 

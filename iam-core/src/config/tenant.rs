@@ -264,7 +264,8 @@ impl Default for CsrfConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// How many verified tokens; 0 for none. Defaults to 10,000.
+    /// How many verified tokens; 0 for none. Defaults to 10,000. One whose claims may take more than 32 KiB of memory is not
+    /// remembered, but verified each time: several hundred values, or several dozen objects.
     pub verified_tokens: usize,
     /// How long sessions. Only off (`"0s"`) in this version.
     #[serde(deserialize_with = "units::some_duration")]

@@ -73,12 +73,19 @@ impl TokenCache {
         {
             entry.renewed = now;
         }
+        let checked = claims.check_time(now);
+        if checked.is_err() {
+            shard.pop(&tail);
+        }
         drop(shard);
-        Some(claims.check_time(now).map(|()| claims))
+        Some(checked.map(|()| claims))
     }
 
-    /// Remembers a token that has just been verified.
+    /// Remembers a token that has just been verified, unless its claims would take much more memory than those of others do.
     pub(super) fn insert(&self, token: &[u8], claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
+        if claims.max_bytes() > MAX_CLAIMS_BYTES {
+            return;
+        }
         let Some(tail) = tail(token) else { return };
         let entry = Entry {
             token: SecretSlice::from(token.to_vec()),
@@ -143,6 +150,10 @@ impl Hasher for Spread {
         self.0
     }
 }
+
+/// How much memory the claims of a remembered token may come to take. Usual ones take a tenth of this; the longest token could
+/// hold so many empty objects that its claims take half a mebibyte, and whoever can fill their own metadata chooses those.
+const MAX_CLAIMS_BYTES: usize = 32 * 1024;
 
 /// How long an entry keeps its place among those that are to be forgotten.
 const RENEW_AFTER: Duration = Duration::from_secs(1);

@@ -149,6 +149,22 @@ impl VerifiedClaims {
         })
     }
 
+    /// Returns how many bytes these claims may take once all of them are taken out of the payload: an estimate that is never too
+    /// low.
+    pub(super) fn max_bytes(&self) -> usize {
+        let (mut objects, mut values) = (0_usize, 1_usize);
+        for byte in &self.payload {
+            objects = objects.saturating_add(usize::from(*byte == b'{'));
+            values = values.saturating_add(usize::from(matches!(byte, b',' | b'{' | b'[')));
+        }
+
+        // The payload and the texts in it.
+        let texts = self.payload.len().saturating_mul(2);
+        texts
+            .saturating_add(objects.saturating_mul(BYTES_PER_OBJECT))
+            .saturating_add(values.saturating_mul(BYTES_PER_VALUE))
+    }
+
     /// Checks what changes as time passes: once for each use of the token, a cached one included.
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenFault> {
         self.checked.times.check(&self.profile, now)
@@ -276,6 +292,12 @@ impl Claims<'_> {
         }
     }
 }
+
+/// A node of a [`Map`], which every object has that is not empty.
+const BYTES_PER_OBJECT: usize = 640;
+
+/// The share of a value in such a node, the least filled one.
+const BYTES_PER_VALUE: usize = 144;
 
 impl fmt::Debug for VerifiedClaims {
     /// Prints no claim but the issuer and the times: the others are somebody's data.

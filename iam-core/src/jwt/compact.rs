@@ -44,6 +44,15 @@ impl<'t> Compact<'t> {
     }
 }
 
+impl Compact<'_> {
+    /// Returns what is wrong with the segments that are decoded only when there is a key.
+    pub(super) fn fault(&self) -> Option<TokenFault> {
+        decode(self.payload)
+            .err()
+            .or_else(|| decode(self.signature).err())
+    }
+}
+
 /// Cuts at a dot into two parts, neither of them empty.
 fn cut(text: &[u8], dot: usize) -> Option<(&[u8], &[u8])> {
     let before = text.get(..dot).filter(|before| !before.is_empty())?;

@@ -118,7 +118,10 @@ impl Verifier {
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
-        let (key, key_use) = keys.select(header.kid.as_deref(), header.algorithm, now)?;
+        // What is no token at all causes no fetch and waits for no keys, whatever key it names.
+        let (key, key_use) = keys
+            .select(header.kid.as_deref(), header.algorithm, now)
+            .map_err(|fault| compact.fault().unwrap_or(fault))?;
 
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
