@@ -78,20 +78,29 @@ fn is_token_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '~' | '+' | '/' | '=')
 }
 
-/// Control characters, and those that turn, hide or break a line without being seen.
+/// Control characters, those that turn or break a line, and those that are not seen: what Unicode calls default ignorable
+/// (`Default_Ignorable_Code_Point` of its character database).
 fn is_deceptive(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
             '\u{ad}'
+                | '\u{34f}'
                 | '\u{61c}'
-                | '\u{180e}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
                 | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -140,6 +149,24 @@ mod tests {
     fn letter_that_is_looked_for_first_is_in_each_start() {
         for start in [JWT_START, ORY_START] {
             assert!(start.bytes().any(|byte| byte == IN_EACH), "{start}");
+        }
+    }
+
+    /// R134: nobody passes for nobody.
+    #[test]
+    fn subject_that_is_not_seen_is_escaped() {
+        for unseen in [
+            "\u{3164}",
+            "\u{115f}",
+            "\u{34f}",
+            "\u{fe0f}",
+            "\u{200b}",
+            "\u{e0100}",
+        ] {
+            assert_eq!(
+                cleaned(&format!("user:{unseen}")),
+                format!("user:{}", unseen.escape_unicode())
+            );
         }
     }
 
