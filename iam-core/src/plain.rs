@@ -6,6 +6,13 @@ pub(crate) fn all(text: &str, is_plain: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_plain(byte))
 }
 
+/// Tells whether there is a control character in a text.
+pub(crate) fn has_control(text: &str) -> bool {
+    let is_plain = all(text, |byte| matches!(byte, b' '..=b'~'));
+
+    !is_plain && text.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

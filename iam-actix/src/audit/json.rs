@@ -26,9 +26,7 @@ pub struct JsonLinesAuditSink(Mutex<Lines>);
 struct Lines {
     buffer: Vec<u8>,
     failing: bool,
-    /// Set when a write failed in the middle of a line.
-    torn: bool,
-    target: Box<dyn Write + Send>,
+    target: Target,
 }
 
 impl JsonLinesAuditSink {
@@ -54,8 +52,10 @@ impl JsonLinesAuditSink {
         Self(Mutex::new(Lines {
             buffer: Vec::new(),
             failing: false,
-            torn: false,
-            target: Box::new(target),
+            target: Target {
+                inner: Box::new(target),
+                torn: false,
+            },
         }))
     }
 
@@ -91,7 +91,13 @@ impl Lines {
         if self.buffer.is_empty() {
             return;
         }
-        let written = self.write_lines().and_then(|()| self.target.flush());
+        // An event is never part of another's line.
+        let end_of_torn: &[u8] = if self.target.torn { b"\n" } else { b"" };
+        let written = self
+            .target
+            .write_all(end_of_torn)
+            .and_then(|()| self.target.write_all(&self.buffer))
+            .and_then(|()| self.target.flush());
         // What cannot be written is lost: keeping it would grow without bound.
         self.buffer.clear();
 
@@ -106,27 +112,24 @@ impl Lines {
     }
 }
 
-impl Lines {
-    /// Writes all lines, and begins a new one first if the last one was torn: an event is never part of another's line.
-    fn write_lines(&mut self) -> io::Result<()> {
-        if self.torn {
-            self.target.write_all(b"\n")?;
-            self.torn = false;
-        }
+/// Where lines are written, and whether the last one is whole.
+struct Target {
+    inner: Box<dyn Write + Send>,
+    /// Set when what was written last ended in the middle of a line.
+    torn: bool,
+}
 
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            let length = match self.target.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => length,
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-                Err(err) => return Err(err),
-            };
-            let (written, left) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-            self.torn = !written.ends_with(b"\n");
-            rest = left;
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        if let Some(last) = bytes.get(..length).and_then(<[u8]>::last) {
+            self.torn = *last != b'\n';
         }
-        Ok(())
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     units,
     validate::unavailable::Unavailable,
 };
+use crate::plain;
 
 pub(super) struct Report {
     /// What could not be read. A key that is on this list is not reported again because it is missing now.
@@ -100,7 +101,7 @@ impl Report {
     pub(super) fn text(&mut self, path: &str, text: &str) {
         if text.is_empty() {
             self.add(path, "required");
-        } else if text.chars().any(char::is_control) || text.trim() != text {
+        } else if plain::has_control(text) || text.trim() != text {
             self.add(path, "has control characters, or white space at an end");
         }
     }

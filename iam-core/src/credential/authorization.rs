@@ -23,10 +23,9 @@ impl<'a> Presented<'a> {
     /// [`CredentialError::Ambiguous`] for a comma: a proxy may have joined two lines with it (RFC 9110 §5.5), and neither of them
     /// is chosen here. [`CredentialError::Malformed`] for other bytes that no token has.
     pub fn token(self) -> Result<&'a [u8], CredentialError> {
-        match fault(self.0, b'!'..=b'~') {
-            Some(fault) => Err(fault),
-            None => Ok(self.0),
-        }
+        check(self.0, b'!'..=b'~')?;
+
+        Ok(self.0)
     }
 
     fn not_empty(bytes: &'a [u8]) -> Result<Self, CredentialError> {
@@ -66,10 +65,8 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<Presented<'a>,
     if scheme.eq_ignore_ascii_case(b"bearer") {
         return Presented::not_empty(token);
     }
-    match fault(value, b' '..=b'~') {
-        Some(fault) => Err(fault),
-        None => Err(CredentialError::Missing),
-    }
+    check(value, b' '..=b'~')?;
+    Err(CredentialError::Missing)
 }
 
 /// Reads what stands alone in a header of its own. A scheme in front of a token is part of it, so that it is none.
@@ -88,13 +85,16 @@ fn value<'a>(head: &RequestHead<'a>, header: &str) -> Result<&'a [u8], Credentia
     line.map(<[u8]>::trim_ascii).ok_or(CredentialError::Missing)
 }
 
-/// Returns what is wrong with bytes that should all be in a range.
-fn fault(bytes: &[u8], range: RangeInclusive<u8>) -> Option<CredentialError> {
+/// Checks bytes that should all be in a range, and no comma.
+fn check(bytes: &[u8], range: RangeInclusive<u8>) -> Result<(), CredentialError> {
     if bytes.contains(&b',') {
-        return Some(CredentialError::Ambiguous);
+        return Err(CredentialError::Ambiguous);
     }
-    let is_in_range = bytes.iter().all(|byte| range.contains(byte));
-    (!is_in_range).then_some(CredentialError::Malformed)
+    if !bytes.iter().all(|byte| range.contains(byte)) {
+        return Err(CredentialError::Malformed);
+    }
+
+    Ok(())
 }
 
 /// Why no credential was read.

@@ -14,7 +14,10 @@ use aws_lc_rs::{
 use serde_json::{Map, Value};
 
 use super::{KeyFault, KeyLimits, ed25519};
-use crate::jwt::{self, Algorithm, MAX_KID_BYTES};
+use crate::{
+    jwt::{self, Algorithm, MAX_KID_BYTES},
+    plain,
+};
 
 /// A public key that passed every check, parsed once for each algorithm that it may be used with.
 pub(crate) struct VerificationKey {
@@ -83,9 +86,7 @@ impl fmt::Debug for VerificationKey {
 
 pub(super) fn key_id(jwk: &Map<String, Value>) -> Result<Option<String>, KeyFault> {
     match text(jwk, "kid")? {
-        Some(kid) if kid.len() > MAX_KID_BYTES || kid.chars().any(char::is_control) => {
-            Err(KeyFault::Malformed)
-        }
+        Some(kid) if kid.len() > MAX_KID_BYTES || plain::has_control(kid) => Err(KeyFault::Malformed),
         kid => Ok(kid.map(str::to_owned)),
     }
 }

@@ -67,18 +67,17 @@ impl TokenCache {
         }
 
         let claims = Arc::clone(&entry.claims);
+        if let Err(fault) = claims.check_time(now) {
+            shard.pop(&tail);
+            return Some(Err(fault));
+        }
         // Most hits write nothing: moving an entry to the front touches its neighbours too.
         if now.duration_since(entry.renewed) >= RENEW_AFTER
             && let Some(entry) = shard.get_mut(&tail)
         {
             entry.renewed = now;
         }
-        let checked = claims.check_time(now);
-        if checked.is_err() {
-            shard.pop(&tail);
-        }
-        drop(shard);
-        Some(checked.map(|()| claims))
+        Some(Ok(claims))
     }
 
     /// Remembers a token that has just been verified, unless its claims would take much more memory than those of others do.

@@ -42,9 +42,7 @@ impl<'t> Compact<'t> {
             signed,
         })
     }
-}
 
-impl Compact<'_> {
     /// Returns what is wrong with the segments that are decoded only when there is a key.
     pub(super) fn fault(&self) -> Option<TokenFault> {
         decode(self.payload)

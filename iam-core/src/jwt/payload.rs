@@ -164,17 +164,11 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || has_control(&text) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || plain::has_control(&text) {
         return Err(fault);
     }
 
     Ok(text)
-}
-
-fn has_control(text: &str) -> bool {
-    let is_plain = plain::all(text, |byte| matches!(byte, b' '..=b'~'));
-
-    !is_plain && text.chars().any(char::is_control)
 }
 
 fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {
