@@ -6,6 +6,7 @@
 
 mod channel;
 mod json;
+mod queue;
 mod redact;
 mod tracing_sink;
 
@@ -15,14 +16,13 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError},
     },
-    thread,
     time::Duration,
 };
 
 pub use iam_core::audit::{AuditEvent, AuditSink, EventName, Outcome};
 
+use self::queue::{Queue, Woken};
 pub use self::{
     channel::{AuditEvents, ChannelAuditSink, audit_channel},
     json::JsonLinesAuditSink,
@@ -33,7 +33,7 @@ use crate::worker::Worker;
 /// The queue to the sinks. Delivers what is queued, and stops its thread, when dropped.
 pub(crate) struct Auditor {
     losses: Arc<Losses>,
-    queue: Option<SyncSender<AuditEvent>>,
+    queue: Arc<Queue>,
     worker: Mutex<Option<Worker>>,
 }
 
@@ -56,30 +56,27 @@ impl Auditor {
         capacity: usize,
         once_idle: Option<OnceIdle>,
     ) -> io::Result<Self> {
-        let (queue, events) = mpsc::sync_channel(capacity.max(1));
+        let queue = Arc::new(Queue::new(capacity.max(1)));
         let losses = Arc::new(Losses::default());
 
         let deliverer = Deliverer {
             losses: Arc::clone(&losses),
             once_idle,
+            queue: Arc::clone(&queue),
             sinks,
             told: 0,
         };
-        let worker = Worker::spawn("iam-audit".to_owned(), move || deliverer.run(&events))?;
+        let worker = Worker::spawn("iam-audit".to_owned(), move || deliverer.run())?;
         Ok(Self {
             losses,
-            queue: Some(queue),
+            queue,
             worker: Mutex::new(Some(worker)),
         })
     }
 
     /// Queues an event. Never blocks: an event that finds the queue full is dropped and counted.
     pub(crate) fn emit(&self, event: AuditEvent) {
-        let queued = self
-            .queue
-            .as_ref()
-            .is_some_and(|queue| queue.try_send(event).is_ok());
-        if !queued {
+        if !self.queue.push(event) {
             self.losses.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -92,8 +89,8 @@ impl Auditor {
 
 impl Drop for Auditor {
     fn drop(&mut self) {
-        // The thread takes out what is queued, and ends when nothing is left and nobody can add to it.
-        self.queue = None;
+        // The thread delivers what is queued, and ends.
+        self.queue.close();
         let worker = self.worker.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(worker) = worker.take() {
             worker.join();
@@ -112,84 +109,57 @@ impl fmt::Debug for Auditor {
 /// Something to be looked at when nothing happens.
 pub(crate) type OnceIdle = Box<dyn FnOnce() + Send>;
 
-/// What a look into the queue found.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Found {
-    /// Nobody is left who could add to it.
-    End,
-    Events,
-    Nothing,
-}
-
 struct Deliverer {
     losses: Arc<Losses>,
     once_idle: Option<OnceIdle>,
+    queue: Arc<Queue>,
     sinks: Vec<Arc<dyn AuditSink>>,
     told: u64,
 }
 
 impl Deliverer {
-    fn run(mut self, events: &Receiver<AuditEvent>) {
-        while let Some(event) = self.next(events) {
-            self.deliver(event);
+    fn run(mut self) {
+        let mut row = self.queue.another_row();
+
+        while self.wait() {
             // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
             // woken for each event would cost every request a system call.
-            let mut found = self.drain(events);
-            while found != Found::End {
-                thread::sleep(LINGER);
-                found = self.drain(events);
-                if found == Found::Nothing {
-                    break;
-                }
+            while self.queue.swap(&mut row) {
+                self.deliver(row.take());
+                self.queue.pause(LINGER);
             }
         }
         self.tell_losses();
     }
 
-    fn next(&mut self, events: &Receiver<AuditEvent>) -> Option<AuditEvent> {
-        let Some(once_idle) = self.once_idle.take() else {
-            return events.recv().ok();
-        };
-        match events.recv_timeout(IDLE) {
-            Ok(event) => {
-                self.once_idle = Some(once_idle);
-                Some(event)
-            }
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => {
-                once_idle();
-                events.recv().ok()
+    /// Waits for an event; `false` when there will be none.
+    fn wait(&mut self) -> bool {
+        loop {
+            match self.queue.wait(IDLE) {
+                Woken::End => return false,
+                Woken::Events => return true,
+                Woken::TooLate => {
+                    if let Some(once_idle) = self.once_idle.take() {
+                        once_idle();
+                    }
+                }
             }
         }
     }
 
-    /// Delivers what is queued, and writes it out.
-    fn drain(&mut self, events: &Receiver<AuditEvent>) -> Found {
-        let mut found = Found::Nothing;
-        let end = loop {
-            match events.try_recv() {
-                Ok(event) => self.deliver(event),
-                Err(end) => break end,
+    /// Delivers events, and has them written out.
+    fn deliver<'a>(&mut self, events: impl Iterator<Item = &'a mut AuditEvent>) {
+        for event in events {
+            // D82: before any sink, for every sink.
+            redact::clean(event);
+            for sink in &self.sinks {
+                self.guarded(|| sink.emit(event));
             }
-            found = Found::Events;
-        };
+        }
         for sink in &self.sinks {
             self.guarded(|| sink.flush());
         }
         self.tell_losses();
-
-        match end {
-            TryRecvError::Disconnected => Found::End,
-            TryRecvError::Empty => found,
-        }
-    }
-
-    fn deliver(&self, mut event: AuditEvent) {
-        // D82: before any sink, for every sink.
-        redact::clean(&mut event);
-        for sink in &self.sinks {
-            self.guarded(|| sink.emit(&event));
-        }
     }
 
     /// R137, R138: a sink that panics loses this event and nothing else.

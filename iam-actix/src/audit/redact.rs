@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 
 use iam_core::audit::AuditEvent;
-use memchr::memchr;
 
 /// Cleans every text of an event that somebody outside may have influenced.
 pub(super) fn clean(event: &mut AuditEvent) {
@@ -29,11 +28,8 @@ pub(super) fn clean(event: &mut AuditEvent) {
 /// Replaces a text that may not stand as it is. A harmless one stays shared with what it was taken from.
 fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
     let text = shared.as_ref();
-    // Does not end early, so that many bytes are looked at together.
-    let is_plain = text
-        .bytes()
-        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
-    if is_plain && text.len() <= LONGEST && !may_hold_token(text) {
+    let seen = text.bytes().fold(Seen::default(), Seen::with);
+    if !seen.other && text.len() <= LONGEST && !(seen.in_each && may_hold_token(text)) {
         return;
     }
 
@@ -56,8 +52,24 @@ fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
     *shared = cleaned.into();
 }
 
+/// What stands in a text. Every byte is looked at, none ends the search, so that many are looked at together.
+#[derive(Default)]
+struct Seen {
+    in_each: bool,
+    /// Something else than plain ASCII.
+    other: bool,
+}
+
+impl Seen {
+    fn with(mut self, byte: u8) -> Self {
+        self.in_each |= byte == IN_EACH;
+        self.other |= !matches!(byte, b' '..=b'~');
+        self
+    }
+}
+
 fn may_hold_token(text: &str) -> bool {
-    memchr(IN_EACH, text.as_bytes()).is_some() && (text.contains(JWT_START) || text.contains(ORY_START))
+    text.contains(JWT_START) || text.contains(ORY_START)
 }
 
 fn redact_word(word: &str) -> Cow<'_, str> {

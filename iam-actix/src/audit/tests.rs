@@ -1,4 +1,7 @@
-use std::sync::{Barrier, atomic::AtomicBool};
+use std::{
+    sync::{Barrier, atomic::AtomicBool},
+    thread,
+};
 
 use iam_core::{
     clock::{Clock as _, SystemClock, Timestamp},
