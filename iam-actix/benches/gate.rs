@@ -232,8 +232,9 @@ impl Issued {
     fn config(&self) -> IamConfig {
         let tenant = TenantConfig::behind(OathkeeperConfig::new(ISSUER, [AUDIENCE]).key(self.jwk.clone()));
         let mut config = IamConfig::new().tenant("default", tenant);
-        config.audit.sink =
-            AuditSinkConfig::File(std::env::temp_dir().join("iam-gate.jsonl").display().to_string());
+        let audit = std::env::temp_dir().join("iam-gate.jsonl");
+        std::fs::write(&audit, "").unwrap();
+        config.audit.sink = AuditSinkConfig::File(audit.display().to_string());
         config
     }
 }

@@ -33,17 +33,20 @@
 //! #[actix_web::main]
 //! async fn main() -> std::io::Result<()> {
 //!     let iam = Iam::builder(IamConfig::from_file("iam.toml")?).start().await?;
+//!     let gate = iam.clone();
 //!     HttpServer::new(move || {
 //!         App::new()
 //!             .service(health)
 //!             .service(list)
 //!             .service(adjust)
 //!             .service(ledger)
-//!             .wrap(iam.middleware())
+//!             .wrap(gate.middleware())
 //!     })
 //!     .bind(("127.0.0.1", 3002))?
 //!     .run()
-//!     .await
+//!     .await?;
+//!     iam.flush_audit().await;
+//!     Ok(())
 //! }
 //! ```
 //!

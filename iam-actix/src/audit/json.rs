@@ -12,7 +12,7 @@ use iam_core::audit::{AuditEvent, AuditSink};
 
 /// Writes each event as one line of JSON, to standard output or to a file.
 ///
-/// Lines are written out together when no further event is waiting. A file is appended to, so that it can be rotated by
+/// Lines of events that waited together are written out together. A file is appended to, so that it can be rotated by
 /// copying and truncating, and is readable by its owner only when it is new.
 ///
 /// ```

@@ -20,9 +20,10 @@ use std::{
     time::Duration,
 };
 
+use actix_web::rt::time;
 pub use iam_core::audit::{AuditEvent, AuditSink, EventName, Outcome};
 
-use self::queue::{Queue, Woken};
+use self::queue::{Found, Queue};
 pub use self::{
     channel::{AuditEvents, ChannelAuditSink, audit_channel},
     json::JsonLinesAuditSink,
@@ -74,11 +75,24 @@ impl Auditor {
         })
     }
 
-    /// Queues an event. Never blocks: an event that finds the queue full is dropped and counted.
+    /// Queues an event. Waits for no sink, only for others who put one in: an event that finds the queue full is dropped and
+    /// counted.
     pub(crate) fn emit(&self, event: AuditEvent) {
         if !self.queue.push(event) {
             self.losses.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Waits until the events that were queued before are delivered; `false` when they are not in time.
+    pub(crate) async fn flush(&self) -> bool {
+        let queued = self.queue.put_in();
+        let delivered = async {
+            while self.queue.delivered() < queued {
+                time::sleep(A_MOMENT).await;
+            }
+        };
+
+        time::timeout(FLUSH_BOUND, delivered).await.is_ok()
     }
 
     /// Returns how many events were dropped because the queue was full.
@@ -124,8 +138,12 @@ impl Deliverer {
         while self.wait() {
             // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
             // woken for each event would cost every request a system call.
-            while self.queue.swap(&mut row) {
-                self.deliver(row.take());
+            loop {
+                let events = self.queue.take(&mut row);
+                if events.is_empty() {
+                    break;
+                }
+                self.deliver(events);
                 self.queue.pause(LINGER);
             }
         }
@@ -136,11 +154,11 @@ impl Deliverer {
     fn wait(&mut self) -> bool {
         loop {
             match self.queue.wait(IDLE) {
-                Woken::End => return false,
-                Woken::Events => return true,
-                Woken::TooLate => {
+                Found::End => return false,
+                Found::Events => return true,
+                Found::Nothing => {
                     if let Some(once_idle) = self.once_idle.take() {
-                        once_idle();
+                        survives(once_idle);
                     }
                 }
             }
@@ -148,7 +166,7 @@ impl Deliverer {
     }
 
     /// Delivers events, and has them written out.
-    fn deliver<'a>(&mut self, events: impl Iterator<Item = &'a mut AuditEvent>) {
+    fn deliver(&mut self, events: &mut [AuditEvent]) {
         for event in events {
             // D82: before any sink, for every sink.
             redact::clean(event);
@@ -164,7 +182,7 @@ impl Deliverer {
 
     /// R137, R138: a sink that panics loses this event and nothing else.
     fn guarded(&self, call: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        if !survives(call) {
             self.losses.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -175,14 +193,34 @@ impl Deliverer {
         let lost = dropped.saturating_add(failed);
         if lost > self.told {
             self.told = lost;
-            tracing::error!(
-                dropped,
-                failed,
-                "audit events were lost: the queue was full, or a sink panicked (counted since the start)"
-            );
+            survives(|| {
+                tracing::error!(
+                    dropped,
+                    failed,
+                    "audit events were lost: the queue was full, or a sink panicked (counted since the start)"
+                );
+            });
         }
     }
 }
+
+impl Drop for Deliverer {
+    fn drop(&mut self) {
+        // Also when this thread panics: what nobody will deliver is dropped and counted.
+        self.queue.close();
+    }
+}
+
+/// Calls foreign code, which a log's subscriber is too; `false` when it panicked.
+fn survives(call: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(call)).is_ok()
+}
+
+/// How often it is looked whether events are delivered.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// How long delivery is waited for.
+const FLUSH_BOUND: Duration = Duration::from_secs(2);
 
 /// How long nothing happens before that is looked into.
 const IDLE: Duration = Duration::from_secs(10);

@@ -1,8 +1,9 @@
 //! Where do events wait to be delivered?
 //!
 //! In a row of places. Whoever delivers them takes the whole row and leaves another, whose events it has delivered: each of
-//! these stays where it is until a new one takes its place. So memory is given back by the threads that asked for it. Given
-//! back by another one it is not at hand when the next request wants some, which would cost more than all the rest of an event.
+//! these stays where it is until a new one takes its place. So memory is given back by the threads that ask for it, whichever
+//! of them. Given back by the one that delivers, it is not at hand when the next request wants some, which would cost more than
+//! all the rest of an event. What stays is bounded by two rows, and is cleaned.
 
 use std::{
     mem,
@@ -21,6 +22,10 @@ pub(super) struct Queue {
 
 struct State {
     row: Row,
+    /// How many events were ever put in.
+    put_in: u64,
+    /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
+    delivered: u64,
     is_closed: bool,
     /// Set while the other side waits to be woken.
     is_awaited: bool,
@@ -29,24 +34,8 @@ struct State {
 /// Events in a row of places.
 pub(super) struct Row {
     places: Vec<AuditEvent>,
-    /// How many of the places, from the first one on, hold events that are not delivered.
+    /// How many of the places, from the first one on, hold events that wait.
     waiting: usize,
-}
-
-impl Row {
-    fn new(capacity: usize) -> Self {
-        Self {
-            places: Vec::with_capacity(capacity),
-            waiting: 0,
-        }
-    }
-
-    /// Hands out what waits, in order. Nothing waits any more then.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = &mut AuditEvent> {
-        let waiting = mem::take(&mut self.waiting);
-
-        self.places.iter_mut().take(waiting)
-    }
 }
 
 impl Queue {
@@ -54,6 +43,8 @@ impl Queue {
         Self {
             state: Mutex::new(State {
                 row: Row::new(capacity),
+                put_in: 0,
+                delivered: 0,
                 is_closed: false,
                 is_awaited: false,
             }),
@@ -62,18 +53,14 @@ impl Queue {
         }
     }
 
-    /// Returns the row that is given for the first one.
-    pub(super) fn another_row(&self) -> Row {
-        Row::new(self.capacity)
-    }
-
-    /// Puts an event in; `false` when there is no room. Others are kept out for as long as it takes to move an event.
+    /// Puts an event in; `false` when there is no room, or the queue is closed. Others are kept out for as long as it takes to
+    /// move an event.
     pub(super) fn push(&self, event: AuditEvent) -> bool {
         let mut state = self.lock();
-        let row = &mut state.row;
-        if row.waiting >= self.capacity {
+        if state.is_closed || state.row.waiting >= self.capacity {
             return false;
         }
+        let row = &mut state.row;
         let delivered = if let Some(place) = row.places.get_mut(row.waiting) {
             Some(mem::replace(place, event))
         } else {
@@ -81,6 +68,7 @@ impl Queue {
             None
         };
         row.waiting = row.waiting.saturating_add(1);
+        state.put_in = state.put_in.saturating_add(1);
         let is_awaited = mem::take(&mut state.is_awaited);
         drop(state);
 
@@ -91,44 +79,63 @@ impl Queue {
         true
     }
 
-    /// Says that nothing more will be put in.
+    /// Says that nothing more goes in.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_one();
     }
 
-    /// Takes the row for one whose events are delivered; `false` when nothing waits.
-    pub(super) fn swap(&self, delivered: &mut Row) -> bool {
-        mem::swap(&mut self.lock().row, delivered);
-
-        delivered.waiting > 0
+    /// Returns an empty row, for the first [`take`](Self::take).
+    pub(super) fn another_row(&self) -> Row {
+        Row::new(self.capacity)
     }
 
-    /// Waits until something is in.
-    pub(super) fn wait(&self, at_most: Duration) -> Woken {
+    /// Takes out what waits, in order, and leaves the row of the last time, whose events are delivered.
+    pub(super) fn take<'r>(&self, row: &'r mut Row) -> &'r mut [AuditEvent] {
+        let delivered = mem::take(&mut row.waiting) as u64;
         let mut state = self.lock();
-        if state.row.waiting == 0 && !state.is_closed {
-            state.is_awaited = true;
-            (state, _) = self
-                .changed
-                .wait_timeout_while(state, at_most, |state| state.is_awaited && !state.is_closed)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.is_awaited = false;
-        }
+        state.delivered = state.delivered.saturating_add(delivered);
+        mem::swap(&mut state.row, row);
+        drop(state);
+
+        row.places.get_mut(..row.waiting).unwrap_or_default()
+    }
+
+    /// Waits until there is an event, the queue is closed, or time is up.
+    pub(super) fn wait(&self, at_most: Duration) -> Found {
+        let mut state = self.lock();
+        state.is_awaited = true;
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, at_most, |state| state.row.waiting == 0 && !state.is_closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.is_awaited = false;
 
         match (state.row.waiting, state.is_closed) {
-            (0, true) => Woken::End,
-            (0, false) => Woken::TooLate,
-            (_, _) => Woken::Events,
+            (0, true) => Found::End,
+            (0, false) => Found::Nothing,
+            (_, _) => Found::Events,
         }
     }
 
-    /// Lets time pass, unless the queue is closed.
+    /// Returns how many events were ever put in.
+    pub(super) fn put_in(&self) -> u64 {
+        self.lock().put_in
+    }
+
+    /// Returns how many events are known to be delivered. They are in the order in which they were put in.
+    pub(super) fn delivered(&self) -> u64 {
+        self.lock().delivered
+    }
+
+    /// Lets time pass, unless the queue is closed or half full.
     pub(super) fn pause(&self, length: Duration) {
+        let half = self.capacity / 2;
+
         // Whatever comes of it, the next look tells.
-        let _ = self
-            .changed
-            .wait_timeout_while(self.lock(), length, |state| !state.is_closed);
+        let _ = self.changed.wait_timeout_while(self.lock(), length, |state| {
+            state.row.waiting <= half && !state.is_closed
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -137,18 +144,31 @@ impl Queue {
     }
 }
 
-/// Why waiting is over.
+impl Row {
+    /// Asks for all memory at once, so that nobody does while the lock is held.
+    fn new(capacity: usize) -> Self {
+        Self {
+            places: Vec::with_capacity(capacity),
+            waiting: 0,
+        }
+    }
+}
+
+/// What a look into the queue found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Woken {
-    /// Nothing waits, and nothing will.
+pub(super) enum Found {
+    /// Nothing, and nothing will come.
     End,
     Events,
-    TooLate,
+    Nothing,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, thread};
+    use std::{
+        sync::{Arc, mpsc},
+        thread,
+    };
 
     use iam_core::clock::Timestamp;
 
@@ -158,8 +178,8 @@ mod tests {
         AuditEvent::allow(Timestamp::from_millis(number))
     }
 
-    fn numbers(row: &mut Row) -> Vec<u64> {
-        row.take().map(|event| event.time.as_millis()).collect()
+    fn numbers(events: &[AuditEvent]) -> Vec<u64> {
+        events.iter().map(|event| event.time.as_millis()).collect()
     }
 
     #[test]
@@ -168,13 +188,12 @@ mod tests {
         let mut row = queue.another_row();
 
         for turn in 0..5 {
-            assert!(!queue.swap(&mut row));
+            assert!(queue.take(&mut row).is_empty());
+            assert_eq!(queue.delivered(), queue.put_in());
             for number in 0..=turn {
                 assert!(queue.push(event(number)));
             }
-            assert!(queue.swap(&mut row));
-            assert_eq!(numbers(&mut row), (0..=turn).collect::<Vec<_>>());
-            assert!(numbers(&mut row).is_empty());
+            assert_eq!(numbers(queue.take(&mut row)), (0..=turn).collect::<Vec<_>>());
         }
     }
 
@@ -185,8 +204,7 @@ mod tests {
 
         assert!(queue.push(event(1)) && queue.push(event(2)));
         assert!(!queue.push(event(3)));
-        assert!(queue.swap(&mut row));
-        assert_eq!(numbers(&mut row), [1, 2]);
+        assert_eq!(numbers(queue.take(&mut row)), [1, 2]);
         assert!(queue.push(event(4)));
     }
 
@@ -204,82 +222,129 @@ mod tests {
 
         for _ in 0..20 {
             queue.push(one());
-            queue.swap(&mut row);
-            row.take().for_each(drop);
+            queue.take(&mut row);
         }
         assert_eq!(Arc::strong_count(&actor), 3);
         for _ in 0..2 {
             queue.push(event(2));
-            queue.swap(&mut row);
-            row.take().for_each(drop);
+            queue.take(&mut row);
         }
         assert_eq!(Arc::strong_count(&actor), 1);
     }
 
-    #[test]
-    fn whoever_waits_is_woken_by_an_event_and_by_the_end() {
+    /// Returns what the other side finds when `act` is done after it has begun to sleep. Too late is a failure: it looks once
+    /// more then.
+    fn woken_by(act: impl FnOnce(&Queue)) -> Found {
         let queue = Arc::new(Queue::new(10));
-        let long = Duration::from_secs(600);
-        let waiting = thread::spawn({
+        let (tell, told) = mpsc::channel();
+        thread::spawn({
             let queue = Arc::clone(&queue);
-            move || {
-                let mut row = queue.another_row();
-                let first = queue.wait(long);
-                queue.swap(&mut row);
-                (first, queue.wait(long))
-            }
+            move || tell.send(queue.wait(LONG))
         });
-
-        queue.push(event(1));
-        while queue.lock().row.waiting > 0 {
+        while !queue.lock().is_awaited {
             thread::yield_now();
         }
+
+        act(&queue);
+
+        told.recv_timeout(SOON).unwrap()
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_an_event() {
+        assert_eq!(woken_by(|queue| assert!(queue.push(event(1)))), Found::Events);
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_the_end() {
+        assert_eq!(woken_by(Queue::close), Found::End);
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_queue() {
+        let queue = Arc::new(Queue::new(1));
+        let (tell, told) = mpsc::channel();
+        thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.pause(LONG);
+                tell.send(())
+            }
+        });
+        assert!(told.recv_timeout(Duration::from_millis(20)).is_err());
+
         queue.close();
 
-        assert_eq!(waiting.join().unwrap(), (Woken::Events, Woken::End));
-        queue.pause(long);
+        assert!(told.recv_timeout(SOON).is_ok());
+    }
+
+    /// A slow sink finds the next events at once.
+    #[test]
+    fn there_is_no_pause_while_more_than_half_is_full() {
+        let queue = Arc::new(Queue::new(2));
+        queue.push(event(1));
+        queue.push(event(2));
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            queue.pause(LONG);
+            tell.send(())
+        });
+
+        assert!(told.recv_timeout(SOON).is_ok());
     }
 
     #[test]
-    fn nothing_in_time_is_told() {
-        assert_eq!(Queue::new(1).wait(Duration::from_millis(1)), Woken::TooLate);
+    fn nothing_is_found_in_time() {
+        assert_eq!(Queue::new(1).wait(Duration::from_millis(1)), Found::Nothing);
     }
 
-    /// What was put in before the end is not the end.
     #[test]
-    fn what_waits_at_the_end_still_comes_out() {
+    fn nothing_goes_in_after_the_end() {
+        let queue = Queue::new(1);
+        queue.close();
+
+        assert!(!queue.push(event(1)));
+        assert_eq!(queue.wait(Duration::ZERO), Found::End);
+    }
+
+    #[test]
+    fn what_was_put_in_before_the_end_still_comes_out() {
         let queue = Queue::new(1);
         queue.push(event(1));
         queue.close();
 
-        assert_eq!(queue.wait(Duration::ZERO), Woken::Events);
+        assert_eq!(queue.wait(Duration::ZERO), Found::Events);
+        assert_eq!(numbers(queue.take(&mut queue.another_row())), [1]);
     }
 
     #[test]
-    fn many_threads_lose_nothing() {
+    fn many_threads_lose_nothing_and_each_keeps_its_order() {
         let queue = Arc::new(Queue::new(40_000));
         let mut row = queue.another_row();
         let senders: Vec<_> = (0..4)
-            .map(|_| {
+            .map(|sender| {
                 let queue = Arc::clone(&queue);
-                thread::spawn(move || (0..10_000).all(|number| queue.push(event(number))))
+                thread::spawn(move || {
+                    (sender..40_000)
+                        .step_by(4)
+                        .all(|number| queue.push(event(number)))
+                })
             })
             .collect();
 
         let mut arrived = Vec::new();
         while arrived.len() < 40_000 {
-            assert_eq!(queue.wait(Duration::from_secs(60)), Woken::Events);
-            queue.swap(&mut row);
-            arrived.extend(numbers(&mut row));
+            assert_eq!(queue.wait(Duration::from_secs(60)), Found::Events);
+            arrived.extend(numbers(queue.take(&mut row)));
         }
 
         assert!(senders.into_iter().all(|sender| sender.join().unwrap()));
-        arrived.sort_unstable();
-        assert!(
-            arrived
-                .iter()
-                .enumerate()
-                .all(|(place, number)| *number == place as u64 / 4)
-        );
+        for sender in 0..4 {
+            let own = arrived.iter().filter(|number| *number % 4 == sender);
+            assert!(own.copied().eq((sender..40_000).step_by(4)));
+        }
     }
+
+    const LONG: Duration = Duration::from_secs(10);
+    const SOON: Duration = Duration::from_secs(5);
 }

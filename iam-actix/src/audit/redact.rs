@@ -56,7 +56,7 @@ fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
 #[derive(Default)]
 struct Seen {
     in_each: bool,
-    /// Something else than plain ASCII.
+    /// Something else than printable ASCII.
     other: bool,
 }
 

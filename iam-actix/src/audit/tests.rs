@@ -114,6 +114,43 @@ async fn a_sink_that_panics_loses_its_own_event_only() {
     assert_eq!(losses.failed.load(Ordering::SeqCst), 2);
 }
 
+#[tokio::test]
+async fn flush_ends_when_all_before_it_is_delivered() {
+    let (sink, mut events) = audit_channel();
+    let auditor = Auditor::start(vec![Arc::new(sink)], 10_000, None).unwrap();
+
+    for number in 0..5 {
+        for _ in 0..100 {
+            auditor.emit(event(number));
+        }
+        assert!(auditor.flush().await);
+        assert_eq!(events.drain().len(), 100);
+    }
+}
+
+#[tokio::test]
+async fn flush_does_not_wait_for_ever() {
+    let sink = Gated::new();
+    let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
+    auditor.emit(event(1));
+
+    assert!(!auditor.flush().await);
+
+    sink.gate.wait();
+}
+
+/// Whatever ends the thread, events are not lost unseen.
+#[test]
+fn events_that_nobody_will_deliver_are_counted() {
+    let auditor = Auditor::start(vec![Arc::new(Counting::default())], 10, None).unwrap();
+    auditor.queue.close();
+    auditor.worker.lock().unwrap().take().unwrap().join();
+
+    auditor.emit(event(1));
+
+    assert_eq!(auditor.dropped(), 1);
+}
+
 /// D82: sinks of the user's own get cleaned events too.
 #[tokio::test]
 async fn a_token_sent_as_a_request_id_reaches_no_sink() {

@@ -120,6 +120,15 @@ impl Iam {
         self.state.purge_keys(tenant).await
     }
 
+    /// Waits until the audit events of everything that was decided before have reached the sinks; `false` when they have not
+    /// after two seconds.
+    ///
+    /// Call it behind the server, before `main` returns. A process that ends waits for none of its threads, and Actix Web's
+    /// workers may still hold an [`Iam`] then, so that nothing else waits for the last events either.
+    pub async fn flush_audit(&self) -> bool {
+        self.state.flush_audit().await
+    }
+
     /// Returns how many audit events were dropped because the queue was full.
     pub fn dropped_audit_events(&self) -> u64 {
         self.state.dropped_audit_events()

@@ -118,6 +118,10 @@ impl State {
         self.gate_built.store(true, Ordering::Relaxed);
     }
 
+    pub(super) async fn flush_audit(&self) -> bool {
+        self.auditor.flush().await
+    }
+
     pub(super) fn dropped_audit_events(&self) -> u64 {
         self.auditor.dropped()
     }

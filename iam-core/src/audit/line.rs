@@ -110,6 +110,8 @@ mod tests {
             AuditEvent::allow(Timestamp::default()),
             AuditEvent::notice(EventName::JwksKeyRejected, Timestamp::from_millis(u64::MAX)),
         ];
+        events.extend(EventName::ALL.map(|name| AuditEvent::notice(name, Timestamp::default())));
+        events.extend(Reason::ALL.map(|reason| AuditEvent::deny(reason, Timestamp::default())));
         let letters = ('\0'..='\u{ff}').map(String::from);
         for one in letters.chain(texts.map(str::to_owned)) {
             let one = one.as_str();

@@ -38,6 +38,6 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
     /// Takes one event.
     fn emit(&self, event: &AuditEvent);
 
-    /// Writes out what the sink holds back. Called whenever no further event is waiting, and at the end.
+    /// Writes out what the sink holds back. Called after events that waited together, so also after the last one.
     fn flush(&self) {}
 }

@@ -244,7 +244,9 @@ pub struct AuditConfig {
     /// The sink. Defaults to `tracing`.
     pub sink: AuditSinkConfig,
     /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Must hold what comes in
-    /// 5 milliseconds, for that is how often the queue is looked into under load.
+    /// 5 milliseconds and while the events before are delivered, for that is how often the queue is looked into under load. As
+    /// many again may be on their way to the sink, and delivered ones stay in memory until others take their places: 320 bytes
+    /// for each that may wait, and its texts.
     pub queue: usize,
 }
 
