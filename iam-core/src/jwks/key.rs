@@ -3,7 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::{
-    digest::{Context, SHA256},
+    digest::{self, Context, SHA256, SHA384, SHA512, digest},
+    error::Unspecified,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
         EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -24,7 +25,35 @@ pub(crate) struct VerificationKey {
     kid: Option<String>,
     /// Tells this key from every other one, another `alg` for the same numbers included.
     identity: [u8; 32],
-    parsed: Vec<(Algorithm, ParsedPublicKey)>,
+    parsed: Vec<ParsedKey>,
+}
+
+/// A public key as parsed for one algorithm.
+pub(crate) struct ParsedKey {
+    algorithm: Algorithm,
+    key: ParsedPublicKey,
+}
+
+impl ParsedKey {
+    /// Checks a signature over a message.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Unspecified> {
+        // To hash and to check in one call has aws-lc copy what it hashes with.
+        match hash_of(self.algorithm) {
+            Some(hash) => self.key.verify_digest_sig(&digest(hash, message), signature),
+            None => self.key.verify_sig(message, signature),
+        }
+    }
+}
+
+/// Returns what an algorithm hashes a message with before the signature comes into play (RFC 7518 §3.1). Ed25519 signs the
+/// message itself (RFC 8032 §5.1).
+fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
+    match algorithm {
+        Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => Some(&SHA256),
+        Algorithm::Es384 | Algorithm::Ps384 | Algorithm::Rs384 => Some(&SHA384),
+        Algorithm::Es512 | Algorithm::Ps512 | Algorithm::Rs512 => Some(&SHA512),
+        Algorithm::EdDsa => None,
+    }
 }
 
 impl VerificationKey {
@@ -63,15 +92,12 @@ impl VerificationKey {
     }
 
     pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
-        self.parsed.iter().map(|(algorithm, _)| *algorithm)
+        self.parsed.iter().map(|parsed| parsed.algorithm)
     }
 
     /// Returns the key as parsed for an algorithm, if it may be used with it.
-    pub(super) fn with(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
-        self.parsed
-            .iter()
-            .find(|(own, _)| *own == algorithm)
-            .map(|(_, parsed)| parsed)
+    pub(super) fn with(&self, algorithm: Algorithm) -> Option<&ParsedKey> {
+        self.parsed.iter().find(|parsed| parsed.algorithm == algorithm)
     }
 }
 
@@ -133,7 +159,7 @@ fn permitted<T: Copy>(
     Ok(vec![*found])
 }
 
-fn rsa(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Vec<(Algorithm, ParsedPublicKey)>, KeyFault> {
+fn rsa(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Vec<ParsedKey>, KeyFault> {
     let components = RsaPublicKeyComponents {
         n: bytes(jwk, "n")?,
         e: bytes(jwk, "e")?,
@@ -143,10 +169,10 @@ fn rsa(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Vec<(Algorithm, Pa
     permitted(jwk, &RSA)?
         .into_iter()
         .map(|(algorithm, parameters)| {
-            let parsed = components
+            let key = components
                 .to_parsed_public_key(parameters)
                 .map_err(|_err| KeyFault::Malformed)?;
-            Ok((algorithm, parsed))
+            Ok(ParsedKey { algorithm, key })
         })
         .collect()
 }
@@ -179,7 +205,7 @@ fn check_rsa(modulus: &[u8], exponent: &[u8], limits: KeyLimits) -> Result<(), K
     Ok(())
 }
 
-fn ec(jwk: &Map<String, Value>) -> Result<Vec<(Algorithm, ParsedPublicKey)>, KeyFault> {
+fn ec(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
     let curve = text(jwk, "crv")?.ok_or(KeyFault::Malformed)?;
     let (_, length, family) = EC
         .iter()
@@ -196,13 +222,13 @@ fn ec(jwk: &Map<String, Value>) -> Result<Vec<(Algorithm, ParsedPublicKey)>, Key
     permitted(jwk, &[*family])?
         .into_iter()
         .map(|(algorithm, parameters)| {
-            let parsed = ParsedPublicKey::new(parameters, &point).map_err(|_err| KeyFault::InvalidPoint)?;
-            Ok((algorithm, parsed))
+            let key = ParsedPublicKey::new(parameters, &point).map_err(|_err| KeyFault::InvalidPoint)?;
+            Ok(ParsedKey { algorithm, key })
         })
         .collect()
 }
 
-fn okp(jwk: &Map<String, Value>) -> Result<Vec<(Algorithm, ParsedPublicKey)>, KeyFault> {
+fn okp(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
     // RFC 8037 §3.1: X25519 and X448 are for key agreement. Ed448 is not implemented.
     if text(jwk, "crv")?.ok_or(KeyFault::Malformed)? != "Ed25519" {
         return Err(KeyFault::UnknownCurve);
@@ -213,13 +239,16 @@ fn okp(jwk: &Map<String, Value>) -> Result<Vec<(Algorithm, ParsedPublicKey)>, Ke
         .map_err(|_err| KeyFault::InvalidPoint)?;
     ed25519::check(&point)?;
 
-    let parsed = ParsedPublicKey::new(&ED25519, point).map_err(|_err| KeyFault::InvalidPoint)?;
-    Ok(vec![(Algorithm::EdDsa, parsed)])
+    let key = ParsedPublicKey::new(&ED25519, point).map_err(|_err| KeyFault::InvalidPoint)?;
+    Ok(vec![ParsedKey {
+        algorithm: Algorithm::EdDsa,
+        key,
+    }])
 }
 
-fn identity(parsed: &[(Algorithm, ParsedPublicKey)]) -> Result<[u8; 32], KeyFault> {
+fn identity(parsed: &[ParsedKey]) -> Result<[u8; 32], KeyFault> {
     let mut context = Context::new(&SHA256);
-    for (algorithm, key) in parsed {
+    for ParsedKey { algorithm, key } in parsed {
         context.update(algorithm.name().as_bytes());
         context.update(key.as_ref());
     }

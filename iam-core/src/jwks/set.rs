@@ -36,7 +36,6 @@ impl Default for KeyLimits {
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
-    by_kid: HashMap<String, Arc<VerificationKey>>,
 }
 
 impl KeySet {
@@ -112,7 +111,7 @@ impl KeySet {
     }
 
     pub(super) fn by_kid(&self, kid: &str) -> Option<&Arc<VerificationKey>> {
-        self.by_kid.get(kid)
+        self.keys.iter().find(|key| key.kid() == Some(kid))
     }
 
     /// Returns the only key that can have signed with an algorithm.
@@ -166,11 +165,7 @@ impl KeySet {
                 });
                 continue;
             }
-            let key = Arc::new(key);
-            if let Some(kid) = kid {
-                set.by_kid.insert(kid, Arc::clone(&key));
-            }
-            set.keys.push(key);
+            set.keys.push(Arc::new(key));
         }
         problems.sort_by_key(|problem| problem.index);
         (set, problems)

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
-use aws_lc_rs::signature::ParsedPublicKey;
 
-use super::{KeySet, RefreshPolicy, key::VerificationKey};
+use super::{
+    KeySet, RefreshPolicy,
+    key::{ParsedKey, VerificationKey},
+};
 use crate::{
     clock::Timestamp,
     jwt::{Algorithm, TokenFault},
@@ -227,7 +229,7 @@ impl Snapshot {
         kid: Option<&str>,
         algorithm: Algorithm,
         now: Timestamp,
-    ) -> Result<(&ParsedPublicKey, KeyUse), TokenFault> {
+    ) -> Result<(&ParsedKey, KeyUse), TokenFault> {
         if !self.is_available(now) {
             return Err(TokenFault::KeysUnavailable);
         }

@@ -23,20 +23,52 @@ use crate::{
 pub struct VerifiedClaims {
     profile: Arc<Profile>,
     checked: Checked,
-    actor: OnceLock<Arc<str>>,
     payload: Vec<u8>,
     unfolded: OnceLock<Unfolded>,
 }
 
 /// What most requests need.
 struct Checked {
-    subject: String,
+    who: Who,
     times: Times,
     jti: Option<String>,
-    client_id: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
 }
+
+/// Whose token it is.
+struct Who {
+    /// As audit events name it: put together once, however often the token is used. What follows the colon is the client id or
+    /// else the subject.
+    actor: Arc<str>,
+    /// The subject of a client.
+    subject: Option<String>,
+}
+
+impl Who {
+    fn of(subject: &str, client_id: Option<&str>) -> Self {
+        let (kind, name) = client_id.map_or((USER, subject), |client_id| (CLIENT, client_id));
+
+        Self {
+            actor: [kind, name].concat().into(),
+            subject: client_id.map(|_| subject.to_owned()),
+        }
+    }
+
+    fn subject(&self) -> &str {
+        self.subject
+            .as_deref()
+            .or_else(|| self.actor.strip_prefix(USER))
+            .unwrap_or_default()
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        self.actor.strip_prefix(CLIENT)
+    }
+}
+
+const CLIENT: &str = "client:";
+const USER: &str = "user:";
 
 /// What few handlers ask for, taken out of the payload when the first one does.
 #[derive(Default)]
@@ -53,7 +85,7 @@ impl VerifiedClaims {
 
     /// Returns `sub`: not empty, at most 256 bytes, free of control characters, unique only together with the issuer.
     pub fn subject(&self) -> &str {
-        &self.checked.subject
+        self.checked.who.subject()
     }
 
     /// Returns all of `aud`; one of them is the profile's.
@@ -88,7 +120,7 @@ impl VerifiedClaims {
 
     /// Returns `client_id`, which only an OAuth 2 client's token has.
     pub fn client_id(&self) -> Option<&str> {
-        self.checked.client_id.as_deref()
+        self.checked.who.client_id()
     }
 
     /// Returns `scope`, a list separated by spaces.
@@ -123,12 +155,9 @@ impl VerifiedClaims {
         self.unfolded.get_or_init(|| Unfolded::of(&self.payload))
     }
 
-    /// Returns who acts, as audit events name it: put together once, however often the token is used.
+    /// Returns who acts, as audit events name it.
     pub(crate) fn actor(&self) -> &Arc<str> {
-        self.actor.get_or_init(|| match self.client_id() {
-            Some(client_id) => ["client:", client_id].concat().into(),
-            None => ["user:", self.subject()].concat().into(),
-        })
+        &self.checked.who.actor
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
@@ -143,7 +172,6 @@ impl VerifiedClaims {
         Ok(Self {
             profile: Arc::clone(profile),
             checked,
-            actor: OnceLock::new(),
             payload,
             unfolded: OnceLock::new(),
         })
@@ -235,10 +263,9 @@ impl Claims<'_> {
         let names_tenant = self.names_tenant(profile)?;
 
         Ok(Checked {
-            subject: self.subject.into_owned(),
+            who: Who::of(&self.subject, self.client_id.as_deref()),
             times: self.times,
             jti: self.jti.map(Cow::into_owned),
-            client_id: self.client_id.map(Cow::into_owned),
             scope: self.scope.map(Cow::into_owned),
             names_tenant,
         })

@@ -76,12 +76,17 @@ struct Members<'p> {
 
 impl<'p> Members<'p> {
     fn read(payload: &'p [u8], objects: Objects) -> Result<Self, TokenFault> {
-        let mut members = Self::default();
         let reading = Reading {
             limits: LIMITS,
             most: MAX_MEMBERS,
             objects,
         };
+        let mut members = Self::default();
+        if json::plain::each_member(payload, reading, |name, value| members.take(name, value)).is_some() {
+            return Ok(members);
+        }
+
+        members = Self::default();
         json::each_member(payload, reading, |name, value| members.take(name, value))
             .map_err(|_err| TokenFault::ClaimsUnreadable)?;
         Ok(members)

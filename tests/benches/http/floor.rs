@@ -8,7 +8,10 @@ use actix_web::{
     http::header,
     web::{self, Data},
 };
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
+};
 use base64::{Engine as _, engine::general_purpose::NO_PAD};
 
 use crate::tokens::Tokens;
@@ -64,6 +67,6 @@ fn is_signed(request: &HttpRequest, signatures: &Signatures) -> Option<()> {
     let length = signatures.base64url.decode_slice(signature, &mut buffer).ok()?;
     signatures
         .key
-        .verify_sig(signed.as_bytes(), &buffer[..length])
+        .verify_digest_sig(&digest(&SHA256, signed.as_bytes()), &buffer[..length])
         .ok()
 }

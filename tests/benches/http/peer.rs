@@ -19,6 +19,7 @@ use crate::tokens::{AUDIENCE, ISSUER, KID, Tokens};
 #[derive(Clone, Deserialize)]
 #[expect(dead_code, reason = "claims are decoded to be validated, as by hand")]
 struct Claims {
+    exp: u64,
     iat: u64,
     jti: String,
     sub: String,
@@ -37,7 +38,7 @@ pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
     validation.set_issuer(&[ISSUER]);
     validation.set_required_spec_claims(&["aud", "exp", "iss", "sub"]);
     validation.validate_nbf = true;
-    validation.leeway = 30;
+    validation.leeway = LEEWAY;
     let verifier = Arc::new(Verifier { key, validation });
 
     crate::serve(move |listener| async move {
@@ -68,7 +69,7 @@ fn verify(
         jsonwebtoken::decode_header(bearer.token()).is_ok_and(|header| header.kid.as_deref() == Some(KID));
     let claims = jsonwebtoken::decode::<Claims>(bearer.token(), &verifier.key, &verifier.validation);
     match claims {
-        Ok(token) if known && token.claims.tenant == "default" => {
+        Ok(token) if known && is_acceptable(&token.claims) => {
             request.extensions_mut().insert(token.claims);
             Ok(request)
         }
@@ -76,8 +77,21 @@ fn verify(
     }
 }
 
+/// What the library leaves to its user.
+fn is_acceptable(claims: &Claims) -> bool {
+    let now = jsonwebtoken::get_current_timestamp();
+
+    claims.tenant == "default"
+        && claims.iat <= now + LEEWAY
+        && claims.exp.saturating_sub(claims.iat) <= MAX_LIFETIME
+}
+
 async fn protected(user: ReqData<Claims>) -> impl Responder {
     HttpResponse::Ok()
         .insert_header(("x-subject", user.sub.len()))
         .body("ok")
 }
+
+/// In seconds, as ours by default.
+const LEEWAY: u64 = 30;
+const MAX_LIFETIME: u64 = 24 * 60 * 60;

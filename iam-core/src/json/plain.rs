@@ -1,0 +1,323 @@
+//! What does a text hold that is written plainly?
+//!
+//! So is nearly every token's payload: no white space between values, no escapes, no fractions, no negative numbers. Such a text
+//! means the same to every reader, and here it is read in a fraction of the time. What any other text means, and what is wrong
+//! with it, this reader does not know: the strict one tells.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+use smallvec::SmallVec;
+
+use super::{Json, JsonError, Objects, Reading};
+use crate::plain;
+
+/// Reads an object as [`each_member`](super::each_member) does, as long as the objects in it are wanted without their members.
+/// `None` when the text is not plain, is refused, or is refused by `take`: then nothing is known about it, and what `take` was
+/// given is to be forgotten.
+pub(crate) fn each_member<'a>(
+    text: &'a [u8],
+    reading: Reading,
+    mut take: impl FnMut(Cow<'a, str>, Json<'a>) -> Result<(), JsonError>,
+) -> Option<()> {
+    if text.len() > reading.limits.max_bytes || reading.objects == Objects::Whole {
+        return None;
+    }
+    let text = str::from_utf8(text).ok()?;
+    // Without escapes, and without what may only stand there as one, a string ends at the next quotation mark.
+    if !plain::all(text, |byte| byte >= b' ' && byte != b'\\') {
+        return None;
+    }
+
+    let inner = reading.limits.max_depth.checked_sub(1)?;
+    let mut left = reading.most;
+    let mut reader = Reader { rest: text };
+    reader.each(b'{', b'}', |reader| {
+        left = left.checked_sub(1)?;
+        let name = reader.name()?;
+        take(name.into(), reader.value(inner)?).ok()
+    })?;
+    reader.rest.is_empty().then_some(())
+}
+
+/// Stands at a place in a text. Whatever is not plain there ends the reading.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize) -> Option<Json<'a>> {
+        Some(match self.next()? {
+            b'"' => Json::Text(self.string()?.into()),
+            b'0'..=b'9' => Json::Number(self.number()?.into()),
+            b'[' => {
+                let inner = depth.checked_sub(1)?;
+                let mut values = Vec::new();
+                self.each(b'[', b']', |reader| {
+                    values.push(reader.value(inner)?);
+                    Some(())
+                })?;
+                Json::Array(values)
+            }
+            b'{' => {
+                self.skip_object(depth)?;
+                Json::Object(Vec::new())
+            }
+            _ => self.word()?,
+        })
+    }
+
+    /// Passes over a value that nobody asks for, by the same rules.
+    fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.next()? {
+            b'"' => self.string().map(drop),
+            b'0'..=b'9' => self.number().map(drop),
+            b'[' => {
+                let inner = depth.checked_sub(1)?;
+                self.each(b'[', b']', |reader| reader.skip(inner))
+            }
+            b'{' => self.skip_object(depth),
+            _ => self.word().map(drop),
+        }
+    }
+
+    fn skip_object(&mut self, depth: usize) -> Option<()> {
+        let inner = depth.checked_sub(1)?;
+        let mut names = SmallVec::<[&str; FEW]>::new();
+        self.each(b'{', b'}', |reader| {
+            let name = reader.name()?;
+            if names.len() == FEW || names.contains(&name) {
+                return None;
+            }
+            names.push(name);
+            reader.skip(inner)
+        })
+    }
+
+    /// Reads what stands between two brackets, separated by commas.
+    fn each(&mut self, open: u8, close: u8, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(open)?;
+        if self.eat(close).is_some() {
+            return Some(());
+        }
+        loop {
+            one(self)?;
+            if self.eat(b',').is_none() {
+                return self.eat(close);
+            }
+        }
+    }
+
+    fn name(&mut self) -> Option<&'a str> {
+        let name = self.string()?;
+        self.eat(b':')?;
+        Some(name)
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        self.eat(b'"')?;
+        let (text, rest) = self.rest.split_at_checked(memchr(b'"', self.rest.as_bytes())?)?;
+        self.rest = rest;
+        self.eat(b'"')?;
+        Some(text)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at_checked(length)?;
+        let is_padded = length > 1 && digits.starts_with('0');
+        // What else may follow a digit makes another number of it.
+        if is_padded || !rest.starts_with([',', ']', '}']) {
+            return None;
+        }
+
+        self.rest = rest;
+        digits.parse().ok()
+    }
+
+    fn word(&mut self) -> Option<Json<'a>> {
+        let words = [
+            ("null", Json::Null),
+            ("true", Json::Bool(true)),
+            ("false", Json::Bool(false)),
+        ];
+        let (word, value) = words.into_iter().find(|(word, _)| self.rest.starts_with(word))?;
+
+        self.rest = self.rest.get(word.len()..)?;
+        Some(value)
+    }
+
+    fn next(&self) -> Option<u8> {
+        self.rest.as_bytes().first().copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        if self.next() != Some(byte) {
+            return None;
+        }
+
+        self.rest = self.rest.get(1..)?;
+        Some(())
+    }
+}
+
+/// How many members an object may have whose names are compared with each other.
+const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::json::{self, JsonLimits};
+
+    const READING: Reading = Reading {
+        limits: JsonLimits::new(256, 4),
+        most: 8,
+        objects: Objects::Empty,
+    };
+
+    type Taken<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+
+    fn plainly(text: &str) -> Option<Taken<'_>> {
+        let mut taken = Vec::new();
+        each_member(text.as_bytes(), READING, |name, value| {
+            take(&mut taken, name, value)
+        })
+        .map(|()| taken)
+    }
+
+    fn strictly(text: &str) -> Result<Taken<'_>, JsonError> {
+        let mut taken = Vec::new();
+        json::each_member(text.as_bytes(), READING, |name, value| {
+            take(&mut taken, name, value)
+        })
+        .map(|()| taken)
+    }
+
+    fn take<'a>(taken: &mut Taken<'a>, name: Cow<'a, str>, value: Json<'a>) -> Result<(), JsonError> {
+        if taken.iter().any(|(other, _)| *other == name) {
+            return Err(JsonError::DuplicateMember);
+        }
+        taken.push((name, value));
+        Ok(())
+    }
+
+    #[test]
+    fn payload_as_oathkeeper_writes_it_is_plain() {
+        let text = r#"{"aud":["a","b"],"exp":1795328690,"metadata":{"roles":["x"],"n":null,"o":{}},"ok":true,"sub":"ü 1"}"#;
+
+        assert_eq!(plainly(text), Some(strictly(text).unwrap()));
+        assert!(plainly(text).is_some());
+        assert!(plainly("{}").is_some());
+    }
+
+    /// R022, R026: where the strict reader refuses, this one must not know an answer.
+    #[test]
+    fn what_is_refused_is_never_plain() {
+        let refused = [
+            "",
+            "{",
+            "}",
+            "[]",
+            "1",
+            "{}x",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":[1,]}"#,
+            r#"{"a":[1}"#,
+            r#"{"a":{]}"#,
+            r#"{"a":"}"#,
+            r#"{"a":nul}"#,
+            r#"{"a":truefalse}"#,
+            r#"{"a":nullnull}"#,
+            r#"{"a":01}"#,
+            r#"{"a":00}"#,
+            r#"{"a":1a}"#,
+            r#"{"a":+1}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"o":{"a":1,"a":2}}"#,
+            r#"{"o":[{"a":1,"b":[],"a":2}]}"#,
+            r#"{"a":[[[[1]]]]}"#,
+            r#"{"a":{"a":{"a":{"a":{}}}}}"#,
+            r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1}"#,
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":\"\n\"}",
+            "\u{feff}{}",
+        ];
+        for text in refused {
+            assert_eq!(plainly(text), None, "{text}");
+            assert!(strictly(text).is_err(), "{text}");
+        }
+        assert_eq!(plainly(&format!(r#"{{"a":"{}"}}"#, "a".repeat(256))), None);
+    }
+
+    /// What the strict reader must be asked for.
+    #[test]
+    fn what_can_be_written_in_two_ways_is_not_plain() {
+        let others = [
+            "{} ",
+            r#" {"a":1}"#,
+            r#"{"a": 1}"#,
+            r#"{"a":-1}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":1e3}"#,
+            r#"{"a":18446744073709551616}"#,
+            r#"{"a":"\u0061"}"#,
+            r#"{"\u0061":1}"#,
+        ];
+        for text in others {
+            assert_eq!(plainly(text), None, "{text}");
+            assert!(strictly(text).is_ok(), "{text}");
+        }
+        let whole = Reading {
+            objects: Objects::Whole,
+            ..READING
+        };
+        assert_eq!(each_member(b"{}", whole, |_, _| Ok(())), None);
+        let names: Vec<_> = (0..=FEW).map(|name| format!("\"{name}\":1")).collect();
+        let many = format!(r#"{{"o":{{{}}}}}"#, names.join(","));
+        assert_eq!(plainly(&many), None);
+        assert!(strictly(&many).is_ok());
+    }
+
+    /// Pieces that are often put together well.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = proptest::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"b\":", "\"a\":1", "1", "0", "10", "true", "null",
+            " ", "\\", "ü", "-",
+        ]);
+        let value = proptest::sample::select(vec![
+            "1",
+            "\"x\"",
+            "[]",
+            "[1,2]",
+            "{}",
+            "{\"a\":1}",
+            "{\"a\":{\"a\":[{}]}}",
+            "{\"a\":1,\"a\":2}",
+            "null",
+            "01",
+            "1.5",
+        ]);
+        let name = proptest::sample::select(vec!["a", "b", "c", "a\\u0062", "ab"]);
+        let member = (name, value).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+        prop_oneof![
+            proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+            proptest::collection::vec(member, 0..10).prop_map(|members| format!("{{{}}}", members.join(","))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_means_the_same_to_the_strict_reader(text in texts()) {
+            if let Some(taken) = plainly(&text) {
+                prop_assert_eq!(Ok(taken), strictly(&text));
+            }
+        }
+    }
+}
