@@ -5,7 +5,7 @@
 //! gate has let the request in and the future is polled, the innermost wrapper holds it to everything that stands on
 //! the way, then lets the handler and its extractors run.
 
-use std::{cell::RefCell, fmt, future::Future, rc::Rc, sync::Arc};
+use std::{cell::RefCell, fmt, future::Future, rc::Rc};
 
 use actix_web::{
     Error,
@@ -91,7 +91,7 @@ pub struct EnforceService<S> {
     /// The chain of the last request. It never changes as long as the wrapper stands where it stands.
     chain: RefCell<Option<Rc<Chain>>>,
     /// The full pattern of the route, known with the first request.
-    pattern: RefCell<Option<Arc<str>>>,
+    pattern: RefCell<Option<String>>,
 }
 
 impl<S> fmt::Debug for EnforceService<S> {
@@ -165,11 +165,11 @@ impl<S> EnforceService<S> {
         }
     }
 
-    fn pattern(&self, request: &ServiceRequest) -> Option<Arc<str>> {
+    fn pattern(&self, request: &ServiceRequest) -> Option<String> {
         let mut kept = self.pattern.borrow_mut();
 
         if kept.is_none() {
-            *kept = request.match_pattern().map(Into::into);
+            *kept = request.match_pattern();
         }
         kept.clone()
     }

@@ -24,7 +24,7 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// Hands an event to the sinks. Never blocks, never fails.
-    fn emit(&self, event: AuditEvent);
+    fn emit(&self, event: &AuditEvent<'_>);
 
     /// Returns what the gate remembers about policies across requests and workers.
     fn policies(&self) -> &Policies;

@@ -200,9 +200,9 @@ impl Standing {
 
 fn report(state: &State, tenant: &Tenant, part: &'static str) {
     let mut event = AuditEvent::notice(EventName::HealthProbeFailure, state.now());
-    event.tenant = Some(tenant.shared_name());
+    event.tenant = Some(tenant.name().into());
     event.detail = Some(part);
-    state.emit(event);
+    state.emit(&event);
 }
 
 /// Makes what limits the events about keys that are down: one in as long as an answer counts.

@@ -12,14 +12,13 @@
 //! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
 //! decision is about the route that the router has really chosen, not about a second reading of the path.
 
-use std::{cell::RefCell, collections::HashSet, fmt, rc::Rc, sync::Arc};
+use std::{fmt, rc::Rc, sync::Arc};
 
 use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
 };
-use foldhash::fast::RandomState;
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::decision::{Reason, Refusal};
 
@@ -69,7 +68,6 @@ where
         ready(Ok(Gate {
             service,
             engine: Arc::clone(&self.engine),
-            patterns: Rc::default(),
         }))
     }
 }
@@ -78,26 +76,6 @@ where
 pub struct Gate<S> {
     service: S,
     engine: Arc<dyn Engine>,
-    patterns: Rc<Patterns>,
-}
-
-/// The patterns of routes without a policy, which the router makes anew for each request. They stand in the code, so that no
-/// caller chooses what is hashed.
-#[derive(Default)]
-struct Patterns(RefCell<HashSet<Arc<str>, RandomState>>);
-
-impl Patterns {
-    /// Returns the pattern as audit events share it. There are as many as the application has routes.
-    fn shared(&self, pattern: &str) -> Arc<str> {
-        let mut patterns = self.0.borrow_mut();
-        if let Some(shared) = patterns.get(pattern) {
-            return Arc::clone(shared);
-        }
-
-        let shared = Arc::from(pattern);
-        patterns.insert(Arc::clone(&shared));
-        shared
-    }
 }
 
 impl<S> fmt::Debug for Gate<S> {
@@ -136,7 +114,6 @@ where
             return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
         }
 
-        let patterns = Rc::clone(&self.patterns);
         Box::pin(async move {
             let recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
@@ -144,7 +121,7 @@ where
                     let response = inner.await?;
                     if !slot.has_route() {
                         let pattern = response.request().match_pattern();
-                        slot.set_route(pattern.map(|pattern| patterns.shared(&pattern)));
+                        slot.set_route(pattern);
                     }
                     response.map_into_boxed_body()
                 }

@@ -52,11 +52,6 @@ impl RequestId {
         &self.0
     }
 
-    /// Returns the id as text that is shared.
-    pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
-
     /// Returns the id as the value of a header.
     pub(crate) fn header(&self) -> HeaderValue {
         // INVARIANT: only characters that are legal in a header value get in.

@@ -11,12 +11,12 @@ use tokio::time;
 /// A sink that keeps the latest events, so that the walk can look for the one that belongs to a request.
 #[derive(Debug, Default)]
 pub struct Audit {
-    events: Mutex<Vec<AuditEvent>>,
+    events: Mutex<Vec<AuditEvent<'static>>>,
 }
 
 impl Audit {
     /// Waits until the event of a request has arrived, two seconds at most.
-    pub async fn of(&self, request_id: &str) -> Option<AuditEvent> {
+    pub async fn of(&self, request_id: &str) -> Option<AuditEvent<'static>> {
         for _ in 0..400 {
             if let Some(event) = self.take(request_id) {
                 return Some(event);
@@ -52,7 +52,7 @@ impl Audit {
             .count()
     }
 
-    fn take(&self, request_id: &str) -> Option<AuditEvent> {
+    fn take(&self, request_id: &str) -> Option<AuditEvent<'static>> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let position = events
             .iter()
@@ -62,12 +62,12 @@ impl Audit {
 }
 
 impl AuditSink for Audit {
-    fn emit(&self, event: &AuditEvent) {
+    fn emit(&self, event: &AuditEvent<'_>) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() >= KEPT_EVENTS {
             events.clear();
         }
-        events.push(event.clone());
+        events.push(event.clone().into_owned());
     }
 }
 

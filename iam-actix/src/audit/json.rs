@@ -65,7 +65,7 @@ impl JsonLinesAuditSink {
 }
 
 impl AuditSink for JsonLinesAuditSink {
-    fn emit(&self, event: &AuditEvent) {
+    fn emit(&self, event: &AuditEvent<'_>) {
         self.with(|lines| {
             event.write_json(&mut lines.buffer);
             lines.buffer.push(b'\n');

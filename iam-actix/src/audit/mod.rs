@@ -21,6 +21,7 @@ use std::{
 };
 
 use actix_web::rt::time;
+use iam_core::audit::AuditRow;
 pub use iam_core::audit::{AuditEvent, AuditSink, EventName, Outcome};
 
 use self::queue::{Found, Queue};
@@ -77,7 +78,7 @@ impl Auditor {
 
     /// Queues an event. Waits for no sink, only for others who put one in: an event that finds the queue full is dropped and
     /// counted.
-    pub(crate) fn emit(&self, event: AuditEvent) {
+    pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
         if !self.queue.push(event) {
             self.losses.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -139,11 +140,11 @@ impl Deliverer {
             // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
             // woken for each event would cost every request a system call.
             loop {
-                let events = self.queue.take(&mut row);
-                if events.is_empty() {
+                self.queue.take(&mut row);
+                if row.is_empty() {
                     break;
                 }
-                self.deliver(events);
+                self.deliver(&mut row);
                 self.queue.pause(LINGER);
             }
         }
@@ -166,14 +167,14 @@ impl Deliverer {
     }
 
     /// Delivers events, and has them written out.
-    fn deliver(&mut self, events: &mut [AuditEvent]) {
-        for event in events {
+    fn deliver(&mut self, row: &mut AuditRow) {
+        row.each(|event| {
             // D82: before any sink, for every sink.
             redact::clean(event);
             for sink in &self.sinks {
                 self.guarded(|| sink.emit(event));
             }
-        }
+        });
         for sink in &self.sinks {
             self.guarded(|| sink.flush());
         }

@@ -1,9 +1,8 @@
 //! Where do events wait to be delivered?
 //!
-//! In a row of places. Whoever delivers them takes the whole row and leaves another, whose events it has delivered: each of
-//! these stays where it is until a new one takes its place. So memory is given back by the threads that ask for it, whichever
-//! of them. Given back by the one that delivers, it is not at hand when the next request wants some, which would cost more than
-//! all the rest of an event. What stays is bounded by two rows, and is cleaned.
+//! In a row, written down. Whoever delivers them takes the whole row and leaves an empty one. So the thread that delivers shares
+//! nothing with the threads of requests but the row: what one thread allocates or counts and another gives back is not at hand
+//! when the next request wants it, which would cost more than all the rest of an event.
 
 use std::{
     mem,
@@ -11,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use iam_core::audit::AuditEvent;
+use iam_core::audit::{AuditEvent, AuditRow};
 
 /// A bounded queue from many threads to one.
 pub(super) struct Queue {
@@ -21,7 +20,7 @@ pub(super) struct Queue {
 }
 
 struct State {
-    row: Row,
+    row: AuditRow,
     /// How many events were ever put in.
     put_in: u64,
     /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
@@ -31,18 +30,11 @@ struct State {
     is_awaited: bool,
 }
 
-/// Events in a row of places.
-pub(super) struct Row {
-    places: Vec<AuditEvent>,
-    /// How many of the places, from the first one on, hold events that wait.
-    waiting: usize,
-}
-
 impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                row: Row::new(capacity),
+                row: AuditRow::with_capacity(capacity),
                 put_in: 0,
                 delivered: 0,
                 is_closed: false,
@@ -54,20 +46,13 @@ impl Queue {
     }
 
     /// Puts an event in; `false` when there is no room, or the queue is closed. Others are kept out for as long as it takes to
-    /// move an event.
-    pub(super) fn push(&self, event: AuditEvent) -> bool {
+    /// write an event down.
+    pub(super) fn push(&self, event: &AuditEvent<'_>) -> bool {
         let mut state = self.lock();
-        if state.is_closed || state.row.waiting >= self.capacity {
+        if state.is_closed || state.row.len() >= self.capacity {
             return false;
         }
-        let row = &mut state.row;
-        let delivered = if let Some(place) = row.places.get_mut(row.waiting) {
-            Some(mem::replace(place, event))
-        } else {
-            row.places.push(event);
-            None
-        };
-        row.waiting = row.waiting.saturating_add(1);
+        state.row.push(event);
         state.put_in = state.put_in.saturating_add(1);
         let is_awaited = mem::take(&mut state.is_awaited);
         drop(state);
@@ -75,7 +60,6 @@ impl Queue {
         if is_awaited {
             self.changed.notify_one();
         }
-        drop(delivered);
         true
     }
 
@@ -86,19 +70,17 @@ impl Queue {
     }
 
     /// Returns an empty row, for the first [`take`](Self::take).
-    pub(super) fn another_row(&self) -> Row {
-        Row::new(self.capacity)
+    pub(super) fn another_row(&self) -> AuditRow {
+        AuditRow::with_capacity(self.capacity)
     }
 
     /// Takes out what waits, in order, and leaves the row of the last time, whose events are delivered.
-    pub(super) fn take<'r>(&self, row: &'r mut Row) -> &'r mut [AuditEvent] {
-        let delivered = mem::take(&mut row.waiting) as u64;
+    pub(super) fn take(&self, row: &mut AuditRow) {
+        let delivered = row.len() as u64;
+        row.clear();
         let mut state = self.lock();
         state.delivered = state.delivered.saturating_add(delivered);
         mem::swap(&mut state.row, row);
-        drop(state);
-
-        row.places.get_mut(..row.waiting).unwrap_or_default()
     }
 
     /// Waits until there is an event, the queue is closed, or time is up.
@@ -107,11 +89,11 @@ impl Queue {
         state.is_awaited = true;
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, at_most, |state| state.row.waiting == 0 && !state.is_closed)
+            .wait_timeout_while(state, at_most, |state| state.row.is_empty() && !state.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
         state.is_awaited = false;
 
-        match (state.row.waiting, state.is_closed) {
+        match (state.row.len(), state.is_closed) {
             (0, true) => Found::End,
             (0, false) => Found::Nothing,
             (_, _) => Found::Events,
@@ -134,23 +116,13 @@ impl Queue {
 
         // Whatever comes of it, the next look tells.
         let _ = self.changed.wait_timeout_while(self.lock(), length, |state| {
-            state.row.waiting <= half && !state.is_closed
+            state.row.len() <= half && !state.is_closed
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Row {
-    /// Asks for all memory at once, so that nobody does while the lock is held.
-    fn new(capacity: usize) -> Self {
-        Self {
-            places: Vec::with_capacity(capacity),
-            waiting: 0,
-        }
     }
 }
 
@@ -174,12 +146,16 @@ mod tests {
 
     use super::*;
 
-    fn event(number: u64) -> AuditEvent {
+    fn event(number: u64) -> AuditEvent<'static> {
         AuditEvent::allow(Timestamp::from_millis(number))
     }
 
-    fn numbers(events: &[AuditEvent]) -> Vec<u64> {
-        events.iter().map(|event| event.time.as_millis()).collect()
+    /// Takes out what waits.
+    fn numbers(queue: &Queue, row: &mut AuditRow) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        queue.take(row);
+        row.each(|event| numbers.push(event.time.as_millis()));
+        numbers
     }
 
     #[test]
@@ -188,12 +164,12 @@ mod tests {
         let mut row = queue.another_row();
 
         for turn in 0..5 {
-            assert!(queue.take(&mut row).is_empty());
+            assert!(numbers(&queue, &mut row).is_empty());
             assert_eq!(queue.delivered(), queue.put_in());
             for number in 0..=turn {
-                assert!(queue.push(event(number)));
+                assert!(queue.push(&event(number)));
             }
-            assert_eq!(numbers(queue.take(&mut row)), (0..=turn).collect::<Vec<_>>());
+            assert_eq!(numbers(&queue, &mut row), (0..=turn).collect::<Vec<_>>());
         }
     }
 
@@ -202,34 +178,10 @@ mod tests {
         let queue = Queue::new(2);
         let mut row = queue.another_row();
 
-        assert!(queue.push(event(1)) && queue.push(event(2)));
-        assert!(!queue.push(event(3)));
-        assert_eq!(numbers(queue.take(&mut row)), [1, 2]);
-        assert!(queue.push(event(4)));
-    }
-
-    /// Two rows at most, however long it goes on.
-    #[test]
-    fn delivered_events_stay_until_others_take_their_places() {
-        let queue = Queue::new(10);
-        let mut row = queue.another_row();
-        let actor: Arc<str> = "user:a".into();
-        let one = || {
-            let mut event = event(1);
-            event.actor = Some(Arc::clone(&actor));
-            event
-        };
-
-        for _ in 0..20 {
-            queue.push(one());
-            queue.take(&mut row);
-        }
-        assert_eq!(Arc::strong_count(&actor), 3);
-        for _ in 0..2 {
-            queue.push(event(2));
-            queue.take(&mut row);
-        }
-        assert_eq!(Arc::strong_count(&actor), 1);
+        assert!(queue.push(&event(1)) && queue.push(&event(2)));
+        assert!(!queue.push(&event(3)));
+        assert_eq!(numbers(&queue, &mut row), [1, 2]);
+        assert!(queue.push(&event(4)));
     }
 
     /// Returns what the other side finds when `act` is done after it has begun to sleep. Too late is a failure: it looks once
@@ -252,7 +204,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_by_an_event() {
-        assert_eq!(woken_by(|queue| assert!(queue.push(event(1)))), Found::Events);
+        assert_eq!(woken_by(|queue| assert!(queue.push(&event(1)))), Found::Events);
     }
 
     #[test]
@@ -282,8 +234,8 @@ mod tests {
     #[test]
     fn there_is_no_pause_while_more_than_half_is_full() {
         let queue = Arc::new(Queue::new(2));
-        queue.push(event(1));
-        queue.push(event(2));
+        queue.push(&event(1));
+        queue.push(&event(2));
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
             queue.pause(LONG);
@@ -303,18 +255,18 @@ mod tests {
         let queue = Queue::new(1);
         queue.close();
 
-        assert!(!queue.push(event(1)));
+        assert!(!queue.push(&event(1)));
         assert_eq!(queue.wait(Duration::ZERO), Found::End);
     }
 
     #[test]
     fn what_was_put_in_before_the_end_still_comes_out() {
         let queue = Queue::new(1);
-        queue.push(event(1));
+        queue.push(&event(1));
         queue.close();
 
         assert_eq!(queue.wait(Duration::ZERO), Found::Events);
-        assert_eq!(numbers(queue.take(&mut queue.another_row())), [1]);
+        assert_eq!(numbers(&queue, &mut queue.another_row()), [1]);
     }
 
     #[test]
@@ -327,7 +279,7 @@ mod tests {
                 thread::spawn(move || {
                     (sender..40_000)
                         .step_by(4)
-                        .all(|number| queue.push(event(number)))
+                        .all(|number| queue.push(&event(number)))
                 })
             })
             .collect();
@@ -335,7 +287,7 @@ mod tests {
         let mut arrived = Vec::new();
         while arrived.len() < 40_000 {
             assert_eq!(queue.wait(Duration::from_secs(60)), Found::Events);
-            arrived.extend(numbers(queue.take(&mut row)));
+            arrived.extend(numbers(&queue, &mut row));
         }
 
         assert!(senders.into_iter().all(|sender| sender.join().unwrap()));

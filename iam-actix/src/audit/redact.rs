@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use iam_core::audit::AuditEvent;
 
 /// Cleans every text of an event that somebody outside may have influenced.
-pub(super) fn clean(event: &mut AuditEvent) {
+pub(super) fn clean(event: &mut AuditEvent<'_>) {
     let texts = [
         &mut event.tenant,
         &mut event.actor,
+        &mut event.method,
         &mut event.route,
         &mut event.request_id,
         &mut event.tuple,
@@ -22,12 +23,10 @@ pub(super) fn clean(event: &mut AuditEvent) {
         .flatten()
         .chain(&mut event.requirements)
         .for_each(clean_text);
-    event.method.iter_mut().for_each(clean_text);
 }
 
-/// Replaces a text that may not stand as it is. A harmless one stays shared with what it was taken from.
-fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
-    let text = shared.as_ref();
+/// Replaces a text that may not stand as it is. A harmless one stays borrowed.
+fn clean_text(text: &mut Cow<'_, str>) {
     let seen = text.bytes().fold(Seen::default(), Seen::with);
     if !seen.other && text.len() <= LONGEST && !(seen.in_each && may_hold_token(text)) {
         return;
@@ -49,7 +48,7 @@ fn clean_text<T: AsRef<str> + From<String>>(shared: &mut T) {
             break;
         }
     }
-    *shared = cleaned.into();
+    *text = Cow::Owned(cleaned);
 }
 
 /// What stands in a text. Every byte is looked at, none ends the search, so that many are looked at together.
@@ -132,16 +131,14 @@ const REDACTED: &str = "[redacted]";
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use iam_core::{audit::EventName, clock::Timestamp};
 
     use super::*;
 
     fn cleaned(text: &str) -> String {
-        let mut text = text.to_owned();
+        let mut text = Cow::Borrowed(text);
         clean_text(&mut text);
-        text
+        text.into_owned()
     }
 
     #[test]
@@ -216,10 +213,10 @@ mod tests {
     #[test]
     fn every_text_of_an_event_is_cleaned() {
         let mut event = AuditEvent::notice(EventName::AuthSuccess, Timestamp::from_secs(1));
-        let token = Some(Arc::from("eyJ.secret.x"));
+        let token = Some(Cow::Borrowed("eyJ.secret.x"));
         event.tenant.clone_from(&token);
         event.actor.clone_from(&token);
-        event.method = Some("eyJ.secret.x".into());
+        event.method.clone_from(&token);
         event.route.clone_from(&token);
         event.request_id.clone_from(&token);
         event.tuple.clone_from(&token);

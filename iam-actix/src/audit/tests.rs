@@ -10,7 +10,7 @@ use iam_core::{
 
 use super::*;
 
-fn event(number: u64) -> AuditEvent {
+fn event(number: u64) -> AuditEvent<'static> {
     AuditEvent::deny(Reason::Replay, Timestamp::from_millis(number))
 }
 
@@ -33,7 +33,7 @@ impl Gated {
 }
 
 impl AuditSink for Gated {
-    fn emit(&self, _: &AuditEvent) {
+    fn emit(&self, _: &AuditEvent<'_>) {
         if !self.passed.swap(true, Ordering::SeqCst) {
             self.gate.wait();
         }
@@ -45,7 +45,7 @@ impl AuditSink for Gated {
 struct Panicking;
 
 impl AuditSink for Panicking {
-    fn emit(&self, _: &AuditEvent) {
+    fn emit(&self, _: &AuditEvent<'_>) {
         panic!("on purpose");
     }
 }
@@ -56,7 +56,7 @@ async fn every_event_arrives_in_order() {
     let auditor = Auditor::start(vec![Arc::new(sink)], 10_000, None).unwrap();
 
     for number in 0..1000 {
-        auditor.emit(event(number));
+        auditor.emit(&event(number));
     }
 
     for number in 0..1000 {
@@ -70,7 +70,7 @@ fn what_is_queued_is_delivered_when_the_auditor_goes() {
     let (sink, mut events) = audit_channel();
     let auditor = Auditor::start(vec![Arc::new(sink)], 10_000, None).unwrap();
     for number in 0..1000 {
-        auditor.emit(event(number));
+        auditor.emit(&event(number));
     }
 
     drop(auditor);
@@ -83,13 +83,13 @@ fn what_is_queued_is_delivered_when_the_auditor_goes() {
 fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
     let sink = Gated::new();
     let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
-    auditor.emit(event(0));
+    auditor.emit(&event(0));
     while !sink.passed.load(Ordering::SeqCst) {
         thread::yield_now();
     }
 
     for number in 0..25 {
-        auditor.emit(event(number));
+        auditor.emit(&event(number));
     }
 
     assert_eq!(auditor.dropped(), 15);
@@ -104,8 +104,8 @@ async fn a_sink_that_panics_loses_its_own_event_only() {
     let (sink, mut events) = audit_channel();
     let auditor = Auditor::start(vec![Arc::new(Panicking), Arc::new(sink)], 10, None).unwrap();
 
-    auditor.emit(event(1));
-    auditor.emit(event(2));
+    auditor.emit(&event(1));
+    auditor.emit(&event(2));
 
     assert_eq!(events.next().await.unwrap(), event(1));
     assert_eq!(events.next().await.unwrap(), event(2));
@@ -121,7 +121,7 @@ async fn flush_ends_when_all_before_it_is_delivered() {
 
     for number in 0..5 {
         for _ in 0..100 {
-            auditor.emit(event(number));
+            auditor.emit(&event(number));
         }
         assert!(auditor.flush().await);
         assert_eq!(events.drain().len(), 100);
@@ -132,7 +132,7 @@ async fn flush_ends_when_all_before_it_is_delivered() {
 async fn flush_does_not_wait_for_ever() {
     let sink = Gated::new();
     let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
-    auditor.emit(event(1));
+    auditor.emit(&event(1));
 
     assert!(!auditor.flush().await);
 
@@ -146,7 +146,7 @@ fn events_that_nobody_will_deliver_are_counted() {
     auditor.queue.close();
     auditor.worker.lock().unwrap().take().unwrap().join();
 
-    auditor.emit(event(1));
+    auditor.emit(&event(1));
 
     assert_eq!(auditor.dropped(), 1);
 }
@@ -159,7 +159,7 @@ async fn a_token_sent_as_a_request_id_reaches_no_sink() {
     let mut poisoned = event(1);
     poisoned.request_id = Some("ory_st_secret".into());
 
-    auditor.emit(poisoned);
+    auditor.emit(&poisoned);
 
     let event = events.next().await.unwrap();
     assert_eq!(event.request_id.as_deref(), Some("[redacted]"));
@@ -169,7 +169,7 @@ async fn a_token_sent_as_a_request_id_reaches_no_sink() {
 fn an_auditor_that_is_dropped_leaves_a_sink_behind_that_never_returns() {
     let sink = Gated::new();
     let auditor = Auditor::start(vec![Arc::<Gated>::clone(&sink) as _], 10, None).unwrap();
-    auditor.emit(event(1));
+    auditor.emit(&event(1));
 
     drop(auditor);
 
@@ -185,7 +185,7 @@ struct Counting {
 }
 
 impl AuditSink for Counting {
-    fn emit(&self, _: &AuditEvent) {
+    fn emit(&self, _: &AuditEvent<'_>) {
         self.events.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -202,7 +202,7 @@ fn a_steady_stream_of_events_is_written_in_few_pieces() {
 
     let begun = SystemClock::new().now();
     for number in 0..200 {
-        auditor.emit(event(number));
+        auditor.emit(&event(number));
         thread::sleep(Duration::from_millis(1));
     }
     drop(auditor);

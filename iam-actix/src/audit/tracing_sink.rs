@@ -40,7 +40,7 @@ macro_rules! record {
 }
 
 impl AuditSink for TracingAuditSink {
-    fn emit(&self, event: &AuditEvent) {
+    fn emit(&self, event: &AuditEvent<'_>) {
         match event.outcome {
             Outcome::Allow => record!(info, event),
             Outcome::Deny => record!(warn, event),

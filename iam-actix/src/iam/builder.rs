@@ -305,7 +305,7 @@ fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
         tracing::error!(error = ?err, "not started");
     }
     if let Ok(auditor) = Auditor::start(sinks, 1, None) {
-        auditor.emit(AuditEvent::notice(EventName::ConfigBootFailure, clock.now()));
+        auditor.emit(&AuditEvent::notice(EventName::ConfigBootFailure, clock.now()));
     }
 }
 

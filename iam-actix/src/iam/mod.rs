@@ -219,8 +219,8 @@ impl TenantServices {
 struct Recorder(Arc<State>);
 
 impl AuditSink for Recorder {
-    fn emit(&self, event: &AuditEvent) {
-        Engine::emit(&*self.0, event.clone());
+    fn emit(&self, event: &AuditEvent<'_>) {
+        Engine::emit(&*self.0, event);
     }
 }
 

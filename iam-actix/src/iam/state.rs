@@ -185,7 +185,7 @@ impl Engine for State {
         self.clock.now()
     }
 
-    fn emit(&self, event: AuditEvent) {
+    fn emit(&self, event: &AuditEvent<'_>) {
         self.auditor.emit(event);
     }
 

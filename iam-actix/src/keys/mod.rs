@@ -264,9 +264,9 @@ impl Task {
         self.problems = problems;
         for problem in &self.problems {
             let mut event = AuditEvent::notice(EventName::JwksKeyRejected, self.refresh.clock.now());
-            event.tenant = Some(Arc::from(self.refresh.tenant.as_str()));
+            event.tenant = Some(self.refresh.tenant.as_str().into());
             event.detail = Some(problem.fault.code());
-            self.refresh.auditor.emit(event);
+            self.refresh.auditor.emit(&event);
         }
     }
 

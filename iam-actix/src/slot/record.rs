@@ -9,9 +9,10 @@ use std::{
     },
 };
 
-use iam_core::{audit::AuditEvent, decision::Refusal, principal::Principal};
+use iam_core::{audit::AuditEvent, decision::Refusal};
 
-use super::RequestSecurity;
+use super::{Admitted, RequestSecurity};
+use crate::chain::Chain;
 
 /// What will be audited.
 #[derive(Debug, Default)]
@@ -51,40 +52,35 @@ impl RequestSecurity {
             (None, Outcome::Undecided) => return,
         };
 
-        self.describe(&mut event);
-        event.requirements.extend(record.asked);
-        self.engine.emit(event);
-    }
-
-    fn describe(&self, event: &mut AuditEvent) {
-        event.method = Some(named_method(self.head.method()));
-        event.request_id = Some(self.request_id.shared());
-        event.route.clone_from(&self.route.borrow());
-        if let Some(chain) = &*self.chain.borrow() {
-            event.requirements = chain.requirements().to_vec();
+        let (route, chain) = (self.route.borrow(), self.chain.borrow());
+        let (admitted, attempts) = (self.admitted.borrow(), self.attempts.borrow());
+        event.method = Some(shortened(self.head.method()).into());
+        event.request_id = Some(self.request_id.as_str().into());
+        event.route = route.as_deref().map(Cow::Borrowed);
+        event.tenant = match &*admitted {
+            Some(admitted) => Some(admitted.tenant()),
+            // For whom a request was refused before it was let in.
+            None => attempts.last().map(|attempt| &attempt.tenant),
         }
-        if let Some(admitted) = &*self.admitted.borrow() {
-            event.tenant = Some(admitted.tenant().shared_name());
-            event.actor = admitted.principal().map(Principal::actor);
-        } else {
-            event.tenant = self.named_tenant();
-        }
-    }
-
-    /// Returns the tenant for whom a request was refused before it was let in.
-    fn named_tenant(&self) -> Option<Arc<str>> {
-        let attempts = self.attempts.borrow();
-
-        attempts.last().map(|attempt| attempt.tenant.shared_name())
+        .map(|tenant| tenant.name().into());
+        event.actor = admitted
+            .as_ref()
+            .and_then(Admitted::principal)
+            .map(|principal| principal.actor().into());
+        let required = chain.as_deref().map_or(&[] as &[_], Chain::requirements);
+        event.requirements.extend(
+            required
+                .iter()
+                .chain(&record.asked)
+                .map(|one| Cow::Borrowed(&**one)),
+        );
+        self.engine.emit(&event);
     }
 }
 
-/// Returns a method for the record.
-fn named_method(method: &str) -> Cow<'static, str> {
-    match METHODS.into_iter().find(|known| *known == method) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(method.chars().take(LONGEST_METHOD).collect()),
-    }
+/// Returns a method for the record. It is ASCII, so it may be cut anywhere.
+fn shortened(method: &str) -> &str {
+    method.get(..LONGEST_METHOD).unwrap_or(method)
 }
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
@@ -103,11 +99,6 @@ impl Drop for Recorder {
         self.0.emit();
     }
 }
-
-/// Those that are recorded without a copy (RFC 9110 §9.3, RFC 5789).
-const METHODS: [&str; 8] = [
-    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT",
-];
 
 /// How much of a method is recorded: a caller may send one as long as a head may be, and events wait in a queue.
 const LONGEST_METHOD: usize = 32;

@@ -157,7 +157,7 @@ impl TestWorld {
     }
 
     /// Waits for the next audit event, up to five seconds.
-    pub async fn next_event(&self) -> Option<AuditEvent> {
+    pub async fn next_event(&self) -> Option<AuditEvent<'static>> {
         let mut events = self.events.lock().await;
         time::timeout(PATIENCE, events.next()).await.ok().flatten()
     }

@@ -495,7 +495,7 @@ async fn method_and_path_of_a_refused_options_request_are_kept() {
 struct Broken;
 
 impl AuditSink for Broken {
-    fn emit(&self, _: &AuditEvent) {
+    fn emit(&self, _: &AuditEvent<'_>) {
         panic!("on purpose")
     }
 }

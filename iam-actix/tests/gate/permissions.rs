@@ -306,7 +306,7 @@ async fn a_handler_asks_with_the_same_answers_and_the_same_one_event() {
 
     assert_refusal(&send!(app, GET "/edit/7", world.bearer()), 403);
     let event = world.denied(Reason::PermissionDeny).await;
-    assert_eq!(event.requirements, [Arc::from("permission:orders#edit")]);
+    assert_eq!(event.requirements, ["permission:orders#edit"]);
     assert_refusal(&send!(app, GET "/edit/a%23b", world.bearer()), 400);
     world.denied(Reason::InvalidObject).await;
     world.keto.down(true);

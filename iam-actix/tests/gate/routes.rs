@@ -2,8 +2,6 @@
 
 use crate::common;
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpResponse, guard,
     http::{Method, header::HeaderValue},
@@ -106,7 +104,7 @@ async fn a_missing_role_is_refused_before_extractors_and_body() {
     let event = world.denied(Reason::RoleDeny).await;
     assert_eq!(event.actor.as_deref(), Some("user:alice"));
     assert_eq!(event.route.as_deref(), Some("/admin"));
-    assert_eq!(event.requirements, [Arc::from("role:admin")]);
+    assert_eq!(event.requirements, ["role:admin"]);
 
     let roles = json!({ "metadataPublic": { "roles": ["admin"] } });
     let request = post("/admin").insert_header(world.bearer_with(&roles));

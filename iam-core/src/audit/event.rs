@@ -1,6 +1,6 @@
 //! What does an audit event say?
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use serde::{Serialize, Serializer};
 
@@ -168,10 +168,11 @@ impl Serialize for Outcome {
 /// One decision, for the record.
 ///
 /// Holds verified facts only: the actor is the principal of a credential that passed every check, never a claim of one
-/// that did not. Texts are shared with what they were taken from: an event is made for every request.
+/// that did not. Its texts are borrowed from whoever has them, for one is made for every request: what keeps an event keeps
+/// one of its [own](Self::into_owned).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct AuditEvent {
+pub struct AuditEvent<'a> {
     /// What happened.
     pub event: EventName,
     /// When, in milliseconds since the Unix epoch.
@@ -187,28 +188,28 @@ pub struct AuditEvent {
     pub detail: Option<&'static str>,
     /// For which tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<Arc<str>>,
+    pub tenant: Option<Cow<'a, str>>,
     /// Who: the verified principal's subject with its kind, as `user:…` or `client:…`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Arc<str>>,
+    pub actor: Option<Cow<'a, str>>,
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<Cow<'static, str>>,
+    pub method: Option<Cow<'a, str>>,
     /// The pattern of the route that was chosen, never the raw path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<Arc<str>>,
+    pub route: Option<Cow<'a, str>>,
     /// The request's id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<Arc<str>>,
+    pub request_id: Option<Cow<'a, str>>,
     /// What the route asked for, as written in the code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub requirements: Vec<Arc<str>>,
+    pub requirements: Vec<Cow<'a, str>>,
     /// The tuple that was written or deleted, or should have been.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tuple: Option<Arc<str>>,
+    pub tuple: Option<Cow<'a, str>>,
 }
 
-impl AuditEvent {
+impl AuditEvent<'_> {
     /// Makes the event of an allowed request.
     pub fn allow(time: Timestamp) -> Self {
         Self::new(EventName::AuthSuccess, time, Outcome::Allow, None)
@@ -243,6 +244,43 @@ impl AuditEvent {
             request_id: None,
             requirements: Vec::new(),
             tuple: None,
+        }
+    }
+
+    /// Returns the event with texts of its own, to be kept or sent away.
+    pub fn into_owned(self) -> AuditEvent<'static> {
+        let Self {
+            event,
+            time,
+            outcome,
+            reason,
+            detail,
+            tenant,
+            actor,
+            method,
+            route,
+            request_id,
+            requirements,
+            tuple,
+        } = self;
+        let owned = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+
+        AuditEvent {
+            event,
+            time,
+            outcome,
+            reason,
+            detail,
+            tenant: owned(tenant),
+            actor: owned(actor),
+            method: owned(method),
+            route: owned(route),
+            request_id: owned(request_id),
+            requirements: requirements
+                .into_iter()
+                .filter_map(|one| owned(Some(one)))
+                .collect(),
+            tuple: owned(tuple),
         }
     }
 }
@@ -294,7 +332,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_of_json_with_the_names_of_the_documentation() {
         let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
-        event.request_id = Some(Arc::from("r-1"));
+        event.request_id = Some("r-1".into());
 
         let line = serde_json::to_string(&event).unwrap();
 

@@ -3,7 +3,7 @@
 use super::AuditEvent;
 use crate::plain;
 
-impl AuditEvent {
+impl AuditEvent<'_> {
     /// Appends the event as one JSON object: the same bytes as `serde_json` writes, sooner, for most texts need no escapes.
     ///
     /// ```
@@ -112,12 +112,11 @@ mod tests {
         ];
         events.extend(EventName::ALL.map(|name| AuditEvent::notice(name, Timestamp::default())));
         events.extend(Reason::ALL.map(|reason| AuditEvent::deny(reason, Timestamp::default())));
-        let letters = ('\0'..='\u{ff}').map(String::from);
-        for one in letters.chain(texts.map(str::to_owned)) {
-            let one = one.as_str();
+        let letters: Vec<_> = ('\0'..='\u{ff}').map(String::from).collect();
+        for one in letters.iter().map(String::as_str).chain(texts) {
             let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_millis(1));
             event.detail = Some("detail");
-            event.method = Some(one.to_owned().into());
+            event.method = Some(one.into());
             event.tuple = Some(one.into());
             event.requirements = vec![one.into()];
             events.push(event.clone());

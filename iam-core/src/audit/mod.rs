@@ -4,10 +4,14 @@
 
 mod event;
 mod line;
+mod row;
 
 use std::fmt;
 
-pub use event::{AuditEvent, EventName, Outcome};
+pub use self::{
+    event::{AuditEvent, EventName, Outcome},
+    row::AuditRow,
+};
 
 /// Takes audit events.
 ///
@@ -27,7 +31,7 @@ pub use event::{AuditEvent, EventName, Outcome};
 /// struct Refusals(AtomicU64);
 ///
 /// impl AuditSink for Refusals {
-///     fn emit(&self, event: &AuditEvent) {
+///     fn emit(&self, event: &AuditEvent<'_>) {
 ///         if event.outcome == Outcome::Deny {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
 ///         }
@@ -36,7 +40,7 @@ pub use event::{AuditEvent, EventName, Outcome};
 /// ```
 pub trait AuditSink: fmt::Debug + Send + Sync {
     /// Takes one event.
-    fn emit(&self, event: &AuditEvent);
+    fn emit(&self, event: &AuditEvent<'_>);
 
     /// Writes out what the sink holds back. Called after events that waited together, so also after the last one.
     fn flush(&self) {}

@@ -276,8 +276,8 @@ fn a_client_is_never_taken_for_the_identity_of_the_same_id() {
     assert!(matches!(identity, Principal::Identity(_)));
     assert!(matches!(client, Principal::Client(_)));
     assert_ne!(identity, client);
-    assert_eq!(&*identity.actor(), "user:alice");
-    assert_eq!(&*client.actor(), "client:alice");
+    assert_eq!(identity.actor(), "user:alice");
+    assert_eq!(client.actor(), "client:alice");
 }
 
 /// R014

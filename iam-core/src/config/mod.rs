@@ -245,8 +245,8 @@ pub struct AuditConfig {
     pub sink: AuditSinkConfig,
     /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Must hold what comes in
     /// 5 milliseconds and while the events before are delivered, for that is how often the queue is looked into under load. As
-    /// many again may be on their way to the sink, and delivered ones stay in memory until others take their places: 320 bytes
-    /// for each that may wait, and its texts.
+    /// many again may be on their way to the sink. The memory that both have taken is kept: some 200 bytes for each event that
+    /// may wait, more where ids and patterns are long.
     pub queue: usize,
 }
 

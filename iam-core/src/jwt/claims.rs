@@ -40,7 +40,7 @@ struct Checked {
 struct Who {
     /// As audit events name it: put together once, however often the token is used. What follows the colon is the client id or
     /// else the subject.
-    actor: Arc<str>,
+    actor: String,
     /// The subject of a client.
     subject: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Who {
         let (kind, name) = client_id.map_or((USER, subject), |client_id| (CLIENT, client_id));
 
         Self {
-            actor: [kind, name].concat().into(),
+            actor: [kind, name].concat(),
             subject: client_id.map(|_| subject.to_owned()),
         }
     }
@@ -156,7 +156,7 @@ impl VerifiedClaims {
     }
 
     /// Returns who acts, as audit events name it.
-    pub(crate) fn actor(&self) -> &Arc<str> {
+    pub(crate) fn actor(&self) -> &str {
         &self.checked.who.actor
     }
 

@@ -76,8 +76,8 @@ impl Principal {
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.
-    pub fn actor(&self) -> Arc<str> {
-        Arc::clone(self.claims().actor())
+    pub fn actor(&self) -> &str {
+        self.claims().actor()
     }
 
     pub(crate) fn replay_id(&self) -> Option<(ReplayId<'_>, Timestamp)> {

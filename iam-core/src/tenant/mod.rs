@@ -45,11 +45,6 @@ impl Tenant {
         &self.name
     }
 
-    /// Returns the name, shared with the tenant.
-    pub fn shared_name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
     /// Returns the transport of routes that do not choose.
     pub fn transport(&self) -> Transport {
         // INVARIANT: the configuration refuses a tenant without transports.

@@ -16,23 +16,23 @@ use crate::audit::{AuditEvent, AuditSink};
 /// # Ok::<(), std::sync::mpsc::RecvError>(())
 /// ```
 #[derive(Debug)]
-pub struct ChannelSink(Mutex<Sender<AuditEvent>>);
+pub struct ChannelSink(Mutex<Sender<AuditEvent<'static>>>);
 
 impl ChannelSink {
     /// Returns a sink and the end where its events come out.
-    pub fn new() -> (Self, Receiver<AuditEvent>) {
+    pub fn new() -> (Self, Receiver<AuditEvent<'static>>) {
         let (sender, receiver) = channel();
         (Self(Mutex::new(sender)), receiver)
     }
 }
 
 impl AuditSink for ChannelSink {
-    fn emit(&self, event: &AuditEvent) {
+    fn emit(&self, event: &AuditEvent<'_>) {
         // Nobody listens any more: the test is over.
         let _ = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .send(event.clone());
+            .send(event.clone().into_owned());
     }
 }

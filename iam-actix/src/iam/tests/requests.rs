@@ -88,14 +88,14 @@ async fn sinks_that_panic_or_hang_change_no_decision() {
     #[derive(Debug)]
     struct Panicking;
     impl AuditSink for Panicking {
-        fn emit(&self, _: &AuditEvent) {
+        fn emit(&self, _: &AuditEvent<'_>) {
             panic!("on purpose");
         }
     }
     #[derive(Debug)]
     struct Hanging(std::sync::Mutex<Option<oneshot::Receiver<()>>>);
     impl AuditSink for Hanging {
-        fn emit(&self, _: &AuditEvent) {
+        fn emit(&self, _: &AuditEvent<'_>) {
             if let Some(released) = self.0.lock().unwrap().take() {
                 let _ = released.blocking_recv();
             }
@@ -122,7 +122,8 @@ async fn sinks_that_panic_or_hang_change_no_decision() {
         assert_eq!(status(&app, "/orders", "nonsense").await, 401);
     }
 
-    assert!(iam.dropped_audit_events() >= 34, "{}", iam.dropped_audit_events());
+    // Of forty events, five at most hang with the sink and five wait.
+    assert!(iam.dropped_audit_events() >= 30, "{}", iam.dropped_audit_events());
     release.send(()).unwrap();
 }
 

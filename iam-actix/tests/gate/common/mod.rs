@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Returns the next audit event.
-    pub(crate) async fn event(&mut self) -> AuditEvent {
+    pub(crate) async fn event(&mut self) -> AuditEvent<'static> {
         actix_rt::time::timeout(Duration::from_secs(10), self.events.next())
             .await
             .expect("an audit event within ten seconds")
@@ -107,7 +107,7 @@ impl World {
     }
 
     /// Asserts that one request was refused for `reason`, with that one event.
-    pub(crate) async fn denied(&mut self, reason: Reason) -> AuditEvent {
+    pub(crate) async fn denied(&mut self, reason: Reason) -> AuditEvent<'static> {
         let event = self.event().await;
 
         assert_eq!(event.outcome, Outcome::Deny, "{event:?}");
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// Asserts that one request was allowed, with that one event.
-    pub(crate) async fn allowed(&mut self) -> AuditEvent {
+    pub(crate) async fn allowed(&mut self) -> AuditEvent<'static> {
         let event = self.event().await;
 
         assert_eq!(event.outcome, Outcome::Allow, "{event:?}");

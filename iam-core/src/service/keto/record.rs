@@ -1,6 +1,6 @@
 //! Who must know that a tuple was written or deleted?
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use iam_grammar::RelationTuple;
 
@@ -47,7 +47,7 @@ impl Journal {
         }
 
         Ok(Self {
-            actor: Some(principal.actor()),
+            actor: Some(principal.actor().into()),
             ..self.clone()
         })
     }
@@ -61,8 +61,8 @@ impl PermissionClient {
             journal,
             // What is true while nobody knows better: the caller may go away before the answer is there.
             outcome: Err(CallError::Transport(TransportError::Cancel).into()),
-            request_id: Some(request_id).filter(|id| !id.is_empty()).map(Arc::from),
-            tuple: tuple.to_string().into(),
+            request_id: request_id.to_owned(),
+            tuple: tuple.to_string(),
         }))
     }
 }
@@ -75,8 +75,8 @@ struct Open<'a> {
     event: EventName,
     journal: &'a Journal,
     outcome: Result<(), TupleError>,
-    request_id: Option<Arc<str>>,
-    tuple: Arc<str>,
+    request_id: String,
+    tuple: String,
 }
 
 impl Entry<'_> {
@@ -101,10 +101,10 @@ impl Drop for Open<'_> {
             }
         };
 
-        event.actor.clone_from(&self.journal.actor);
-        event.tenant = Some(Arc::clone(&self.journal.tenant));
-        event.request_id = self.request_id.take();
-        event.tuple = Some(Arc::clone(&self.tuple));
+        event.actor = self.journal.actor.as_deref().map(Cow::Borrowed);
+        event.tenant = Some(Cow::Borrowed(&self.journal.tenant));
+        event.request_id = Some(Cow::Borrowed(&*self.request_id)).filter(|id| !id.is_empty());
+        event.tuple = Some(Cow::Borrowed(&self.tuple));
         self.journal.sink.emit(&event);
     }
 }

@@ -278,7 +278,7 @@ fn a_request_id_that_is_none_is_not_passed_on() {
 }
 
 /// Writes and deletes with the answers given, and returns what was recorded.
-fn recorded_by(answers: &[Response<bytes::Bytes>]) -> Vec<AuditEvent> {
+fn recorded_by(answers: &[Response<bytes::Bytes>]) -> Vec<AuditEvent<'static>> {
     let script = ScriptedClient::new();
     for answer in answers {
         script.answer(answer.clone());

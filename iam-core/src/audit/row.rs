@@ -1,0 +1,269 @@
+//! How do events wait for somebody else to take them?
+
+use std::{borrow::Cow, fmt};
+
+use super::{AuditEvent, EventName, Outcome};
+use crate::{clock::Timestamp, decision::Reason};
+
+/// Events, one after the other, written down so that nothing of them is shared with what they were taken from.
+///
+/// Whoever reads a row on another thread touches no text, no reference count and no allocation that the writer is about to use
+/// again. That is what it is for: such a meeting costs more than all the rest of an event.
+///
+/// ```
+/// use iam_core::{audit::{AuditEvent, AuditRow}, clock::Timestamp};
+///
+/// let mut row = AuditRow::with_capacity(10);
+/// row.push(&AuditEvent::allow(Timestamp::from_secs(1)));
+/// row.push(&AuditEvent::allow(Timestamp::from_secs(2)));
+///
+/// let mut times = Vec::new();
+/// row.each(|event| times.push(event.time.as_millis()));
+/// assert_eq!(times, [1000, 2000]);
+/// ```
+pub struct AuditRow {
+    events: Vec<Written>,
+    /// The texts of all events, in order.
+    texts: String,
+    /// The lengths of the texts that an event may have any number of.
+    requirements: Vec<u32>,
+}
+
+/// What is as long for each event.
+#[derive(Clone, Copy)]
+struct Written {
+    event: EventName,
+    outcome: Outcome,
+    reason: Option<Reason>,
+    time: Timestamp,
+    detail: Option<&'static str>,
+    /// Of the tenant, the actor, the method, the route, the request's id, the tuple.
+    lengths: [u32; 6],
+    requirements: usize,
+}
+
+impl AuditRow {
+    /// Creates a row that holds `capacity` events of usual length without asking for more memory.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            events: Vec::with_capacity(capacity),
+            texts: String::with_capacity(capacity.saturating_mul(USUAL_TEXTS)),
+            requirements: Vec::new(),
+        }
+    }
+
+    /// Returns the number of events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Tells whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Takes all events out, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.texts.clear();
+        self.requirements.clear();
+    }
+
+    /// Writes an event behind the others.
+    pub fn push(&mut self, event: &AuditEvent<'_>) {
+        let AuditEvent {
+            event,
+            time,
+            outcome,
+            reason,
+            detail,
+            tenant,
+            actor,
+            method,
+            route,
+            request_id,
+            requirements,
+            tuple,
+        } = event;
+
+        self.events.push(Written {
+            event: *event,
+            outcome: *outcome,
+            reason: *reason,
+            time: *time,
+            detail: *detail,
+            lengths: [
+                tenant.as_deref(),
+                actor.as_deref(),
+                method.as_deref(),
+                route.as_deref(),
+                request_id.as_deref(),
+                tuple.as_deref(),
+            ]
+            .map(|text| text.map_or(NONE, |text| append(&mut self.texts, text))),
+            requirements: requirements.len(),
+        });
+        for requirement in requirements {
+            self.requirements.push(append(&mut self.texts, requirement));
+        }
+    }
+
+    /// Gives each event to `take`, in order.
+    pub fn each<'r>(&'r self, mut take: impl FnMut(&mut AuditEvent<'r>)) {
+        let mut texts = Texts { rest: &self.texts };
+        let mut requirements = self.requirements.iter();
+
+        let mut event = AuditEvent::allow(Timestamp::default());
+        for written in &self.events {
+            let [tenant, actor, method, route, request_id, tuple] = written.lengths;
+            event.event = written.event;
+            event.time = written.time;
+            event.outcome = written.outcome;
+            event.reason = written.reason;
+            event.detail = written.detail;
+            event.tenant = texts.next(tenant);
+            event.actor = texts.next(actor);
+            event.method = texts.next(method);
+            event.route = texts.next(route);
+            event.request_id = texts.next(request_id);
+            event.tuple = texts.next(tuple);
+            event.requirements.clear();
+            let lengths = requirements.by_ref().take(written.requirements);
+            event
+                .requirements
+                .extend(lengths.filter_map(|length| texts.next(*length)));
+            take(&mut event);
+        }
+    }
+}
+
+/// R071: only what says nothing about anybody. Nobody has cleaned these texts yet.
+impl fmt::Debug for AuditRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditRow")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Texts that stand one after the other.
+struct Texts<'r> {
+    rest: &'r str,
+}
+
+impl<'r> Texts<'r> {
+    fn next(&mut self, length: u32) -> Option<Cow<'r, str>> {
+        if length == NONE {
+            return None;
+        }
+        let (text, rest) = self.rest.split_at_checked(usize::try_from(length).ok()?)?;
+
+        self.rest = rest;
+        Some(Cow::Borrowed(text))
+    }
+}
+
+/// Appends a text and returns its length. One of four gigabytes is none.
+fn append(texts: &mut String, text: &str) -> u32 {
+    let length = u32::try_from(text.len()).unwrap_or(NONE);
+    if length != NONE {
+        texts.push_str(text);
+    }
+
+    length
+}
+
+/// The length of a text that is not there.
+const NONE: u32 = u32::MAX;
+
+/// How many bytes the texts of an event mostly take.
+const USUAL_TEXTS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every field has something in it.
+    fn full(number: u64) -> AuditEvent<'static> {
+        let text = |name: &str| Some(format!("{name} {number} ü").into());
+
+        AuditEvent {
+            event: EventName::AuthFailureReplay,
+            time: Timestamp::from_millis(number),
+            outcome: Outcome::Deny,
+            reason: Some(Reason::Replay),
+            detail: Some("detail"),
+            tenant: text("tenant"),
+            actor: text("actor"),
+            method: text("method"),
+            route: text("route"),
+            request_id: text("request"),
+            requirements: (0..number % 4)
+                .map(|one| format!("requirement {one}").into())
+                .collect(),
+            tuple: text("tuple"),
+        }
+    }
+
+    fn read(row: &AuditRow) -> Vec<AuditEvent<'static>> {
+        let mut events = Vec::new();
+        row.each(|event| events.push(event.clone().into_owned()));
+        events
+    }
+
+    #[test]
+    fn events_are_read_as_they_were_written() {
+        let mut events = Vec::new();
+        for number in 0..20 {
+            let mut sparse = full(number);
+            match number % 7 {
+                0 => sparse.tenant = None,
+                1 => sparse.actor = None,
+                2 => sparse.method = None,
+                3 => sparse.route = None,
+                4 => sparse.request_id = None,
+                5 => sparse.tuple = None,
+                _ => sparse.actor = Some("".into()),
+            }
+            events.extend([
+                full(number),
+                AuditEvent::allow(Timestamp::from_secs(number)),
+                sparse,
+            ]);
+        }
+        let mut row = AuditRow::with_capacity(1);
+
+        for event in &events {
+            row.push(event);
+        }
+
+        assert_eq!(row.len(), events.len());
+        assert_eq!(read(&row), events);
+        assert_eq!(read(&row), events);
+    }
+
+    #[test]
+    fn nothing_of_what_was_taken_out_is_read_again() {
+        let mut row = AuditRow::with_capacity(10);
+        row.push(&full(3));
+        row.push(&full(2));
+
+        row.clear();
+        assert!(row.is_empty() && read(&row).is_empty());
+        row.push(&full(1));
+
+        assert_eq!(read(&row), [full(1)]);
+    }
+
+    /// What a reader changes is not written, and is gone with the next event.
+    #[test]
+    fn changes_of_one_event_do_not_reach_the_next() {
+        let mut row = AuditRow::with_capacity(10);
+        row.push(&full(1));
+        row.push(&AuditEvent::allow(Timestamp::from_secs(1)));
+
+        row.each(|event| *event = full(7));
+
+        assert_eq!(read(&row), [full(1), AuditEvent::allow(Timestamp::from_secs(1))]);
+    }
+}
