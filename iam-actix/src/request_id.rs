@@ -3,9 +3,10 @@
 //! Every request has one id: the caller's, when it is one line of 1 to 128 harmless characters, or a new one. It is on
 //! every response, in every audit event, and on every call to an upstream that the request causes.
 
-use std::sync::Arc;
-
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    web::Bytes,
+};
 use uuid::Uuid;
 
 /// The header that carries the id, in both directions.
@@ -31,7 +32,7 @@ const MAX_LENGTH: usize = 128;
 ///
 /// *Unverified*: a caller may choose it, also one that somebody else uses.
 #[derive(Clone, Debug)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// Accepts the caller's id or makes one.
@@ -41,30 +42,30 @@ impl RequestId {
     pub(crate) fn accept_or_make(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(X_REQUEST_ID);
 
-        match (lines.next().map(HeaderValue::to_str), lines.next()) {
-            (Some(Ok(value)), None) if is_acceptable(value.as_bytes()) => Self(value.into()),
-            (Some(_) | None, _) => Self::random(),
+        match (lines.next(), lines.next()) {
+            (Some(value), None) if is_acceptable(value.as_bytes()) => Self(value.clone()),
+            (_, _) => Self::random(),
         }
     }
 
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // INVARIANT: only characters of ASCII that can be seen get in.
+        self.0.to_str().unwrap_or_default()
     }
 
     /// Returns the id as the value of a header.
     pub(crate) fn header(&self) -> HeaderValue {
-        // INVARIANT: only characters that are legal in a header value get in.
-        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
+        self.0.clone()
     }
 
     fn random() -> Self {
         // Not to be guessed, and with the feature `fast-rng` without a system call for each request.
-        let made = Uuid::new_v4();
-        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let text: &str = made.hyphenated().encode_lower(&mut buffer);
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        Uuid::new_v4().hyphenated().encode_lower(&mut text);
 
-        Self(text.into())
+        // INVARIANT: hexadecimal digits and hyphens may stand in a header.
+        Self(HeaderValue::from_maybe_shared(Bytes::from_owner(text)).unwrap_or(HeaderValue::from_static("-")))
     }
 }
 
