@@ -3,7 +3,7 @@
 //! Every wrapper on the way adds its policy to the chain of the wrappers around it. A wrapper always stands at the same
 //! place of the application, so its chain is added up once and then shared by all its requests.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use iam_core::{
     decision::Refusal,
@@ -17,7 +17,7 @@ pub(crate) struct Chain {
     parent: Option<Rc<Self>>,
     policy: Rc<RoutePolicy>,
     effective: Result<EffectivePolicy, Conflict>,
-    requirements: Vec<Arc<str>>,
+    requirements: Vec<String>,
     placeholders: Vec<String>,
     reserved: Vec<&'static str>,
 }
@@ -32,10 +32,7 @@ impl Chain {
         let requirements = effective
             .as_ref()
             .map(EffectivePolicy::requirements)
-            .unwrap_or_default()
-            .into_iter()
-            .map(Arc::from)
-            .collect();
+            .unwrap_or_default();
         let mut placeholders: Vec<String> = policies
             .iter()
             .flat_map(|policy| policy.placeholders())
@@ -92,7 +89,7 @@ impl Chain {
     }
 
     /// Returns the requirements as an audit event writes them.
-    pub(crate) fn requirements(&self) -> &[Arc<str>] {
+    pub(crate) fn requirements(&self) -> &[String] {
         &self.requirements
     }
 

@@ -91,7 +91,7 @@ pub struct EnforceService<S> {
     /// The chain of the last request. It never changes as long as the wrapper stands where it stands.
     chain: RefCell<Option<Rc<Chain>>>,
     /// The full pattern of the route, known with the first request.
-    pattern: RefCell<Option<String>>,
+    pattern: RefCell<Option<Rc<str>>>,
 }
 
 impl<S> fmt::Debug for EnforceService<S> {
@@ -165,11 +165,11 @@ impl<S> EnforceService<S> {
         }
     }
 
-    fn pattern(&self, request: &ServiceRequest) -> Option<String> {
+    fn pattern(&self, request: &ServiceRequest) -> Option<Rc<str>> {
         let mut kept = self.pattern.borrow_mut();
 
         if kept.is_none() {
-            *kept = request.match_pattern();
+            *kept = request.match_pattern().map(Rc::from);
         }
         kept.clone()
     }

@@ -23,7 +23,7 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Returns the time now.
     fn now(&self) -> Timestamp;
 
-    /// Hands an event to the sinks. Never blocks, never fails.
+    /// Hands an event to the sinks. Waits for no sink, and never fails.
     fn emit(&self, event: &AuditEvent<'_>);
 
     /// Returns what the gate remembers about policies across requests and workers.

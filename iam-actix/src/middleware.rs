@@ -120,8 +120,7 @@ where
                 Ok(()) => {
                     let response = inner.await?;
                     if !slot.has_route() {
-                        let pattern = response.request().match_pattern();
-                        slot.set_route(pattern);
+                        slot.set_route(response.request().match_pattern().map(Rc::from));
                     }
                     response.map_into_boxed_body()
                 }

@@ -3,10 +3,8 @@
 //! Every request has one id: the caller's, when it is one line of 1 to 128 harmless characters, or a new one. It is on
 //! every response, in every audit event, and on every call to an upstream that the request causes.
 
-use actix_web::{
-    http::header::{HeaderMap, HeaderName, HeaderValue},
-    web::Bytes,
-};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use uuid::Uuid;
 
 /// The header that carries the id, in both directions.
@@ -18,7 +16,8 @@ const MAX_LENGTH: usize = 128;
 /// The id of one request: the caller's, or one that the gate made. Cloning is cheap.
 ///
 /// Hand it to whatever else the request causes, so that other logs can be read beside the audit. As an extractor it
-/// fails with 500 when the request did not come through the gate.
+/// fails with 500 when the request did not come through the gate. Keep `as_str().to_owned()` where it outlives the request: a
+/// caller's id is a piece of what was read from its connection.
 ///
 /// ```
 /// use iam_actix::RequestId;
@@ -64,7 +63,7 @@ impl RequestId {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         Uuid::new_v4().hyphenated().encode_lower(&mut text);
 
-        // INVARIANT: hexadecimal digits and hyphens may stand in a header.
+        // Owned so that a clone takes no memory. INVARIANT: hexadecimal digits and hyphens may stand in a header.
         Self(HeaderValue::from_maybe_shared(Bytes::from_owner(text)).unwrap_or(HeaderValue::from_static("-")))
     }
 }

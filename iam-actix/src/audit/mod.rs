@@ -21,7 +21,7 @@ use std::{
 };
 
 use actix_web::rt::time;
-use iam_core::audit::AuditRow;
+use iam_core::audit::AuditBatch;
 pub use iam_core::audit::{AuditEvent, AuditSink, EventName, Outcome};
 
 use self::queue::{Found, Queue};
@@ -134,17 +134,17 @@ struct Deliverer {
 
 impl Deliverer {
     fn run(mut self) {
-        let mut row = self.queue.another_row();
+        let mut batch = self.queue.another_batch();
 
         while self.wait() {
             // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
             // woken for each event would cost every request a system call.
             loop {
-                self.queue.take(&mut row);
-                if row.is_empty() {
+                self.queue.take(&mut batch);
+                if batch.is_empty() {
                     break;
                 }
-                self.deliver(&mut row);
+                self.deliver(&batch);
                 self.queue.pause(LINGER);
             }
         }
@@ -167,8 +167,8 @@ impl Deliverer {
     }
 
     /// Delivers events, and has them written out.
-    fn deliver(&mut self, row: &mut AuditRow) {
-        row.each(|event| {
+    fn deliver(&mut self, batch: &AuditBatch) {
+        batch.for_each(|event| {
             // D82: before any sink, for every sink.
             redact::clean(event);
             for sink in &self.sinks {

@@ -1,8 +1,7 @@
 //! Where do events wait to be delivered?
 //!
-//! In a row, written down. Whoever delivers them takes the whole row and leaves an empty one. So the thread that delivers shares
-//! nothing with the threads of requests but the row: what one thread allocates or counts and another gives back is not at hand
-//! when the next request wants it, which would cost more than all the rest of an event.
+//! In a batch, as copies. Whoever delivers them takes the whole batch and leaves an empty one, so that both are used again and
+//! again.
 
 use std::{
     mem,
@@ -10,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use iam_core::audit::{AuditEvent, AuditRow};
+use iam_core::audit::{AuditBatch, AuditEvent};
 
 /// A bounded queue from many threads to one.
 pub(super) struct Queue {
@@ -20,7 +19,7 @@ pub(super) struct Queue {
 }
 
 struct State {
-    row: AuditRow,
+    batch: AuditBatch,
     /// How many events were ever put in.
     put_in: u64,
     /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
@@ -34,7 +33,7 @@ impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                row: AuditRow::with_capacity(capacity),
+                batch: AuditBatch::with_capacity(capacity),
                 put_in: 0,
                 delivered: 0,
                 is_closed: false,
@@ -46,13 +45,13 @@ impl Queue {
     }
 
     /// Puts an event in; `false` when there is no room, or the queue is closed. Others are kept out for as long as it takes to
-    /// write an event down.
+    /// copy an event.
     pub(super) fn push(&self, event: &AuditEvent<'_>) -> bool {
         let mut state = self.lock();
-        if state.is_closed || state.row.len() >= self.capacity {
+        if state.is_closed || state.batch.len() >= self.capacity {
             return false;
         }
-        state.row.push(event);
+        state.batch.push(event);
         state.put_in = state.put_in.saturating_add(1);
         let is_awaited = mem::take(&mut state.is_awaited);
         drop(state);
@@ -69,18 +68,18 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Returns an empty row, for the first [`take`](Self::take).
-    pub(super) fn another_row(&self) -> AuditRow {
-        AuditRow::with_capacity(self.capacity)
+    /// Returns an empty batch, for the first [`take`](Self::take).
+    pub(super) fn another_batch(&self) -> AuditBatch {
+        AuditBatch::with_capacity(self.capacity)
     }
 
-    /// Takes out what waits, in order, and leaves the row of the last time, whose events are delivered.
-    pub(super) fn take(&self, row: &mut AuditRow) {
-        let delivered = row.len() as u64;
-        row.clear();
+    /// Takes out what waits, in order, and leaves the batch of the last time, whose events are delivered.
+    pub(super) fn take(&self, batch: &mut AuditBatch) {
+        let delivered = batch.len() as u64;
+        batch.clear();
         let mut state = self.lock();
         state.delivered = state.delivered.saturating_add(delivered);
-        mem::swap(&mut state.row, row);
+        mem::swap(&mut state.batch, batch);
     }
 
     /// Waits until there is an event, the queue is closed, or time is up.
@@ -89,11 +88,11 @@ impl Queue {
         state.is_awaited = true;
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, at_most, |state| state.row.is_empty() && !state.is_closed)
+            .wait_timeout_while(state, at_most, |state| state.batch.is_empty() && !state.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
         state.is_awaited = false;
 
-        match (state.row.len(), state.is_closed) {
+        match (state.batch.len(), state.is_closed) {
             (0, true) => Found::End,
             (0, false) => Found::Nothing,
             (_, _) => Found::Events,
@@ -116,7 +115,7 @@ impl Queue {
 
         // Whatever comes of it, the next look tells.
         let _ = self.changed.wait_timeout_while(self.lock(), length, |state| {
-            state.row.len() <= half && !state.is_closed
+            state.batch.len() <= half && !state.is_closed
         });
     }
 
@@ -151,36 +150,50 @@ mod tests {
     }
 
     /// Takes out what waits.
-    fn numbers(queue: &Queue, row: &mut AuditRow) -> Vec<u64> {
+    fn numbers(queue: &Queue, batch: &mut AuditBatch) -> Vec<u64> {
         let mut numbers = Vec::new();
-        queue.take(row);
-        row.each(|event| numbers.push(event.time.as_millis()));
+        queue.take(batch);
+        batch.for_each(|event| numbers.push(event.time.as_millis()));
         numbers
     }
 
     #[test]
     fn what_is_put_in_comes_out_once_and_in_order() {
         let queue = Queue::new(10);
-        let mut row = queue.another_row();
+        let mut batch = queue.another_batch();
 
         for turn in 0..5 {
-            assert!(numbers(&queue, &mut row).is_empty());
+            assert!(numbers(&queue, &mut batch).is_empty());
             assert_eq!(queue.delivered(), queue.put_in());
             for number in 0..=turn {
                 assert!(queue.push(&event(number)));
             }
-            assert_eq!(numbers(&queue, &mut row), (0..=turn).collect::<Vec<_>>());
+            assert_eq!(numbers(&queue, &mut batch), (0..=turn).collect::<Vec<_>>());
+        }
+    }
+
+    /// Two batches at most, however long it goes on.
+    #[test]
+    fn batches_are_used_again_and_again() {
+        let queue = Queue::new(10);
+        let mut batch = queue.another_batch();
+        let fill = || (0..10).all(|number| queue.push(&event(number)));
+
+        for _ in 0..20 {
+            assert!(fill() && !queue.push(&event(10)));
+            assert_eq!(numbers(&queue, &mut batch).len(), 10);
+            assert_eq!(queue.lock().batch.len(), 0);
         }
     }
 
     #[test]
     fn no_more_goes_in_than_there_is_room_for() {
         let queue = Queue::new(2);
-        let mut row = queue.another_row();
+        let mut batch = queue.another_batch();
 
         assert!(queue.push(&event(1)) && queue.push(&event(2)));
         assert!(!queue.push(&event(3)));
-        assert_eq!(numbers(&queue, &mut row), [1, 2]);
+        assert_eq!(numbers(&queue, &mut batch), [1, 2]);
         assert!(queue.push(&event(4)));
     }
 
@@ -266,13 +279,13 @@ mod tests {
         queue.close();
 
         assert_eq!(queue.wait(Duration::ZERO), Found::Events);
-        assert_eq!(numbers(&queue, &mut queue.another_row()), [1]);
+        assert_eq!(numbers(&queue, &mut queue.another_batch()), [1]);
     }
 
     #[test]
     fn many_threads_lose_nothing_and_each_keeps_its_order() {
         let queue = Arc::new(Queue::new(40_000));
-        let mut row = queue.another_row();
+        let mut batch = queue.another_batch();
         let senders: Vec<_> = (0..4)
             .map(|sender| {
                 let queue = Arc::clone(&queue);
@@ -287,7 +300,7 @@ mod tests {
         let mut arrived = Vec::new();
         while arrived.len() < 40_000 {
             assert_eq!(queue.wait(Duration::from_secs(60)), Found::Events);
-            arrived.extend(numbers(&queue, &mut row));
+            arrived.extend(numbers(&queue, &mut batch));
         }
 
         assert!(senders.into_iter().all(|sender| sender.join().unwrap()));

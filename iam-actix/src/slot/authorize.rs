@@ -77,9 +77,7 @@ impl RequestSecurity {
         };
 
         let mut record = self.record.borrow_mut();
-        record
-            .asked
-            .push(format!("permission:{namespace}#{relation}").into());
+        record.asked.push(format!("permission:{namespace}#{relation}"));
         record.outcome = match result {
             Ok(()) => Outcome::Allow,
             Err(refusal) => Outcome::Deny(refusal),

@@ -46,7 +46,7 @@ pub(crate) struct RequestSecurity {
     /// The announced policies. Grows while the request is routed.
     chain: RefCell<Option<Rc<Chain>>>,
     /// The full pattern of the chosen route.
-    route: RefCell<Option<String>>,
+    route: RefCell<Option<Rc<str>>>,
     /// Set when the gate has read the policies: what is announced from now on is late.
     decided: Cell<bool>,
     /// Set by a scope that calls inward only when the request is let in: what is announced inside is not late.
@@ -115,7 +115,7 @@ impl RequestSecurity {
     }
 
     /// Remembers the full pattern of the route.
-    pub(crate) fn set_route(&self, pattern: Option<String>) {
+    pub(crate) fn set_route(&self, pattern: Option<Rc<str>>) {
         *self.route.borrow_mut() = pattern;
     }
 

@@ -19,7 +19,7 @@ use crate::chain::Chain;
 pub(super) struct Record {
     pub(super) outcome: Outcome,
     /// What the handler asked by itself.
-    pub(super) asked: Vec<Arc<str>>,
+    pub(super) asked: Vec<String>,
     /// An extractor's refusal. It counts when it became the response.
     pub(super) pending: Option<(Refusal, Arc<AtomicBool>)>,
 }
@@ -57,23 +57,18 @@ impl RequestSecurity {
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
         event.route = route.as_deref().map(Cow::Borrowed);
-        event.tenant = match &*admitted {
+        let tenant = match &*admitted {
             Some(admitted) => Some(admitted.tenant()),
             // For whom a request was refused before it was let in.
             None => attempts.last().map(|attempt| &attempt.tenant),
-        }
-        .map(|tenant| tenant.name().into());
-        event.actor = admitted
-            .as_ref()
-            .and_then(Admitted::principal)
-            .map(|principal| principal.actor().into());
-        let required = chain.as_deref().map_or(&[] as &[_], Chain::requirements);
-        event.requirements.extend(
-            required
-                .iter()
-                .chain(&record.asked)
-                .map(|one| Cow::Borrowed(&**one)),
-        );
+        };
+        event.tenant = tenant.map(|tenant| tenant.name().into());
+        let principal = admitted.as_ref().and_then(Admitted::principal);
+        event.actor = principal.map(|principal| principal.actor().into());
+        let required = chain.as_deref().map(Chain::requirements).unwrap_or_default();
+        event
+            .requirements
+            .extend(required.iter().chain(&record.asked).map(Cow::from));
         self.engine.emit(&event);
     }
 }

@@ -168,8 +168,8 @@ impl Serialize for Outcome {
 /// One decision, for the record.
 ///
 /// Holds verified facts only: the actor is the principal of a credential that passed every check, never a claim of one
-/// that did not. Its texts are borrowed from whoever has them, for one is made for every request: what keeps an event keeps
-/// one of its [own](Self::into_owned).
+/// that did not. Its texts are borrowed, because an event is made for every request: call [`into_owned`](Self::into_owned) on a
+/// clone to keep one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
@@ -248,6 +248,23 @@ impl AuditEvent<'_> {
     }
 
     /// Returns the event with texts of its own, to be kept or sent away.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    ///
+    /// use iam_core::audit::{AuditEvent, AuditSink};
+    ///
+    /// #[derive(Debug, Default)]
+    /// struct Kept(Mutex<Vec<AuditEvent<'static>>>);
+    ///
+    /// impl AuditSink for Kept {
+    ///     fn emit(&self, event: &AuditEvent<'_>) {
+    ///         if let Ok(mut events) = self.0.lock() {
+    ///             events.push(event.clone().into_owned());
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn into_owned(self) -> AuditEvent<'static> {
         let Self {
             event,
@@ -263,7 +280,7 @@ impl AuditEvent<'_> {
             requirements,
             tuple,
         } = self;
-        let owned = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
 
         AuditEvent {
             event,
@@ -271,16 +288,13 @@ impl AuditEvent<'_> {
             outcome,
             reason,
             detail,
-            tenant: owned(tenant),
-            actor: owned(actor),
-            method: owned(method),
-            route: owned(route),
-            request_id: owned(request_id),
-            requirements: requirements
-                .into_iter()
-                .filter_map(|one| owned(Some(one)))
-                .collect(),
-            tuple: owned(tuple),
+            tenant: tenant.map(owned),
+            actor: actor.map(owned),
+            method: method.map(owned),
+            route: route.map(owned),
+            request_id: request_id.map(owned),
+            requirements: requirements.into_iter().map(owned).collect(),
+            tuple: tuple.map(owned),
         }
     }
 }

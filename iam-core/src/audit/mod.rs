@@ -2,15 +2,15 @@
 //!
 //! One event for each decision, from a closed set of names. An event holds no credential: there is no field for one.
 
+mod batch;
 mod event;
 mod line;
-mod row;
 
 use std::fmt;
 
 pub use self::{
+    batch::AuditBatch,
     event::{AuditEvent, EventName, Outcome},
-    row::AuditRow,
 };
 
 /// Takes audit events.
@@ -39,7 +39,7 @@ pub use self::{
 /// }
 /// ```
 pub trait AuditSink: fmt::Debug + Send + Sync {
-    /// Takes one event.
+    /// Takes one event, which is lent for as long as the call lasts.
     fn emit(&self, event: &AuditEvent<'_>);
 
     /// Writes out what the sink holds back. Called after events that waited together, so also after the last one.

@@ -1,13 +1,12 @@
 //! How is JSON from outside read?
 //!
-//! Strictly, and by this one parser for every source: token headers and claims, key sets, answers of upstreams.
+//! Strictly, and by one set of rules for every source: token headers and claims, key sets, answers of upstreams.
 //! A member that occurs twice is refused at any depth (RFC 8259 §4 leaves the outcome open, RFC 7515 §4 and RFC 7519 §4
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
-//! deep nesting. The grammar itself is `serde_json`'s. A token's payload that is written plainly is read sooner, and to the same
-//! end, by [`plain`].
+//! deep nesting. The grammar is `serde_json`'s, but for payloads that [`terse`] reads.
 
 mod borrowed;
-pub(crate) mod plain;
+pub(crate) mod terse;
 
 use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 

@@ -4,7 +4,6 @@ use std::fmt;
 
 use aws_lc_rs::{
     digest::{self, Context, SHA256, SHA384, SHA512, digest},
-    error::Unspecified,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
         EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -16,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{KeyFault, KeyLimits, ed25519};
 use crate::{
-    jwt::{self, Algorithm, MAX_KID_BYTES},
+    jwt::{self, Algorithm, MAX_KID_BYTES, TokenFault},
     plain,
 };
 
@@ -26,34 +25,6 @@ pub(crate) struct VerificationKey {
     /// Tells this key from every other one, another `alg` for the same numbers included.
     identity: [u8; 32],
     parsed: Vec<ParsedKey>,
-}
-
-/// A public key as parsed for one algorithm.
-pub(crate) struct ParsedKey {
-    algorithm: Algorithm,
-    key: ParsedPublicKey,
-}
-
-impl ParsedKey {
-    /// Checks a signature over a message.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Unspecified> {
-        // To hash and to check in one call has aws-lc copy what it hashes with.
-        match hash_of(self.algorithm) {
-            Some(hash) => self.key.verify_digest_sig(&digest(hash, message), signature),
-            None => self.key.verify_sig(message, signature),
-        }
-    }
-}
-
-/// Returns what an algorithm hashes a message with before the signature comes into play (RFC 7518 §3.1). Ed25519 signs the
-/// message itself (RFC 8032 §5.1).
-fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
-    match algorithm {
-        Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => Some(&SHA256),
-        Algorithm::Es384 | Algorithm::Ps384 | Algorithm::Rs384 => Some(&SHA384),
-        Algorithm::Es512 | Algorithm::Ps512 | Algorithm::Rs512 => Some(&SHA512),
-        Algorithm::EdDsa => None,
-    }
 }
 
 impl VerificationKey {
@@ -107,6 +78,35 @@ impl fmt::Debug for VerificationKey {
             .field("kid", &self.kid)
             .field("algorithms", &self.algorithms().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+/// A public key as parsed for one algorithm.
+pub(crate) struct ParsedKey {
+    algorithm: Algorithm,
+    key: ParsedPublicKey,
+}
+
+impl ParsedKey {
+    /// Checks a signature over a message.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), TokenFault> {
+        // In one call, aws-lc would copy its hash context.
+        match hash_of(self.algorithm) {
+            Some(hash) => self.key.verify_digest_sig(&digest(hash, message), signature),
+            None => self.key.verify_sig(message, signature),
+        }
+        .map_err(|_unspecified| TokenFault::Signature)
+    }
+}
+
+/// Returns what an algorithm hashes a message with before the signature comes into play (RFC 7518 §3.1). Ed25519 signs the
+/// message itself (RFC 8032 §5.1).
+fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
+    match algorithm {
+        Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => Some(&SHA256),
+        Algorithm::Es384 | Algorithm::Ps384 | Algorithm::Rs384 => Some(&SHA384),
+        Algorithm::Es512 | Algorithm::Ps512 | Algorithm::Rs512 => Some(&SHA512),
+        Algorithm::EdDsa => None,
     }
 }
 

@@ -110,6 +110,7 @@ impl KeySet {
         &self.keys
     }
 
+    /// Returns the key of that id. There are [`KeyLimits::max_keys`] at most, and mostly two.
     pub(super) fn by_kid(&self, kid: &str) -> Option<&Arc<VerificationKey>> {
         self.keys.iter().find(|key| key.kid() == Some(kid))
     }
@@ -151,16 +152,12 @@ impl KeySet {
 
         let mut set = Self::default();
         for (index, key) in usable {
-            let kid = key.kid().map(str::to_owned);
+            let count = key.kid().and_then(|kid| seen.get(kid));
             // RFC 7517 §4.5 wants distinct ids. Which of two would be meant is a guess, so neither is used.
-            if kid
-                .as_ref()
-                .and_then(|kid| seen.get(kid))
-                .is_some_and(|&count| count > 1)
-            {
+            if count.is_some_and(|&count| count > 1) {
                 problems.push(KeyProblem {
                     index,
-                    kid,
+                    kid: key.kid().map(str::to_owned),
                     fault: KeyFault::DuplicateKid,
                 });
                 continue;

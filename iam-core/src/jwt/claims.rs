@@ -38,37 +38,39 @@ struct Checked {
 
 /// Whose token it is.
 struct Who {
-    /// As audit events name it: put together once, however often the token is used. What follows the colon is the client id or
-    /// else the subject.
+    /// As audit events name it, put together once, however often the token is used: [`CLIENT`] and the client id, or [`USER`] and
+    /// the subject.
     actor: String,
-    /// The subject of a client.
-    subject: Option<String>,
+    /// The subject of a client's token.
+    client_subject: Option<String>,
 }
 
 impl Who {
     fn of(subject: &str, client_id: Option<&str>) -> Self {
-        let (kind, name) = client_id.map_or((USER, subject), |client_id| (CLIENT, client_id));
-
-        Self {
-            actor: [kind, name].concat(),
-            subject: client_id.map(|_| subject.to_owned()),
+        match client_id {
+            Some(client_id) => Self {
+                actor: [CLIENT, client_id].concat(),
+                client_subject: Some(subject.to_owned()),
+            },
+            None => Self {
+                actor: [USER, subject].concat(),
+                client_subject: None,
+            },
         }
     }
 
     fn subject(&self) -> &str {
-        self.subject
-            .as_deref()
-            .or_else(|| self.actor.strip_prefix(USER))
-            .unwrap_or_default()
+        match &self.client_subject {
+            Some(subject) => subject,
+            // INVARIANT: without a client, it begins so.
+            None => self.actor.strip_prefix(USER).unwrap_or_default(),
+        }
     }
 
     fn client_id(&self) -> Option<&str> {
         self.actor.strip_prefix(CLIENT)
     }
 }
-
-const CLIENT: &str = "client:";
-const USER: &str = "user:";
 
 /// What few handlers ask for, taken out of the payload when the first one does.
 #[derive(Default)]
@@ -319,6 +321,10 @@ impl Claims<'_> {
         }
     }
 }
+
+/// How an actor begins.
+const CLIENT: &str = "client:";
+const USER: &str = "user:";
 
 /// A node of a [`Map`], which every object has that is not empty.
 const BYTES_PER_OBJECT: usize = 640;

@@ -126,8 +126,7 @@ impl Verifier {
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
         // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
-        key.verify(compact.signed, signature)
-            .map_err(|_unspecified| TokenFault::Signature)?;
+        key.verify(compact.signed, signature)?;
         self.last_header.remember(compact.header, header);
 
         let payload = decode(compact.payload)?;

@@ -85,6 +85,23 @@ fn all_that_a_good_token_says_is_to_be_had() {
     }
 }
 
+/// Only the claim `client_id` makes a client, whatever a subject looks like.
+#[test]
+fn subject_that_looks_like_a_client_is_a_subject() {
+    let signer = Signer::new(Algorithm::EdDsa);
+    let verifier = verifier_of(profile(), key_set([signer.jwk()]));
+    for subject in ["client:alice", "user:alice", ":", "client:"] {
+        let claims = accepted(&verifier, &signer.with_claims(json!({ "sub": subject })));
+        assert_eq!((claims.subject(), claims.client_id()), (subject, None));
+
+        let claims = accepted(
+            &verifier,
+            &signer.with_claims(json!({ "sub": subject, "client_id": "user:c" })),
+        );
+        assert_eq!((claims.subject(), claims.client_id()), (subject, Some("user:c")));
+    }
+}
+
 /// R012, D8.
 #[test]
 fn token_of_another_issuer_or_of_none_is_refused() {

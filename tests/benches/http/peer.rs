@@ -1,8 +1,8 @@
 //! The same protection by hand: actix-web-httpauth and jsonwebtoken, at their best.
 //!
-//! The key is built once, the back end is `aws_lc_rs`, and the same claims are validated.
+//! The key is built once, the back end is `aws_lc_rs`, nothing is read twice, and the same claims are validated.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use actix_web::{
     App, Error, HttpMessage as _, HttpResponse, HttpServer, Responder,
@@ -11,12 +11,13 @@ use actix_web::{
     web::{self, ReqData},
 };
 use actix_web_httpauth::{extractors::bearer::BearerAuth, middleware::HttpAuthentication};
+use iam_core::jwt::{DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
 use crate::tokens::{AUDIENCE, ISSUER, KID, Tokens};
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[expect(dead_code, reason = "claims are decoded to be validated, as by hand")]
 struct Claims {
     exp: u64,
@@ -38,7 +39,7 @@ pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
     validation.set_issuer(&[ISSUER]);
     validation.set_required_spec_claims(&["aud", "exp", "iss", "sub"]);
     validation.validate_nbf = true;
-    validation.leeway = LEEWAY;
+    validation.leeway = DEFAULT_CLOCK_SKEW.as_secs();
     let verifier = Arc::new(Verifier { key, validation });
 
     crate::serve(move |listener| async move {
@@ -65,12 +66,10 @@ fn verify(
     request: ServiceRequest,
     bearer: &BearerAuth,
 ) -> Result<ServiceRequest, (Error, ServiceRequest)> {
-    let known =
-        jsonwebtoken::decode_header(bearer.token()).is_ok_and(|header| header.kid.as_deref() == Some(KID));
-    let claims = jsonwebtoken::decode::<Claims>(bearer.token(), &verifier.key, &verifier.validation);
-    match claims {
-        Ok(token) if known && is_acceptable(&token.claims) => {
-            request.extensions_mut().insert(token.claims);
+    let token = jsonwebtoken::decode::<Claims>(bearer.token(), &verifier.key, &verifier.validation);
+    match token {
+        Ok(token) if token.header.kid.as_deref() == Some(KID) && is_acceptable(&token.claims) => {
+            request.extensions_mut().insert(Rc::new(token.claims));
             Ok(request)
         }
         _ => Err((ErrorUnauthorized("invalid token"), request)),
@@ -82,16 +81,12 @@ fn is_acceptable(claims: &Claims) -> bool {
     let now = jsonwebtoken::get_current_timestamp();
 
     claims.tenant == "default"
-        && claims.iat <= now + LEEWAY
-        && claims.exp.saturating_sub(claims.iat) <= MAX_LIFETIME
+        && claims.iat <= now + DEFAULT_CLOCK_SKEW.as_secs()
+        && claims.exp.saturating_sub(claims.iat) <= DEFAULT_MAX_LIFETIME.as_secs()
 }
 
-async fn protected(user: ReqData<Claims>) -> impl Responder {
+async fn protected(user: ReqData<Rc<Claims>>) -> impl Responder {
     HttpResponse::Ok()
         .insert_header(("x-subject", user.sub.len()))
         .body("ok")
 }
-
-/// In seconds, as ours by default.
-const LEEWAY: u64 = 30;
-const MAX_LIFETIME: u64 = 24 * 60 * 60;

@@ -122,8 +122,12 @@ async fn sinks_that_panic_or_hang_change_no_decision() {
         assert_eq!(status(&app, "/orders", "nonsense").await, 401);
     }
 
-    // Of forty events, five at most hang with the sink and five wait.
-    assert!(iam.dropped_audit_events() >= 30, "{}", iam.dropped_audit_events());
+    // Of forty events, one to five hang with the sink and five wait.
+    assert!(
+        (30..=34).contains(&iam.dropped_audit_events()),
+        "{}",
+        iam.dropped_audit_events()
+    );
     release.send(()).unwrap();
 }
 

@@ -55,13 +55,18 @@ impl Journal {
 
 impl PermissionClient {
     /// Opens the entry of a write that is about to be tried.
-    pub(super) fn entry(&self, event: EventName, tuple: &RelationTuple, request_id: &str) -> Entry<'_> {
+    pub(super) fn entry<'a>(
+        &'a self,
+        event: EventName,
+        tuple: &RelationTuple,
+        request_id: &'a str,
+    ) -> Entry<'a> {
         Entry(self.journal.as_ref().map(|journal| Open {
             event,
             journal,
             // What is true while nobody knows better: the caller may go away before the answer is there.
             outcome: Err(CallError::Transport(TransportError::Cancel).into()),
-            request_id: request_id.to_owned(),
+            request_id: Some(request_id).filter(|id| !id.is_empty()),
             tuple: tuple.to_string(),
         }))
     }
@@ -75,7 +80,7 @@ struct Open<'a> {
     event: EventName,
     journal: &'a Journal,
     outcome: Result<(), TupleError>,
-    request_id: String,
+    request_id: Option<&'a str>,
     tuple: String,
 }
 
@@ -103,7 +108,7 @@ impl Drop for Open<'_> {
 
         event.actor = self.journal.actor.as_deref().map(Cow::Borrowed);
         event.tenant = Some(Cow::Borrowed(&self.journal.tenant));
-        event.request_id = Some(Cow::Borrowed(&*self.request_id)).filter(|id| !id.is_empty());
+        event.request_id = self.request_id.map(Cow::Borrowed);
         event.tuple = Some(Cow::Borrowed(&self.tuple));
         self.journal.sink.emit(&event);
     }

@@ -5,23 +5,23 @@ use std::{borrow::Cow, fmt};
 use super::{AuditEvent, EventName, Outcome};
 use crate::{clock::Timestamp, decision::Reason};
 
-/// Events, one after the other, written down so that nothing of them is shared with what they were taken from.
+/// Copies of events in one buffer, for a thread that delivers them.
 ///
-/// Whoever reads a row on another thread touches no text, no reference count and no allocation that the writer is about to use
-/// again. That is what it is for: such a meeting costs more than all the rest of an event.
+/// They own nothing: no allocation and no reference count is touched by the thread of a request and by the thread that delivers,
+/// because a cache line that two processors write to costs more than all the rest of an event.
 ///
 /// ```
-/// use iam_core::{audit::{AuditEvent, AuditRow}, clock::Timestamp};
+/// use iam_core::{audit::{AuditEvent, AuditBatch}, clock::Timestamp};
 ///
-/// let mut row = AuditRow::with_capacity(10);
-/// row.push(&AuditEvent::allow(Timestamp::from_secs(1)));
-/// row.push(&AuditEvent::allow(Timestamp::from_secs(2)));
+/// let mut batch = AuditBatch::with_capacity(10);
+/// batch.push(&AuditEvent::allow(Timestamp::from_secs(1)));
+/// batch.push(&AuditEvent::allow(Timestamp::from_secs(2)));
 ///
 /// let mut times = Vec::new();
-/// row.each(|event| times.push(event.time.as_millis()));
+/// batch.for_each(|event| times.push(event.time.as_millis()));
 /// assert_eq!(times, [1000, 2000]);
 /// ```
-pub struct AuditRow {
+pub struct AuditBatch {
     events: Vec<Written>,
     /// The texts of all events, in order.
     texts: String,
@@ -42,13 +42,13 @@ struct Written {
     requirements: usize,
 }
 
-impl AuditRow {
-    /// Creates a row that holds `capacity` events of usual length without asking for more memory.
+impl AuditBatch {
+    /// Creates a batch that holds `capacity` events of usual length without asking for more memory.
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             events: Vec::with_capacity(capacity),
             texts: String::with_capacity(capacity.saturating_mul(USUAL_TEXTS)),
-            requirements: Vec::new(),
+            requirements: Vec::with_capacity(capacity),
         }
     }
 
@@ -69,7 +69,7 @@ impl AuditRow {
         self.requirements.clear();
     }
 
-    /// Writes an event behind the others.
+    /// Copies an event behind the others. Asks for memory only beyond the longest filling there was.
     pub fn push(&mut self, event: &AuditEvent<'_>) {
         let AuditEvent {
             event,
@@ -108,39 +108,44 @@ impl AuditRow {
         }
     }
 
-    /// Gives each event to `take`, in order.
-    pub fn each<'r>(&'r self, mut take: impl FnMut(&mut AuditEvent<'r>)) {
+    /// Gives each event to `take`, in order. What `take` changes is not written back.
+    pub fn for_each<'b>(&'b self, mut take: impl FnMut(&mut AuditEvent<'b>)) {
         let mut texts = Texts { rest: &self.texts };
-        let mut requirements = self.requirements.iter();
+        let mut lengths = self.requirements.iter();
+        // Given from event to event, for its memory.
+        let mut requirements = Vec::new();
 
-        let mut event = AuditEvent::allow(Timestamp::default());
         for written in &self.events {
-            let [tenant, actor, method, route, request_id, tuple] = written.lengths;
-            event.event = written.event;
-            event.time = written.time;
-            event.outcome = written.outcome;
-            event.reason = written.reason;
-            event.detail = written.detail;
-            event.tenant = texts.next(tenant);
-            event.actor = texts.next(actor);
-            event.method = texts.next(method);
-            event.route = texts.next(route);
-            event.request_id = texts.next(request_id);
-            event.tuple = texts.next(tuple);
-            event.requirements.clear();
-            let lengths = requirements.by_ref().take(written.requirements);
-            event
-                .requirements
-                .extend(lengths.filter_map(|length| texts.next(*length)));
+            let [tenant, actor, method, route, request_id, tuple] =
+                written.lengths.map(|length| texts.next(length));
+            let own = lengths.by_ref().take(written.requirements);
+            requirements.clear();
+            requirements.extend(own.filter_map(|length| texts.next(*length)));
+
+            let mut event = AuditEvent {
+                event: written.event,
+                time: written.time,
+                outcome: written.outcome,
+                reason: written.reason,
+                detail: written.detail,
+                tenant,
+                actor,
+                method,
+                route,
+                request_id,
+                requirements,
+                tuple,
+            };
             take(&mut event);
+            requirements = event.requirements;
         }
     }
 }
 
 /// R071: only what says nothing about anybody. Nobody has cleaned these texts yet.
-impl fmt::Debug for AuditRow {
+impl fmt::Debug for AuditBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuditRow")
+        f.debug_struct("AuditBatch")
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
@@ -205,9 +210,9 @@ mod tests {
         }
     }
 
-    fn read(row: &AuditRow) -> Vec<AuditEvent<'static>> {
+    fn read(batch: &AuditBatch) -> Vec<AuditEvent<'static>> {
         let mut events = Vec::new();
-        row.each(|event| events.push(event.clone().into_owned()));
+        batch.for_each(|event| events.push(event.clone().into_owned()));
         events
     }
 
@@ -231,39 +236,58 @@ mod tests {
                 sparse,
             ]);
         }
-        let mut row = AuditRow::with_capacity(1);
+        let mut batch = AuditBatch::with_capacity(1);
 
         for event in &events {
-            row.push(event);
+            batch.push(event);
         }
 
-        assert_eq!(row.len(), events.len());
-        assert_eq!(read(&row), events);
-        assert_eq!(read(&row), events);
+        assert_eq!(batch.len(), events.len());
+        assert_eq!(read(&batch), events);
+        assert_eq!(read(&batch), events);
     }
 
     #[test]
     fn nothing_of_what_was_taken_out_is_read_again() {
-        let mut row = AuditRow::with_capacity(10);
-        row.push(&full(3));
-        row.push(&full(2));
+        let mut batch = AuditBatch::with_capacity(10);
+        batch.push(&full(3));
+        batch.push(&full(2));
 
-        row.clear();
-        assert!(row.is_empty() && read(&row).is_empty());
-        row.push(&full(1));
+        batch.clear();
+        assert!(batch.is_empty() && read(&batch).is_empty());
+        batch.push(&full(1));
 
-        assert_eq!(read(&row), [full(1)]);
+        assert_eq!(read(&batch), [full(1)]);
+    }
+
+    #[test]
+    fn memory_is_asked_for_once() {
+        let mut batch = AuditBatch::with_capacity(10);
+        let memory = |batch: &AuditBatch| [batch.events.capacity(), batch.texts.capacity()];
+        let reserved = memory(&batch);
+
+        for _ in 0..5 {
+            for number in 0..10 {
+                batch.push(&full(number));
+            }
+            batch.clear();
+        }
+
+        assert_eq!(memory(&batch), reserved);
     }
 
     /// What a reader changes is not written, and is gone with the next event.
     #[test]
     fn changes_of_one_event_do_not_reach_the_next() {
-        let mut row = AuditRow::with_capacity(10);
-        row.push(&full(1));
-        row.push(&AuditEvent::allow(Timestamp::from_secs(1)));
+        let mut batch = AuditBatch::with_capacity(10);
+        batch.push(&full(1));
+        batch.push(&AuditEvent::allow(Timestamp::from_secs(1)));
 
-        row.each(|event| *event = full(7));
+        batch.for_each(|event| *event = full(7));
 
-        assert_eq!(read(&row), [full(1), AuditEvent::allow(Timestamp::from_secs(1))]);
+        assert_eq!(
+            read(&batch),
+            [full(1), AuditEvent::allow(Timestamp::from_secs(1))]
+        );
     }
 }
