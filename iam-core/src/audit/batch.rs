@@ -62,11 +62,15 @@ impl AuditBatch {
         self.events.is_empty()
     }
 
-    /// Takes all events out, and keeps the memory.
+    /// Takes all events out, and keeps the memory that as many usual ones need.
     pub fn clear(&mut self) {
         self.events.clear();
         self.texts.clear();
         self.requirements.clear();
+        let capacity = self.events.capacity();
+        self.texts.shrink_to(capacity.saturating_mul(KEPT_TEXTS));
+        self.requirements
+            .shrink_to(capacity.saturating_mul(KEPT_REQUIREMENTS));
     }
 
     /// Copies an event behind the others. Asks for memory only beyond the longest filling there was.
@@ -168,21 +172,36 @@ impl<'r> Texts<'r> {
     }
 }
 
-/// Appends a text and returns its length. One of four gigabytes is none.
+/// Appends a text, or the beginning of one that is too long, and returns its length.
 fn append(texts: &mut String, text: &str) -> u32 {
-    let length = u32::try_from(text.len()).unwrap_or(NONE);
-    if length != NONE {
-        texts.push_str(text);
-    }
+    let text = if text.len() <= MAX_TEXT_BYTES {
+        text
+    } else {
+        // A letter takes four bytes at most.
+        (0..4)
+            .find_map(|back| text.get(..MAX_TEXT_BYTES.saturating_sub(back)))
+            .unwrap_or_default()
+    };
+    texts.push_str(text);
 
-    length
+    // INVARIANT: it is short enough.
+    u32::try_from(text.len()).unwrap_or(NONE)
 }
 
 /// The length of a text that is not there.
 const NONE: u32 = u32::MAX;
 
+/// More than any text takes that is not somebody's doing, and far more than a sink is given of one.
+const MAX_TEXT_BYTES: usize = 4 * 1024;
+
 /// How many bytes the texts of an event mostly take.
 const USUAL_TEXTS: usize = 128;
+
+/// How many bytes for the texts of each event are kept, though there were once more.
+const KEPT_TEXTS: usize = 4 * USUAL_TEXTS;
+
+/// How many requirements for each event are kept room for.
+const KEPT_REQUIREMENTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +293,27 @@ mod tests {
         }
 
         assert_eq!(memory(&batch), reserved);
+    }
+
+    /// A handler may ask for what a caller names.
+    #[test]
+    fn long_texts_are_cut_and_their_memory_is_given_back() {
+        let mut batch = AuditBatch::with_capacity(2);
+        let mut long = full(1);
+        long.requirements = vec!["ü".repeat(MAX_TEXT_BYTES).into(); 100];
+        long.tuple = Some(format!("a{}", "ü".repeat(MAX_TEXT_BYTES)).into());
+
+        batch.push(&long);
+        batch.push(&full(2));
+
+        let events = read(&batch);
+        assert_eq!(events[0].requirements, vec!["ü".repeat(MAX_TEXT_BYTES / 2); 100]);
+        assert_eq!(events[0].tuple.as_deref().map(str::len), Some(MAX_TEXT_BYTES - 1));
+        assert_eq!(events[1], full(2));
+
+        batch.clear();
+        assert!(batch.texts.capacity() <= 2 * KEPT_TEXTS);
+        assert!(batch.requirements.capacity() <= 2 * KEPT_REQUIREMENTS);
     }
 
     /// What a reader changes is not written, and is gone with the next event.

@@ -34,7 +34,7 @@ pub(crate) fn each_member<'a>(
         return None;
     }
 
-    let inner = reading.limits.max_depth.checked_sub(1)?;
+    let inner = reading.limits.max_depth.min(SERDE_JSON_DEPTH).checked_sub(1)?;
     let mut left = reading.most;
     let mut reader = Reader { rest: text };
     reader.each(b'{', b'}', |reader| {
@@ -167,6 +167,9 @@ impl<'a> Reader<'a> {
         Some(())
     }
 }
+
+/// The deepest nesting that `serde_json` reads.
+const SERDE_JSON_DEPTH: usize = 127;
 
 /// How many members an object may have whose names are compared with each other, one by one.
 const MOST_COMPARED: usize = 16;
