@@ -73,7 +73,8 @@ impl AuditBatch {
             .shrink_to(capacity.saturating_mul(KEPT_REQUIREMENTS));
     }
 
-    /// Copies an event behind the others. Asks for memory only beyond the longest filling there was.
+    /// Copies an event behind the others. Asks for memory only where that of usual texts is used up. A text of more than 4 KiB is
+    /// cut.
     pub fn push(&mut self, event: &AuditEvent<'_>) {
         let AuditEvent {
             event,

@@ -3,7 +3,7 @@
 //! Strictly, and by one set of rules for every source: token headers and claims, key sets, answers of upstreams.
 //! A member that occurs twice is refused at any depth (RFC 8259 §4 leaves the outcome open, RFC 7515 §4 and RFC 7519 §4
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
-//! deep nesting. The grammar is `serde_json`'s, but for payloads that [`terse`] reads.
+//! deep nesting. The grammar is `serde_json`'s, but for payloads that are written tersely, which have a reader of their own.
 
 mod borrowed;
 pub(crate) mod terse;
