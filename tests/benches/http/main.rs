@@ -3,7 +3,8 @@
 //! One worker, loopback, sixteen keep-alive connections of a client that never sleeps, the median of seven runs of alternating turns. Prints
 //! ratios of throughput measured in one process, so that they hold on any machine:
 //!
-//! - our protected route without a cache, against actix-web-httpauth with jsonwebtoken by hand;
+//! - our protected route without a cache, against actix-web-httpauth with jsonwebtoken by hand, which chooses among published keys,
+//!   and against the same with a single key;
 //! - a route that checks the signature and nothing else, against the same: no gate can be ahead by more;
 //! - our protected route on hits of the verified-token cache, against a bare route.
 //!
@@ -63,7 +64,13 @@ fn main() {
         let ours = Variant::new("ours, no cache", address, &tokens.all);
         let by_hand = Variant::new("by hand", peer::start(&tokens), &tokens.all);
         let floor = Variant::new("signature only", floor::start(&tokens), &tokens.all);
+        let single = Variant::new(
+            "by hand, a single key",
+            peer::start_with_single_key(&tokens),
+            &tokens.all,
+        );
         compare("no cache: ours / by hand", &ours, &by_hand, Some(1.3));
+        compare("no cache: ours / by hand, a single key", &ours, &single, None);
         compare("no cache: signature only / by hand", &floor, &by_hand, None);
         assert_nothing_dropped(&iam);
     }

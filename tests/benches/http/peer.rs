@@ -1,8 +1,9 @@
 //! The same protection by hand: actix-web-httpauth and jsonwebtoken, at their best.
 //!
-//! The key is built once, the back end is `aws_lc_rs`, nothing is read twice, and the same claims are validated.
+//! Keys are built once, the back end is `aws_lc_rs`, and the same claims are validated. Whoever has an issuer that changes its keys
+//! chooses one by the header, which the library reads again; with a single key for ever, the header need not be read before.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc};
 
 use actix_web::{
     App, Error, HttpMessage as _, HttpResponse, HttpServer, Responder,
@@ -28,19 +29,37 @@ struct Claims {
 }
 
 struct Verifier {
-    key: DecodingKey,
+    keys: Keys,
     validation: Validation,
 }
 
+enum Keys {
+    Published(HashMap<&'static str, DecodingKey>),
+    Single(DecodingKey),
+}
+
+/// Starts the peer that looks for its key by the token's `kid`, as ours does.
 pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
-    let key = DecodingKey::from_rsa_components(&tokens.modulus, "AQAB").unwrap();
+    serve(Keys::Published(HashMap::from([(KID, key(tokens))])))
+}
+
+/// Starts the peer that knows one key and no other, ever.
+pub(crate) fn start_with_single_key(tokens: &Tokens) -> SocketAddr {
+    serve(Keys::Single(key(tokens)))
+}
+
+fn key(tokens: &Tokens) -> DecodingKey {
+    DecodingKey::from_rsa_components(&tokens.modulus, "AQAB").unwrap()
+}
+
+fn serve(keys: Keys) -> SocketAddr {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.set_audience(&[AUDIENCE]);
     validation.set_issuer(&[ISSUER]);
     validation.set_required_spec_claims(&["aud", "exp", "iss", "sub"]);
     validation.validate_nbf = true;
     validation.leeway = DEFAULT_CLOCK_SKEW.as_secs();
-    let verifier = Arc::new(Verifier { key, validation });
+    let verifier = Arc::new(Verifier { keys, validation });
 
     crate::serve(move |listener| async move {
         HttpServer::new(move || {
@@ -66,14 +85,23 @@ fn verify(
     request: ServiceRequest,
     bearer: &BearerAuth,
 ) -> Result<ServiceRequest, (Error, ServiceRequest)> {
-    let token = jsonwebtoken::decode::<Claims>(bearer.token(), &verifier.key, &verifier.validation);
-    match token {
-        Ok(token) if token.header.kid.as_deref() == Some(KID) && is_acceptable(&token.claims) => {
-            request.extensions_mut().insert(Rc::new(token.claims));
+    match claims(verifier, bearer.token()) {
+        Some(claims) => {
+            request.extensions_mut().insert(Rc::new(claims));
             Ok(request)
         }
-        _ => Err((ErrorUnauthorized("invalid token"), request)),
+        None => Err((ErrorUnauthorized("invalid token"), request)),
     }
+}
+
+fn claims(verifier: &Verifier, token: &str) -> Option<Claims> {
+    let key = match &verifier.keys {
+        Keys::Published(keys) => keys.get(jsonwebtoken::decode_header(token).ok()?.kid?.as_str())?,
+        Keys::Single(key) => key,
+    };
+    let token = jsonwebtoken::decode::<Claims>(token, key, &verifier.validation).ok()?;
+
+    (token.header.kid.as_deref() == Some(KID) && is_acceptable(&token.claims)).then_some(token.claims)
 }
 
 /// What the library leaves to its user.
