@@ -72,20 +72,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Passes over a value that nobody asks for, by the same rules.
-    fn skip(&mut self, depth: usize) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.string().map(drop),
-            b'0'..=b'9' => self.number().map(drop),
-            b'[' => {
-                let inner = depth.checked_sub(1)?;
-                self.each(b'[', b']', |reader| reader.skip(inner))
-            }
-            b'{' => self.skip_object(depth),
-            _ => self.literal().map(drop),
-        }
-    }
-
+    /// Passes over an object, by the same rules as if somebody asked for it.
     fn skip_object(&mut self, depth: usize) -> Option<()> {
         let inner = depth.checked_sub(1)?;
         let mut names = SmallVec::<[&str; MOST_COMPARED]>::new();
@@ -95,7 +82,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
             names.push(name);
-            reader.skip(inner)
+            reader.value(inner).map(drop)
         })
     }
 
