@@ -24,9 +24,17 @@ struct State {
     put_in: u64,
     /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
     delivered: u64,
+    /// How many of them somebody waits for to be delivered.
+    wanted: u64,
     is_closed: bool,
-    /// Set while the other side waits to be woken.
-    is_awaited: bool,
+    /// With how many events the other side wants to be woken, if it does.
+    wake_at: Option<usize>,
+}
+
+impl State {
+    fn is_wanted(&self) -> bool {
+        self.delivered < self.wanted
+    }
 }
 
 impl Queue {
@@ -36,8 +44,9 @@ impl Queue {
                 batch: AuditBatch::with_capacity(capacity),
                 put_in: 0,
                 delivered: 0,
+                wanted: 0,
                 is_closed: false,
-                is_awaited: false,
+                wake_at: None,
             }),
             changed: Condvar::new(),
             capacity,
@@ -53,10 +62,11 @@ impl Queue {
         }
         state.batch.push(event);
         state.put_in = state.put_in.saturating_add(1);
-        let is_awaited = mem::take(&mut state.is_awaited);
+        let length = state.batch.len();
+        let woken = state.wake_at.take_if(|wake_at| length >= *wake_at);
         drop(state);
 
-        if is_awaited {
+        if woken.is_some() {
             self.changed.notify_one();
         }
         true
@@ -85,12 +95,12 @@ impl Queue {
     /// Waits until there is an event, the queue is closed, or time is up.
     pub(super) fn wait(&self, at_most: Duration) -> Found {
         let mut state = self.lock();
-        state.is_awaited = true;
+        state.wake_at = Some(1);
         let (mut state, _) = self
             .changed
             .wait_timeout_while(state, at_most, |state| state.batch.is_empty() && !state.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
-        state.is_awaited = false;
+        state.wake_at = None;
 
         match (state.batch.len(), state.is_closed) {
             (0, true) => Found::End,
@@ -99,9 +109,13 @@ impl Queue {
         }
     }
 
-    /// Returns how many events were ever put in.
-    pub(super) fn put_in(&self) -> u64 {
-        self.lock().put_in
+    /// Has what is in the queue delivered without a pause, and returns how many events were ever put in.
+    pub(super) fn hurry(&self) -> u64 {
+        let mut state = self.lock();
+        state.wanted = state.put_in;
+        self.changed.notify_one();
+
+        state.put_in
     }
 
     /// Returns how many events are known to be delivered. They are in the order in which they were put in.
@@ -109,14 +123,18 @@ impl Queue {
         self.lock().delivered
     }
 
-    /// Lets time pass, unless the queue is closed or half full.
-    pub(super) fn pause(&self, length: Duration) {
-        let half = self.capacity / 2;
-
-        // Whatever comes of it, the next look tells.
-        let _ = self.changed.wait_timeout_while(self.lock(), length, |state| {
-            state.batch.len() <= half && !state.is_closed
-        });
+    /// Lets time pass until the queue is half full or closed, or somebody waits for what is in it.
+    pub(super) fn pause(&self, at_most: Duration) {
+        let half = self.capacity.div_ceil(2);
+        let mut state = self.lock();
+        state.wake_at = Some(half);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, at_most, |state| {
+                state.batch.len() < half && !state.is_closed && !state.is_wanted()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        state.wake_at = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -164,7 +182,7 @@ mod tests {
 
         for turn in 0..5 {
             assert!(numbers(&queue, &mut batch).is_empty());
-            assert_eq!(queue.delivered(), queue.put_in());
+            assert_eq!(queue.delivered(), queue.lock().put_in);
             for number in 0..=turn {
                 assert!(queue.push(&event(number)));
             }
@@ -197,16 +215,26 @@ mod tests {
         assert!(queue.push(&event(4)));
     }
 
-    /// Returns what the other side finds when `act` is done after it has begun to sleep. Too late is a failure: it looks once
-    /// more then.
-    fn woken_by(act: impl FnOnce(&Queue)) -> Found {
-        let queue = Arc::new(Queue::new(10));
+    /// Does something on the other side, and tells what came of it.
+    fn beside<T: Send + 'static>(
+        queue: &Arc<Queue>,
+        act: impl FnOnce(&Queue) -> T + Send + 'static,
+    ) -> mpsc::Receiver<T> {
         let (tell, told) = mpsc::channel();
-        thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || tell.send(queue.wait(LONG))
-        });
-        while !queue.lock().is_awaited {
+        let queue = Arc::clone(queue);
+        thread::spawn(move || tell.send(act(&queue)));
+
+        told
+    }
+
+    /// Returns what comes of `sleep` when `act` is done after it has begun. Too late is a failure.
+    fn woken_by<T: Send + 'static>(
+        sleep: impl FnOnce(&Queue) -> T + Send + 'static,
+        act: impl FnOnce(&Queue),
+    ) -> T {
+        let queue = Arc::new(Queue::new(10));
+        let told = beside(&queue, sleep);
+        while queue.lock().wake_at.is_none() {
             thread::yield_now();
         }
 
@@ -217,45 +245,73 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_by_an_event() {
-        assert_eq!(woken_by(|queue| assert!(queue.push(&event(1)))), Found::Events);
+        assert_eq!(
+            woken_by(wait, |queue| assert!(queue.push(&event(1)))),
+            Found::Events
+        );
     }
 
     #[test]
     fn whoever_waits_is_woken_by_the_end() {
-        assert_eq!(woken_by(Queue::close), Found::End);
+        assert_eq!(woken_by(wait, Queue::close), Found::End);
+    }
+
+    fn wait(queue: &Queue) -> Found {
+        queue.wait(LONG)
+    }
+
+    fn pause(queue: &Queue) {
+        queue.pause(LONG);
     }
 
     #[test]
     fn a_pause_ends_with_the_queue() {
-        let queue = Arc::new(Queue::new(1));
-        let (tell, told) = mpsc::channel();
-        thread::spawn({
-            let queue = Arc::clone(&queue);
-            move || {
-                queue.pause(LONG);
-                tell.send(())
-            }
-        });
-        assert!(told.recv_timeout(Duration::from_millis(20)).is_err());
-
-        queue.close();
-
-        assert!(told.recv_timeout(SOON).is_ok());
+        woken_by(pause, Queue::close);
     }
 
     /// A slow sink finds the next events at once.
     #[test]
-    fn there_is_no_pause_while_more_than_half_is_full() {
-        let queue = Arc::new(Queue::new(2));
-        queue.push(&event(1));
-        queue.push(&event(2));
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            queue.pause(LONG);
-            tell.send(())
+    fn a_pause_ends_when_the_queue_is_half_full() {
+        woken_by(pause, |queue| {
+            assert!((0..5).all(|number| queue.push(&event(number))));
         });
 
-        assert!(told.recv_timeout(SOON).is_ok());
+        let full = Arc::new(Queue::new(1));
+        assert!(full.push(&event(1)));
+        assert!(beside(&full, pause).recv_timeout(SOON).is_ok());
+    }
+
+    #[test]
+    fn a_pause_ends_when_somebody_waits_for_what_is_in_the_queue() {
+        woken_by(pause, |queue| {
+            assert!(queue.push(&event(1)));
+            assert_eq!(queue.hurry(), 1);
+        });
+    }
+
+    /// Nothing is known to be delivered before the next batch is asked for.
+    #[test]
+    fn there_is_no_pause_until_what_somebody_waits_for_is_known_to_be_delivered() {
+        let queue = Arc::new(Queue::new(10));
+        let mut batch = queue.another_batch();
+        assert!(queue.push(&event(1)));
+        queue.hurry();
+
+        queue.take(&mut batch);
+        assert!(beside(&queue, pause).recv_timeout(SOON).is_ok());
+        assert_eq!(queue.delivered(), 0);
+
+        queue.take(&mut batch);
+        assert!(beside(&queue, pause).recv_timeout(SHORT).is_err());
+        assert_eq!(queue.delivered(), 1);
+    }
+
+    #[test]
+    fn a_few_events_end_no_pause() {
+        let queue = Arc::new(Queue::new(10));
+        assert!((0..4).all(|number| queue.push(&event(number))));
+
+        assert!(beside(&queue, pause).recv_timeout(SHORT).is_err());
     }
 
     #[test]
@@ -310,6 +366,7 @@ mod tests {
         }
     }
 
+    const SHORT: Duration = Duration::from_millis(20);
     const LONG: Duration = Duration::from_secs(10);
     const SOON: Duration = Duration::from_secs(5);
 }
