@@ -115,12 +115,12 @@ where
         }
 
         Box::pin(async move {
-            let recorder = Recorder::new(Rc::clone(&slot));
+            let mut recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
                 Ok(()) => {
                     let response = inner.await?;
                     if !slot.has_route() {
-                        slot.set_route(response.request().match_pattern().map(Rc::from));
+                        recorder.set_route(response.request().match_pattern());
                     }
                     response.map_into_boxed_body()
                 }

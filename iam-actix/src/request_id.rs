@@ -50,7 +50,7 @@ impl RequestId {
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         // INVARIANT: only characters of ASCII that can be seen get in.
-        self.0.to_str().unwrap_or_default()
+        str::from_utf8(self.0.as_bytes()).unwrap_or_default()
     }
 
     /// Returns the id as the value of a header.

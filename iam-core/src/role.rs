@@ -3,8 +3,6 @@
 //! From public metadata, which only administrators can write. A value of the wrong type gives no roles: never some of
 //! them, and never all.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use crate::jwt::VerifiedClaims;
@@ -13,13 +11,13 @@ use crate::jwt::VerifiedClaims;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleSource {
     /// The path inside the metadata.
-    path: Arc<[String]>,
+    path: Vec<String>,
 }
 
 impl RoleSource {
     /// Roles stand at `path` inside the metadata.
-    pub(crate) fn metadata(path: Vec<String>) -> Self {
-        Self { path: path.into() }
+    pub(crate) const fn metadata(path: Vec<String>) -> Self {
+        Self { path }
     }
 
     /// Returns the roles that *verified* claims grant.

@@ -14,21 +14,25 @@ use iam_core::{
 use super::{RequestSecurity, record::Outcome};
 use crate::chain::Chain;
 
-/// One authentication and how it ended.
+/// One authentication, for one tenant and by one transport, and how it ended.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) tenant: Arc<Tenant>,
+    tenant: Arc<Tenant>,
     transport: Transport,
-    result: Result<Rc<Caller>, Refusal>,
+    result: Result<Caller, Refusal>,
 }
 
 impl Attempt {
+    pub(super) const fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
     fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
         Arc::ptr_eq(&self.tenant, tenant) && self.transport == transport
     }
 }
 
-/// Whoever was authenticated, for one tenant and by one transport.
+/// Whoever was authenticated.
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) authenticated: Authenticated,
@@ -40,10 +44,7 @@ pub(super) struct Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct Admitted {
     access: Access,
-    tenant: Arc<Tenant>,
-    transport: Transport,
-    /// Nobody where the caller is anonymous.
-    pub(super) caller: Option<Rc<Caller>>,
+    attempt: Rc<Attempt>,
 }
 
 impl Admitted {
@@ -53,15 +54,18 @@ impl Admitted {
     }
 
     /// Returns the tenant.
-    pub(crate) const fn tenant(&self) -> &Arc<Tenant> {
-        &self.tenant
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        self.attempt.tenant()
     }
 
     /// Returns the principal, if there is one.
     pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.caller
-            .as_ref()
-            .map(|caller| caller.authenticated.principal())
+        self.caller().map(|caller| caller.authenticated.principal())
+    }
+
+    /// Returns who was authenticated; nobody where the caller is anonymous.
+    pub(super) fn caller(&self) -> Option<&Caller> {
+        self.attempt.result.as_ref().ok()
     }
 }
 
@@ -97,57 +101,52 @@ impl RequestSecurity {
         let transport = policy
             .and_then(EffectivePolicy::transport)
             .unwrap_or_else(|| tenant.transport());
-        let is_for = |admitted: &Admitted| {
-            admitted.access == access
-                && Arc::ptr_eq(&admitted.tenant, tenant)
-                && admitted.transport == transport
-        };
+        let is_for =
+            |admitted: &Admitted| admitted.access == access && admitted.attempt.is_for(tenant, transport);
         if let Some(admitted) = known.filter(is_for) {
             *self.admitted.borrow_mut() = Some(admitted.clone());
             return Ok(admitted);
         }
 
-        let caller = match access {
-            Access::Public => None,
-            Access::Optional => match self.authenticate(tenant, transport).await {
-                Err(refusal) if refusal.reason == Reason::MissingCredential => None,
-                result => Some(result?),
-            },
-            Access::Protected => Some(self.authenticate(tenant, transport).await?),
+        let attempt = match access {
+            Access::Public => Rc::new(Attempt {
+                tenant: Arc::clone(tenant),
+                transport,
+                result: Err(Refusal::new(Reason::MissingCredential)),
+            }),
+            Access::Optional | Access::Protected => self.authenticate(tenant, transport).await,
         };
+        if let Err(refusal) = &attempt.result
+            && (access == Access::Protected || refusal.reason != Reason::MissingCredential)
+        {
+            return Err(*refusal);
+        }
 
-        let admitted = Admitted {
-            access,
-            tenant: Arc::clone(tenant),
-            transport,
-            caller,
-        };
+        let admitted = Admitted { access, attempt };
         *self.admitted.borrow_mut() = Some(admitted.clone());
         Ok(admitted)
     }
 
     /// Authenticates once for each tenant and transport, however often it is asked.
-    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Result<Rc<Caller>, Refusal> {
-        if let Some(result) = self.attempted(tenant, transport) {
-            return result;
+    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Rc<Attempt> {
+        if let Some(attempt) = self.attempted(tenant, transport) {
+            return attempt;
         }
 
         let mut result = self.look(tenant, transport);
         if is_of_unknown_key(&result) {
             result = self.look_with_newer_keys(tenant, transport).await;
         }
-        let result = result.map(|authenticated| {
-            Rc::new(Caller {
-                authenticated,
-                claimed: Cell::new(false),
-            })
-        });
-        self.attempts.borrow_mut().push(Attempt {
+        let attempt = Rc::new(Attempt {
             tenant: Arc::clone(tenant),
             transport,
-            result: result.clone(),
+            result: result.map(|authenticated| Caller {
+                authenticated,
+                claimed: Cell::new(false),
+            }),
         });
-        result
+        self.attempts.borrow_mut().push(Rc::clone(&attempt));
+        attempt
     }
 
     /// Looks at the credential once, with the keys that are there.
@@ -181,12 +180,12 @@ impl RequestSecurity {
         result
     }
 
-    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Result<Rc<Caller>, Refusal>> {
+    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Rc<Attempt>> {
         self.attempts
             .borrow()
             .iter()
             .find(|attempt| attempt.is_for(tenant, transport))
-            .map(|attempt| attempt.result.clone())
+            .cloned()
     }
 }
 

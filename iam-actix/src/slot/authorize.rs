@@ -136,7 +136,7 @@ impl RequestSecurity {
 
     /// Uses the credential up where it is accepted once only. Nothing is checked after this.
     pub(super) async fn claim(&self, admitted: &Admitted, single_use: bool) -> Result<(), Refusal> {
-        let Some(caller) = &admitted.caller else {
+        let Some(caller) = admitted.caller() else {
             return Ok(());
         };
         let wanted = single_use || admitted.tenant().replay() == ReplayMode::Always;

@@ -53,7 +53,7 @@ pub(crate) struct RequestSecurity {
     closed: Cell<bool>,
 
     /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
-    attempts: RefCell<SmallVec<[Attempt; 1]>>,
+    attempts: RefCell<SmallVec<[Rc<Attempt>; 1]>>,
     admitted: RefCell<Option<Admitted>>,
     /// Set when a wrapper held the request to its policies.
     authorized: Cell<bool>,

@@ -34,7 +34,9 @@ pub(super) enum Outcome {
 
 impl RequestSecurity {
     /// Emits the one event of the request. A request that nobody decided about, because the caller went away, has none.
-    fn emit(&self) {
+    ///
+    /// Where no wrapper has told the route, it is `unannounced`.
+    fn emit(&self, unannounced: Option<&str>) {
         let record = self.record.take();
         let answered = record
             .pending
@@ -56,11 +58,11 @@ impl RequestSecurity {
         let (admitted, attempts) = (self.admitted.borrow(), self.attempts.borrow());
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
-        event.route = route.as_deref().map(Cow::Borrowed);
+        event.route = route.as_deref().or(unannounced).map(Cow::Borrowed);
         let tenant = match &*admitted {
             Some(admitted) => Some(admitted.tenant()),
             // For whom a request was refused before it was let in.
-            None => attempts.last().map(|attempt| &attempt.tenant),
+            None => attempts.last().map(|attempt| attempt.tenant()),
         };
         event.tenant = tenant.map(|tenant| tenant.name().into());
         let principal = admitted.as_ref().and_then(Admitted::principal);
@@ -80,18 +82,26 @@ fn shortened(method: &str) -> &str {
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
 #[derive(Debug)]
-pub(crate) struct Recorder(Rc<RequestSecurity>);
+pub(crate) struct Recorder {
+    slot: Rc<RequestSecurity>,
+    route: Option<String>,
+}
 
 impl Recorder {
     /// Records the request that the slot belongs to.
     pub(crate) const fn new(slot: Rc<RequestSecurity>) -> Self {
-        Self(slot)
+        Self { slot, route: None }
+    }
+
+    /// Tells the full pattern of a route that no wrapper stands around.
+    pub(crate) fn set_route(&mut self, pattern: Option<String>) {
+        self.route = pattern;
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.0.emit();
+        self.slot.emit(self.route.as_deref());
     }
 }
 

@@ -8,7 +8,7 @@ pub struct Client(pub(super) Facts);
 impl Client {
     /// Returns the name of the tenant.
     pub fn tenant(&self) -> &str {
-        &self.0.tenant
+        self.0.tenant()
     }
 
     /// Returns the client's id (RFC 6749 §2.2).

@@ -10,7 +10,7 @@ pub struct Identity(pub(super) Facts);
 impl Identity {
     /// Returns the name of the tenant.
     pub fn tenant(&self) -> &str {
-        &self.0.tenant
+        self.0.tenant()
     }
 
     /// Returns the subject: the identity's id at the issuer.

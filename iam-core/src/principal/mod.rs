@@ -10,7 +10,11 @@ use std::{fmt, sync::Arc};
 
 pub use self::{client::Client, identity::Identity};
 use crate::{
-    clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, role::RoleSource, scope, tenant::Tenant,
+    clock::Timestamp,
+    jwt::VerifiedClaims,
+    replay::ReplayId,
+    scope,
+    tenant::{Membership, Tenant},
 };
 
 /// Who acts, in one tenant. *Verified.*
@@ -28,8 +32,7 @@ impl Principal {
     pub(crate) fn new(tenant: &Tenant, claims: Arc<VerifiedClaims>) -> Self {
         let is_client = claims.client_id().is_some();
         let facts = Facts {
-            tenant: Arc::clone(&tenant.name),
-            roles: tenant.roles.clone(),
+            membership: Arc::clone(&tenant.membership),
             claims,
         };
 
@@ -42,7 +45,7 @@ impl Principal {
 
     /// Returns the name of the tenant.
     pub fn tenant(&self) -> &str {
-        &self.facts().tenant
+        self.facts().tenant()
     }
 
     /// Returns the subject (`sub`).
@@ -101,14 +104,17 @@ impl Principal {
 /// What is known of a principal of either kind.
 #[derive(Clone)]
 struct Facts {
-    tenant: Arc<str>,
-    roles: RoleSource,
+    membership: Arc<Membership>,
     claims: Arc<VerifiedClaims>,
 }
 
 impl Facts {
+    fn tenant(&self) -> &str {
+        &self.membership.tenant
+    }
+
     fn roles(&self) -> impl Iterator<Item = &str> {
-        self.roles.roles(&self.claims)
+        self.membership.roles.roles(&self.claims)
     }
 
     fn scopes(&self) -> impl Iterator<Item = &str> {
@@ -119,7 +125,7 @@ impl Facts {
     fn id(&self) -> (&str, &str, &str, Option<&str>) {
         let claims = &self.claims;
         (
-            &self.tenant,
+            self.tenant(),
             claims.issuer(),
             claims.subject(),
             claims.client_id(),
@@ -138,7 +144,7 @@ impl Eq for Facts {}
 impl fmt::Debug for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Facts")
-            .field("tenant", &self.tenant)
+            .field("tenant", &self.tenant())
             .field("subject", &self.claims.subject())
             .field("client_id", &self.claims.client_id())
             .finish_non_exhaustive()

@@ -20,14 +20,21 @@ use crate::{credential::CsrfRule, jwt::Verifier, role::RoleSource};
 /// One tenant: what its credentials look like, what they are verified with, and its upstreams.
 #[derive(Debug)]
 pub struct Tenant {
-    pub(crate) name: Arc<str>,
+    pub(crate) membership: Arc<Membership>,
     pub(crate) transports: Vec<Transport>,
     pub(crate) token: Option<TokenSource>,
     pub(crate) jwks: Option<JwksSource>,
-    pub(crate) roles: RoleSource,
     pub(crate) csrf: Option<CsrfRule>,
     pub(crate) keto: Option<KetoSettings>,
     pub(crate) kratos: Option<KratosSettings>,
+}
+
+/// What each principal of a tenant has of it, as one so that requests count one reference.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    /// The tenant's name.
+    pub(crate) tenant: String,
+    pub(crate) roles: RoleSource,
 }
 
 /// Where the gateway's token is found, and what it is verified with.
@@ -42,7 +49,7 @@ pub(crate) struct TokenSource {
 impl Tenant {
     /// Returns the name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.membership.tenant
     }
 
     /// Returns the transport of routes that do not choose.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     credential::CsrfRule,
     role::RoleSource,
-    tenant::{KratosSettings, Tenant, TenantRegistry, Transport},
+    tenant::{KratosSettings, Membership, Tenant, TenantRegistry, Transport},
 };
 
 mod keto;
@@ -117,7 +117,6 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
     let (token, jwks) = token.unzip();
     let roles = roles(report, &path, &written.roles_from);
     Some(Tenant {
-        name: name.into(),
         transports: written.transports.clone(),
         token,
         jwks: jwks.flatten(),
@@ -131,7 +130,10 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .as_ref()
             .and_then(|kratos| self::kratos(report, &path, written, kratos)),
         // Last, because nothing behind it would be checked.
-        roles: roles?,
+        membership: Arc::new(Membership {
+            tenant: name.to_owned(),
+            roles: roles?,
+        }),
     })
 }
 
