@@ -137,7 +137,7 @@ impl Deliverer {
         let mut batch = self.queue.another_batch();
 
         while self.wait() {
-            // From now on this thread looks into the queue every so many milliseconds for as long as there is something in it. To be
+            // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
             // woken for each event would cost every request a system call.
             loop {
                 self.queue.take(&mut batch);
@@ -227,7 +227,7 @@ const FLUSH_BOUND: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// How long the thread waits before it looks again, once an event has come.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests;

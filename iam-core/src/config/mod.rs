@@ -244,7 +244,7 @@ pub struct AuditConfig {
     /// The sink. Defaults to `tracing`.
     pub sink: AuditSinkConfig,
     /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Half
-    /// of it must hold what comes while the events before are delivered; under load it is looked into every 20 milliseconds, and
+    /// of it must hold what comes while the events before are delivered; under load it is looked into every 5 milliseconds, and
     /// when it is half full. As many again may be on their way to the sink. Memory for both is reserved at the start and kept: some 400 bytes for each
     /// event that may wait, three times as much where ids and patterns are long.
     pub queue: usize,

@@ -3,11 +3,7 @@
 
 use std::net::SocketAddr;
 
-use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer, Responder,
-    http::header,
-    web::{self, Data},
-};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, get, http::header, web::Data};
 use aws_lc_rs::{
     digest::{SHA256, digest},
     signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
@@ -40,20 +36,17 @@ pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
         base64url: base64url(),
     });
     crate::serve(move |listener| async move {
-        HttpServer::new(move || {
-            App::new()
-                .app_data(signatures.clone())
-                .route("/protected", web::get().to(signed))
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
+        HttpServer::new(move || App::new().app_data(signatures.clone()).service(protected))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)
+            .unwrap()
+            .run()
     })
 }
 
-async fn signed(request: HttpRequest, signatures: Data<Signatures>) -> impl Responder {
+#[get("/protected")]
+async fn protected(request: HttpRequest, signatures: Data<Signatures>) -> impl Responder {
     if is_signed(&request, &signatures).is_none() {
         return HttpResponse::Unauthorized().finish();
     }

@@ -6,10 +6,8 @@
 use std::{collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc};
 
 use actix_web::{
-    App, Error, HttpMessage as _, HttpResponse, HttpServer, Responder,
-    dev::ServiceRequest,
-    error::ErrorUnauthorized,
-    web::{self, ReqData},
+    App, Error, HttpMessage as _, HttpResponse, HttpServer, Responder, dev::ServiceRequest,
+    error::ErrorUnauthorized, get, web::ReqData,
 };
 use actix_web_httpauth::{extractors::bearer::BearerAuth, middleware::HttpAuthentication};
 use iam_core::jwt::{DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME};
@@ -68,9 +66,7 @@ fn serve(keys: Keys) -> SocketAddr {
                 let verdict = verify(&verifier, request, &bearer);
                 async move { verdict }
             });
-            App::new()
-                .wrap(protect)
-                .route("/protected", web::get().to(protected))
+            App::new().wrap(protect).service(protected)
         })
         .workers(1)
         .disable_signals()
@@ -113,6 +109,7 @@ fn is_acceptable(claims: &Claims) -> bool {
         && claims.exp.saturating_sub(claims.iat) <= DEFAULT_MAX_LIFETIME.as_secs()
 }
 
+#[get("/protected")]
 async fn protected(user: ReqData<Rc<Claims>>) -> impl Responder {
     HttpResponse::Ok()
         .insert_header(("x-subject", user.sub.len()))
