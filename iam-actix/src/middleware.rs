@@ -67,7 +67,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(Gate {
             service,
-            engine: Arc::clone(&self.engine),
+            engine: Rc::new(Arc::clone(&self.engine)),
         }))
     }
 }
@@ -75,7 +75,8 @@ where
 /// The service that [`IamMiddleware`] makes.
 pub struct Gate<S> {
     service: S,
-    engine: Arc<dyn Engine>,
+    /// Counted by this worker alone: each request counts one.
+    engine: Rc<Arc<dyn Engine>>,
 }
 
 impl<S> fmt::Debug for Gate<S> {

@@ -134,7 +134,7 @@ impl Write for Target {
 }
 
 /// How many bytes are held back at most.
-const WRITE_AT: usize = 64 * 1024;
+const WRITE_AT: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

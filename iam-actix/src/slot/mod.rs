@@ -39,7 +39,7 @@ use crate::{
 /// Everything that is known about one request.
 #[derive(Debug)]
 pub(crate) struct RequestSecurity {
-    engine: Arc<dyn Engine>,
+    engine: Rc<Arc<dyn Engine>>,
     head: CapturedHead,
     request_id: RequestId,
 
@@ -74,11 +74,11 @@ pub(crate) struct Grant {
 
 impl RequestSecurity {
     /// Keeps what is needed of a request and puts itself into its extensions.
-    pub(crate) fn attach(engine: &Arc<dyn Engine>, request: &ServiceRequest) -> Rc<Self> {
+    pub(crate) fn attach(engine: &Rc<Arc<dyn Engine>>, request: &ServiceRequest) -> Rc<Self> {
         let slot = Rc::new(Self {
             head: CapturedHead::of(request),
             request_id: RequestId::accept_or_make(request.headers()),
-            engine: Arc::clone(engine),
+            engine: Rc::clone(engine),
             chain: RefCell::default(),
             route: RefCell::default(),
             decided: Cell::default(),

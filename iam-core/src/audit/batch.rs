@@ -91,21 +91,22 @@ impl AuditBatch {
             tuple,
         } = event;
 
+        let mut lengths = [NONE; 6];
+        for (length, text) in lengths
+            .iter_mut()
+            .zip([tenant, actor, method, route, request_id, tuple])
+        {
+            if let Some(text) = text {
+                *length = append(&mut self.texts, text);
+            }
+        }
         self.events.push(Written {
             event: *event,
             outcome: *outcome,
             reason: *reason,
             time: *time,
             detail: *detail,
-            lengths: [
-                tenant.as_deref(),
-                actor.as_deref(),
-                method.as_deref(),
-                route.as_deref(),
-                request_id.as_deref(),
-                tuple.as_deref(),
-            ]
-            .map(|text| text.map_or(NONE, |text| append(&mut self.texts, text))),
+            lengths,
             requirements: requirements.len(),
         });
         for requirement in requirements {

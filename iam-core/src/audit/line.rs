@@ -29,59 +29,49 @@ impl AuditEvent<'_> {
             tuple,
         } = self;
 
-        word(line, r#"{"event":""#, event.as_str());
+        word(line, br#"{"event":""#, event.as_str());
         line.extend_from_slice(br#","time":"#);
         line.extend_from_slice(itoa::Buffer::new().format(time.as_millis()).as_bytes());
-        word(line, r#","outcome":""#, outcome.as_str());
+        word(line, br#","outcome":""#, outcome.as_str());
         if let Some(reason) = reason {
-            word(line, r#","reason":""#, reason.code());
+            word(line, br#","reason":""#, reason.code());
         }
-        for (before, value) in [
-            (r#","detail":""#, *detail),
-            (r#","tenant":""#, tenant.as_deref()),
-            (r#","actor":""#, actor.as_deref()),
-            (r#","method":""#, method.as_deref()),
-            (r#","route":""#, route.as_deref()),
-            (r#","request_id":""#, request_id.as_deref()),
-        ] {
-            if let Some(value) = value {
-                text(line, before, value);
+        text(line, br#","detail":""#, *detail);
+        text(line, br#","tenant":""#, tenant.as_deref());
+        text(line, br#","actor":""#, actor.as_deref());
+        text(line, br#","method":""#, method.as_deref());
+        text(line, br#","route":""#, route.as_deref());
+        text(line, br#","request_id":""#, request_id.as_deref());
+        if let Some((first, others)) = requirements.split_first() {
+            text(line, br#","requirements":[""#, Some(first));
+            for other in others {
+                text(line, br#",""#, Some(other));
             }
-        }
-        for (place, requirement) in requirements.iter().enumerate() {
-            let before = if place == 0 {
-                r#","requirements":[""#
-            } else {
-                r#",""#
-            };
-            text(line, before, requirement);
-        }
-        if !requirements.is_empty() {
             line.push(b']');
         }
-        if let Some(tuple) = tuple {
-            text(line, r#","tuple":""#, tuple);
-        }
+        text(line, br#","tuple":""#, tuple.as_deref());
         line.push(b'}');
     }
 }
 
-/// Appends a text, and before it what ends in its quotation mark.
-fn text(line: &mut Vec<u8>, before: &str, text: &str) {
+/// Appends a text, if there is one, and before it what ends in its quotation mark.
+fn text<const N: usize>(line: &mut Vec<u8>, before: &[u8; N], text: Option<&str>) {
+    let Some(text) = text else { return };
     if plain::all(text, |byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..)) {
         word(line, before, text);
         return;
     }
 
-    line.extend_from_slice(before.as_bytes());
+    line.extend_from_slice(before);
     line.pop();
     // A vector takes everything. The quotation marks come with the escapes.
     let _ = serde_json::to_writer(line, text);
 }
 
-/// Appends a text that needs no escapes, as none of our own words does.
-fn word(line: &mut Vec<u8>, before: &str, word: &str) {
-    line.extend_from_slice(before.as_bytes());
+/// Appends a text that needs no escapes, as none of our own words does. What stands before it is of a length that is known when
+/// this is compiled: its copy is no call.
+fn word<const N: usize>(line: &mut Vec<u8>, before: &[u8; N], word: &str) {
+    line.extend_from_slice(before);
     line.extend_from_slice(word.as_bytes());
     line.push(b'"');
 }
