@@ -75,7 +75,7 @@ where
 /// The service that [`IamMiddleware`] makes.
 pub struct Gate<S> {
     service: S,
-    /// Counted by this worker alone: each request counts one.
+    /// An `Rc` around the `Arc`: each request counts a reference, and workers would share the counter's cache line.
     engine: Rc<Arc<dyn Engine>>,
 }
 
@@ -121,7 +121,7 @@ where
                 Ok(()) => {
                     let response = inner.await?;
                     if !slot.has_route() {
-                        recorder.set_route(response.request().match_pattern());
+                        recorder.set_unannounced(response.request().match_pattern());
                     }
                     response.map_into_boxed_body()
                 }

@@ -49,7 +49,7 @@ impl RequestId {
 
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
-        // INVARIANT: only characters of ASCII that can be seen get in.
+        // INVARIANT: only characters of ASCII that can be seen get in. `to_str` would look at each byte by itself.
         str::from_utf8(self.0.as_bytes()).unwrap_or_default()
     }
 

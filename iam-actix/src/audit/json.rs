@@ -133,7 +133,7 @@ impl Write for Target {
     }
 }
 
-/// How many bytes are held back at most.
+/// From how many bytes on lines are written out. What comes in 5 milliseconds under load is mostly less, and goes out in one call.
 const WRITE_AT: usize = 256 * 1024;
 
 #[cfg(test)]

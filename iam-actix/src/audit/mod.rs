@@ -137,8 +137,8 @@ impl Deliverer {
         let mut batch = self.queue.another_batch();
 
         while self.wait() {
-            // From now on this thread looks into the queue every few milliseconds for as long as there is something in it. To be
-            // woken for each event would cost every request a system call.
+            // From now on this thread looks into the queue every few milliseconds, sooner when it is half full or somebody waits,
+            // for as long as there is something in it. To be woken for each event would cost every request a system call.
             loop {
                 self.queue.take(&mut batch);
                 if batch.is_empty() {
@@ -226,7 +226,7 @@ const FLUSH_BOUND: Duration = Duration::from_secs(2);
 /// How long nothing happens before that is looked into.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long the thread waits before it looks again, once an event has come.
+/// How long the thread waits at most before it looks again, once an event has come.
 const LINGER: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

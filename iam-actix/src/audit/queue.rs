@@ -24,16 +24,24 @@ struct State {
     put_in: u64,
     /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
     delivered: u64,
-    /// How many of them somebody waits for to be delivered.
-    wanted: u64,
+    /// Up to which of them somebody waits for delivery.
+    wanted_up_to: u64,
     is_closed: bool,
-    /// With how many events the other side wants to be woken, if it does.
+    /// How many events wake the other side, while it sleeps. INVARIANT: so many end its sleep, and nobody else takes events out, so
+    /// whoever has woken it need not be followed by another.
     wake_at: Option<usize>,
 }
 
 impl State {
     fn is_wanted(&self) -> bool {
-        self.delivered < self.wanted
+        self.delivered < self.wanted_up_to
+    }
+
+    /// Tells whether the event that was just put in ends the other side's sleep, once for each sleep.
+    fn ends_sleep(&mut self) -> bool {
+        let length = self.batch.len();
+
+        self.wake_at.take_if(|wake_at| length >= *wake_at).is_some()
     }
 }
 
@@ -44,7 +52,7 @@ impl Queue {
                 batch: AuditBatch::with_capacity(capacity),
                 put_in: 0,
                 delivered: 0,
-                wanted: 0,
+                wanted_up_to: 0,
                 is_closed: false,
                 wake_at: None,
             }),
@@ -62,11 +70,10 @@ impl Queue {
         }
         state.batch.push(event);
         state.put_in = state.put_in.saturating_add(1);
-        let length = state.batch.len();
-        let woken = state.wake_at.take_if(|wake_at| length >= *wake_at);
+        let ends_sleep = state.ends_sleep();
         drop(state);
 
-        if woken.is_some() {
+        if ends_sleep {
             self.changed.notify_one();
         }
         true
@@ -94,13 +101,7 @@ impl Queue {
 
     /// Waits until there is an event, the queue is closed, or time is up.
     pub(super) fn wait(&self, at_most: Duration) -> Found {
-        let mut state = self.lock();
-        state.wake_at = Some(1);
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(state, at_most, |state| state.batch.is_empty() && !state.is_closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.wake_at = None;
+        let state = self.sleep(at_most, 1, |_| false);
 
         match (state.batch.len(), state.is_closed) {
             (0, true) => Found::End,
@@ -112,10 +113,12 @@ impl Queue {
     /// Has what is in the queue delivered without a pause, and returns how many events were ever put in.
     pub(super) fn hurry(&self) -> u64 {
         let mut state = self.lock();
-        state.wanted = state.put_in;
-        self.changed.notify_one();
+        let put_in = state.put_in;
+        state.wanted_up_to = put_in;
+        drop(state);
 
-        state.put_in
+        self.changed.notify_one();
+        put_in
     }
 
     /// Returns how many events are known to be delivered. They are in the order in which they were put in.
@@ -125,16 +128,27 @@ impl Queue {
 
     /// Lets time pass until the queue is half full or closed, or somebody waits for what is in it.
     pub(super) fn pause(&self, at_most: Duration) {
-        let half = self.capacity.div_ceil(2);
+        drop(self.sleep(at_most, self.capacity.div_ceil(2), State::is_wanted));
+    }
+
+    /// Sleeps until so many events wait, the queue is closed, something else is so, or time is up.
+    fn sleep(
+        &self,
+        at_most: Duration,
+        wake_at: usize,
+        is_over: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.wake_at = Some(half);
+        state.wake_at = Some(wake_at);
         let (mut state, _) = self
             .changed
             .wait_timeout_while(state, at_most, |state| {
-                state.batch.len() < half && !state.is_closed && !state.is_wanted()
+                state.batch.len() < wake_at && !state.is_closed && !is_over(state)
             })
             .unwrap_or_else(PoisonError::into_inner);
         state.wake_at = None;
+
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -227,16 +241,26 @@ mod tests {
         told
     }
 
+    /// As [`beside`], and returns when it sleeps there.
+    fn asleep_beside<T: Send + 'static>(
+        queue: &Arc<Queue>,
+        sleep: impl FnOnce(&Queue) -> T + Send + 'static,
+    ) -> mpsc::Receiver<T> {
+        let told = beside(queue, sleep);
+        while queue.lock().wake_at.is_none() {
+            thread::yield_now();
+        }
+
+        told
+    }
+
     /// Returns what comes of `sleep` when `act` is done after it has begun. Too late is a failure.
     fn woken_by<T: Send + 'static>(
         sleep: impl FnOnce(&Queue) -> T + Send + 'static,
         act: impl FnOnce(&Queue),
     ) -> T {
         let queue = Arc::new(Queue::new(10));
-        let told = beside(&queue, sleep);
-        while queue.lock().wake_at.is_none() {
-            thread::yield_now();
-        }
+        let told = asleep_beside(&queue, sleep);
 
         act(&queue);
 
@@ -309,9 +333,36 @@ mod tests {
     #[test]
     fn a_few_events_end_no_pause() {
         let queue = Arc::new(Queue::new(10));
+        let told = asleep_beside(&queue, pause);
+
         assert!((0..4).all(|number| queue.push(&event(number))));
 
-        assert!(beside(&queue, pause).recv_timeout(SHORT).is_err());
+        assert_eq!(queue.lock().wake_at, Some(5));
+        assert!(told.recv_timeout(SHORT).is_err());
+    }
+
+    #[test]
+    fn an_empty_queue_for_one_event_pauses() {
+        let told = asleep_beside(&Arc::new(Queue::new(1)), pause);
+
+        assert!(told.recv_timeout(SHORT).is_err());
+    }
+
+    /// Waking costs whoever puts an event in a system call.
+    #[test]
+    fn a_sleep_is_ended_once_and_nobody_is_woken_who_does_not_sleep() {
+        let queue = Queue::new(10);
+        queue.wait(Duration::ZERO);
+        queue.pause(Duration::ZERO);
+        let mut state = queue.lock();
+        state.batch.push(&event(1));
+        assert!(!state.ends_sleep());
+
+        state.wake_at = Some(2);
+        assert!(!state.ends_sleep());
+        state.batch.push(&event(2));
+        assert!(state.ends_sleep());
+        assert!(!state.ends_sleep());
     }
 
     #[test]

@@ -14,12 +14,13 @@ use iam_core::{
 use super::{RequestSecurity, record::Outcome};
 use crate::chain::Chain;
 
-/// One authentication, for one tenant and by one transport, and how it ended.
+/// For which tenant and by which transport somebody was looked for, and how that ended.
 #[derive(Debug)]
 pub(super) struct Attempt {
     tenant: Arc<Tenant>,
     transport: Transport,
-    result: Result<Caller, Refusal>,
+    /// Nobody where nobody is looked for, on public routes.
+    result: Result<Option<Caller>, Refusal>,
 }
 
 impl Attempt {
@@ -65,7 +66,7 @@ impl Admitted {
 
     /// Returns who was authenticated; nobody where the caller is anonymous.
     pub(super) fn caller(&self) -> Option<&Caller> {
-        self.attempt.result.as_ref().ok()
+        self.attempt.result.as_ref().ok()?.as_ref()
     }
 }
 
@@ -109,17 +110,22 @@ impl RequestSecurity {
         }
 
         let attempt = match access {
+            // Whatever is presented.
             Access::Public => Rc::new(Attempt {
                 tenant: Arc::clone(tenant),
                 transport,
-                result: Err(Refusal::new(Reason::MissingCredential)),
+                result: Ok(None),
             }),
             Access::Optional | Access::Protected => self.authenticate(tenant, transport).await,
         };
-        if let Err(refusal) = &attempt.result
-            && (access == Access::Protected || refusal.reason != Reason::MissingCredential)
-        {
-            return Err(*refusal);
+        match (access, &attempt.result) {
+            (Access::Public, Ok(None)) | (Access::Optional | Access::Protected, Ok(Some(_))) => {}
+            (Access::Optional, Err(refusal)) if refusal.reason == Reason::MissingCredential => {}
+            (Access::Public | Access::Optional | Access::Protected, Err(refusal)) => return Err(*refusal),
+            // INVARIANT: nobody is looked for on public routes, and on no others.
+            (Access::Public, Ok(Some(_))) | (Access::Optional | Access::Protected, Ok(None)) => {
+                return Err(Refusal::new(Reason::MissingCredential));
+            }
         }
 
         let admitted = Admitted { access, attempt };
@@ -140,9 +146,11 @@ impl RequestSecurity {
         let attempt = Rc::new(Attempt {
             tenant: Arc::clone(tenant),
             transport,
-            result: result.map(|authenticated| Caller {
-                authenticated,
-                claimed: Cell::new(false),
+            result: result.map(|authenticated| {
+                Some(Caller {
+                    authenticated,
+                    claimed: Cell::new(false),
+                })
             }),
         });
         self.attempts.borrow_mut().push(Rc::clone(&attempt));

@@ -84,24 +84,28 @@ fn shortened(method: &str) -> &str {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     slot: Rc<RequestSecurity>,
-    route: Option<String>,
+    /// The full pattern of a route that no wrapper stands around. A `String`, as Actix Web gives it: nobody shares it.
+    unannounced: Option<String>,
 }
 
 impl Recorder {
     /// Records the request that the slot belongs to.
     pub(crate) const fn new(slot: Rc<RequestSecurity>) -> Self {
-        Self { slot, route: None }
+        Self {
+            slot,
+            unannounced: None,
+        }
     }
 
     /// Tells the full pattern of a route that no wrapper stands around.
-    pub(crate) fn set_route(&mut self, pattern: Option<String>) {
-        self.route = pattern;
+    pub(crate) fn set_unannounced(&mut self, pattern: Option<String>) {
+        self.unannounced = pattern;
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.slot.emit(self.route.as_deref());
+        self.slot.emit(self.unannounced.as_deref());
     }
 }
 

@@ -68,8 +68,8 @@ fn text<const N: usize>(line: &mut Vec<u8>, before: &[u8; N], text: Option<&str>
     let _ = serde_json::to_writer(line, text);
 }
 
-/// Appends a text that needs no escapes, as none of our own words does. What stands before it is of a length that is known when
-/// this is compiled: its copy is no call.
+/// Appends a text that needs no escapes, as none of our own words does. `N` is known when this is compiled, so that the copy can
+/// be inlined.
 fn word<const N: usize>(line: &mut Vec<u8>, before: &[u8; N], word: &str) {
     line.extend_from_slice(before);
     line.extend_from_slice(word.as_bytes());

@@ -243,10 +243,11 @@ struct Written {
 pub struct AuditConfig {
     /// The sink. Defaults to `tracing`.
     pub sink: AuditSinkConfig,
-    /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Half
-    /// of it must hold what comes while the events before are delivered; under load it is looked into every 5 milliseconds, and
-    /// when it is half full. As many again may be on their way to the sink. Memory for both is reserved at the start and kept: some 400 bytes for each
-    /// event that may wait, three times as much where ids and patterns are long.
+    /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Must hold what comes in
+    /// while the events before are delivered, and half of it what comes until the audit thread runs once it is woken: under load
+    /// it looks into the queue every 5 milliseconds, and when it is half full. As many again may be on their way to the sink. Memory
+    /// for both is reserved at the start and kept: some 400 bytes for each event that may wait, three times as much where ids and
+    /// patterns are long.
     pub queue: usize,
 }
 

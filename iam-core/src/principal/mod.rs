@@ -14,7 +14,7 @@ use crate::{
     jwt::VerifiedClaims,
     replay::ReplayId,
     scope,
-    tenant::{Membership, Tenant},
+    tenant::{Tenant, TenantFacts},
 };
 
 /// Who acts, in one tenant. *Verified.*
@@ -32,7 +32,7 @@ impl Principal {
     pub(crate) fn new(tenant: &Tenant, claims: Arc<VerifiedClaims>) -> Self {
         let is_client = claims.client_id().is_some();
         let facts = Facts {
-            membership: Arc::clone(&tenant.membership),
+            tenant: Arc::clone(&tenant.facts),
             claims,
         };
 
@@ -104,17 +104,17 @@ impl Principal {
 /// What is known of a principal of either kind.
 #[derive(Clone)]
 struct Facts {
-    membership: Arc<Membership>,
+    tenant: Arc<TenantFacts>,
     claims: Arc<VerifiedClaims>,
 }
 
 impl Facts {
     fn tenant(&self) -> &str {
-        &self.membership.tenant
+        &self.tenant.name
     }
 
     fn roles(&self) -> impl Iterator<Item = &str> {
-        self.membership.roles.roles(&self.claims)
+        self.tenant.roles.roles(&self.claims)
     }
 
     fn scopes(&self) -> impl Iterator<Item = &str> {

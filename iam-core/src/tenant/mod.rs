@@ -20,7 +20,7 @@ use crate::{credential::CsrfRule, jwt::Verifier, role::RoleSource};
 /// One tenant: what its credentials look like, what they are verified with, and its upstreams.
 #[derive(Debug)]
 pub struct Tenant {
-    pub(crate) membership: Arc<Membership>,
+    pub(crate) facts: Arc<TenantFacts>,
     pub(crate) transports: Vec<Transport>,
     pub(crate) token: Option<TokenSource>,
     pub(crate) jwks: Option<JwksSource>,
@@ -29,11 +29,10 @@ pub struct Tenant {
     pub(crate) kratos: Option<KratosSettings>,
 }
 
-/// What each principal of a tenant has of it, as one so that requests count one reference.
+/// What every principal of the tenant shares. One `Arc`, so that a request counts one reference.
 #[derive(Debug)]
-pub(crate) struct Membership {
-    /// The tenant's name.
-    pub(crate) tenant: String,
+pub(crate) struct TenantFacts {
+    pub(crate) name: String,
     pub(crate) roles: RoleSource,
 }
 
@@ -49,7 +48,7 @@ pub(crate) struct TokenSource {
 impl Tenant {
     /// Returns the name.
     pub fn name(&self) -> &str {
-        &self.membership.tenant
+        &self.facts.name
     }
 
     /// Returns the transport of routes that do not choose.

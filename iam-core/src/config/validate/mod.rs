@@ -11,7 +11,7 @@ use super::{
 use crate::{
     credential::CsrfRule,
     role::RoleSource,
-    tenant::{KratosSettings, Membership, Tenant, TenantRegistry, Transport},
+    tenant::{KratosSettings, Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
 mod keto;
@@ -130,8 +130,8 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .as_ref()
             .and_then(|kratos| self::kratos(report, &path, written, kratos)),
         // Last, because nothing behind it would be checked.
-        membership: Arc::new(Membership {
-            tenant: name.to_owned(),
+        facts: Arc::new(TenantFacts {
+            name: name.to_owned(),
             roles: roles?,
         }),
     })
