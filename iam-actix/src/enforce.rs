@@ -19,7 +19,7 @@ use crate::{
     chain::Chain,
     check,
     error::{Error as Refused, response},
-    params::PathValues,
+    params::{self, PathValues},
     slot::RequestSecurity,
 };
 
@@ -166,10 +166,13 @@ impl<S> EnforceService<S> {
     }
 
     fn pattern(&self, request: &ServiceRequest) -> Option<Rc<str>> {
+        if params::is_at_default_service(request.request()) {
+            return None;
+        }
         let mut kept = self.pattern.borrow_mut();
 
         if kept.is_none() {
-            *kept = request.match_pattern().map(Rc::from);
+            *kept = params::pattern_of(request.request()).map(Rc::from);
         }
         kept.clone()
     }

@@ -25,6 +25,7 @@ use iam_core::decision::{Reason, Refusal};
 use crate::{
     check,
     engine::Engine,
+    params,
     payload::SharedPayload,
     request_id::X_REQUEST_ID,
     slot::{Recorder, RequestSecurity},
@@ -121,7 +122,7 @@ where
                 Ok(()) => {
                     let response = inner.await?;
                     if !slot.has_route() {
-                        recorder.set_unannounced(response.request().match_pattern());
+                        recorder.set_unannounced(params::pattern_of(response.request()));
                     }
                     response.map_into_boxed_body()
                 }

@@ -4,6 +4,22 @@ use std::{borrow::Cow, collections::HashMap};
 
 use actix_web::HttpRequest;
 
+/// Returns the full pattern of the route that a request was routed to; nothing at a default service.
+pub(crate) fn pattern_of(request: &HttpRequest) -> Option<String> {
+    if is_at_default_service(request) {
+        return None;
+    }
+
+    request.match_pattern()
+}
+
+/// Tells whether a part of the path is left that no pattern has matched.
+///
+/// Actix Web looks for a pattern by the path alone then, and names a resource whose guard has turned the request away.
+pub(crate) fn is_at_default_service(request: &HttpRequest) -> bool {
+    !request.match_info().unprocessed().is_empty()
+}
+
 /// The path parameters of a request, as `web::Path` gives them: percent-decoded.
 ///
 /// `match_info` leaves `%2F`, `%25` and `%2B` alone. Were those values taken, Keto would be asked about another object

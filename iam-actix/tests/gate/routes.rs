@@ -544,3 +544,44 @@ async fn a_browser_that_another_site_made_send_a_request_is_refused() {
     );
     world.allowed().await;
 }
+
+/// A default service would name, for good, the first route that a guard has kept somebody from.
+#[actix_web::test]
+async fn what_a_default_service_answers_is_recorded_under_no_route() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let guarded = || {
+        web::resource("/admin/{id}")
+            .guard(guard::Header("x-inside", "1"))
+            .route(web::get().to(handler).public())
+    };
+    let app = app!(
+        world,
+        touched,
+        .service(guarded())
+            .service(web::scope("/area").service(guarded()).default_service(web::to(handler).public()))
+            .service(web::scope("/plain").service(guarded()))
+            .default_service(web::to(handler).public())
+    );
+
+    for path in [
+        "/admin/1",
+        "/other",
+        "/",
+        "/area/admin/1",
+        "/area/other",
+        "/plain/admin/1",
+        "/plain/other",
+    ] {
+        assert_eq!(send!(app, GET path).status(), 200, "{path}");
+        assert_eq!(world.allowed().await.route, None, "{path}");
+    }
+    for (path, route) in [
+        ("/admin/1", "/admin/{id}"),
+        ("/area/admin/1", "/area/admin/{id}"),
+        ("/plain/admin/1", "/plain/admin/{id}"),
+    ] {
+        assert_eq!(send!(app, GET path, ("x-inside", "1")).status(), 200, "{path}");
+        assert_eq!(world.allowed().await.route.as_deref(), Some(route));
+    }
+}
