@@ -13,6 +13,7 @@ use actix_web::{
     http::{
         Method, Uri, Version,
         header::{HeaderName, HeaderValue},
+        uri::PathAndQuery,
     },
     test::TestRequest,
 };
@@ -22,7 +23,7 @@ use smallvec::SmallVec;
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
     method: Method,
-    uri: Uri,
+    target: Target,
     version: Version,
     peer: Option<SocketAddr>,
     lines: Vec<(HeaderName, HeaderValue)>,
@@ -35,7 +36,7 @@ impl CapturedHead {
 
         Self {
             method: head.method.clone(),
-            uri: head.uri.clone(),
+            target: Target::of(&head.uri),
             version: head.version,
             peer: head.peer_addr,
             lines: head
@@ -67,10 +68,11 @@ impl CapturedHead {
     pub(crate) fn rebuild(&self, credentials: &[String]) -> HttpRequest {
         let mut request = TestRequest::default().to_srv_request();
 
-        request.match_info_mut().set(Url::new(self.uri.clone()));
+        let uri = self.target.uri();
+        request.match_info_mut().set(Url::new(uri.clone()));
         let head = request.head_mut();
         head.method = self.method.clone();
-        head.uri = self.uri.clone();
+        head.uri = uri;
         head.version = self.version;
         head.peer_addr = self.peer;
         head.headers.clear();
@@ -85,6 +87,28 @@ impl CapturedHead {
         let (request, _) = request.into_parts();
         request.extensions_mut().clear();
         request
+    }
+}
+
+/// What a request asks for: mostly a path, which is one piece to copy instead of three.
+enum Target {
+    Path(PathAndQuery),
+    Other(Uri),
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Self {
+        match uri.path_and_query() {
+            Some(path) if uri.scheme().is_none() && uri.authority().is_none() => Self::Path(path.clone()),
+            Some(_) | None => Self::Other(uri.clone()),
+        }
+    }
+
+    fn uri(&self) -> Uri {
+        match self {
+            Self::Path(path) => Uri::from(path.clone()),
+            Self::Other(uri) => uri.clone(),
+        }
     }
 }
 

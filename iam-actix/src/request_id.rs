@@ -4,8 +4,7 @@
 //! every response, in every audit event, and on every call to an upstream that the request causes.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 /// The header that carries the id, in both directions.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,7 +30,14 @@ const MAX_LENGTH: usize = 128;
 ///
 /// *Unverified*: a caller may choose it, also one that somebody else uses.
 #[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Id);
+
+#[derive(Clone, Debug)]
+enum Id {
+    Accepted(HeaderValue),
+    /// In the place of the id itself: no memory, no count of references.
+    Made([u8; Hyphenated::LENGTH]),
+}
 
 impl RequestId {
     /// Accepts the caller's id or makes one.
@@ -42,7 +48,7 @@ impl RequestId {
         let mut lines = headers.get_all(X_REQUEST_ID);
 
         match (lines.next(), lines.next()) {
-            (Some(value), None) if is_acceptable(value.as_bytes()) => Self(value.clone()),
+            (Some(value), None) if is_acceptable(value.as_bytes()) => Self(Id::Accepted(value.clone())),
             (_, _) => Self::random(),
         }
     }
@@ -50,21 +56,31 @@ impl RequestId {
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         // INVARIANT: only characters of ASCII that can be seen get in. `to_str` would look at each byte by itself.
-        str::from_utf8(self.0.as_bytes()).unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// Returns the id as the value of a header.
     pub(crate) fn header(&self) -> HeaderValue {
-        self.0.clone()
+        match &self.0 {
+            Id::Accepted(value) => value.clone(),
+            // INVARIANT: hexadecimal digits and hyphens may stand in a header.
+            Id::Made(text) => HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-")),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Id::Accepted(value) => value.as_bytes(),
+            Id::Made(text) => text,
+        }
     }
 
     fn random() -> Self {
         // Not to be guessed, and with the feature `fast-rng` without a system call for each request.
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let mut text = [0; Hyphenated::LENGTH];
         Uuid::new_v4().hyphenated().encode_lower(&mut text);
 
-        // Owned so that a clone takes no memory. INVARIANT: hexadecimal digits and hyphens may stand in a header.
-        Self(HeaderValue::from_maybe_shared(Bytes::from_owner(text)).unwrap_or(HeaderValue::from_static("-")))
+        Self(Id::Made(text))
     }
 }
 

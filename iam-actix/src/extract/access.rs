@@ -42,11 +42,9 @@ impl FromRequest for Access {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(
-            let_in(request).and_then(|(slot, admitted)| match admitted.principal() {
-                Some(_) => Ok(Self(slot)),
-                None => Err(slot.extractor_error(nobody(admitted.access()))),
-            }),
-        )
+        ready(let_in(request, |slot, admitted| match admitted.principal() {
+            Some(_) => Ok(Self(Rc::clone(slot))),
+            None => Err(slot.extractor_error(nobody(admitted.access()))),
+        }))
     }
 }

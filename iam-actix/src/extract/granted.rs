@@ -51,7 +51,7 @@ impl<T: FromStr> FromRequest for Granted<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(let_in(request).and_then(|(slot, _)| {
+        ready(let_in(request, |slot, _| {
             slot.granted()
                 .ok_or(Refusal::with_detail(
                     Reason::InvalidRequirement,

@@ -46,8 +46,11 @@ use crate::{
     slot::{Admitted, RequestSecurity},
 };
 
-/// Returns what the gate knows of a request that it let in.
-fn let_in(request: &HttpRequest) -> Result<(Rc<RequestSecurity>, Admitted), Error> {
+/// Gives `take` what the gate knows of a request that it let in.
+fn let_in<T>(
+    request: &HttpRequest,
+    take: impl FnOnce(&Rc<RequestSecurity>, Admitted<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let Some(slot) = RequestSecurity::of(request) else {
         tracing::error!(
             "an extractor was used without the gate: register `iam.middleware()` on the application"
@@ -58,7 +61,7 @@ fn let_in(request: &HttpRequest) -> Result<(Rc<RequestSecurity>, Admitted), Erro
     let admitted = slot.admitted().ok_or_else(|| {
         slot.extractor_error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in"))
     })?;
-    Ok((slot, admitted))
+    take(&slot, admitted)
 }
 
 /// Returns the refusal of whoever has no principal, on a route of this access.

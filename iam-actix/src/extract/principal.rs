@@ -112,12 +112,13 @@ impl FromRequest for Client {
 
 /// Returns what `take` makes of the principal; `None` is a principal of the other kind.
 fn of<T>(request: &HttpRequest, take: impl FnOnce(&principal::Principal) -> Option<T>) -> Result<T, Error> {
-    let (slot, admitted) = let_in(request)?;
-    let Some(principal) = admitted.principal() else {
-        return Err(slot.extractor_error(nobody(admitted.access())));
-    };
+    let_in(request, |slot, admitted| {
+        let Some(principal) = admitted.principal() else {
+            return Err(slot.extractor_error(nobody(admitted.access())));
+        };
 
-    take(principal).ok_or_else(|| {
-        slot.extractor_error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal"))
+        take(principal).ok_or_else(|| {
+            slot.extractor_error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal"))
+        })
     })
 }

@@ -1,6 +1,10 @@
 //! Who sends the request, and may they come at all?
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, OnceCell},
+    iter,
+    sync::Arc,
+};
 
 use iam_core::{
     authenticate::{Authenticated, authenticate},
@@ -21,15 +25,73 @@ pub(super) struct Attempt {
     transport: Transport,
     /// Nobody where nobody is looked for, on public routes.
     result: Result<Option<Caller>, Refusal>,
+    /// Set while the request goes on for whoever was found: who may come at all.
+    admits: Cell<Option<Access>>,
+    next: OnceCell<Box<Self>>,
 }
 
 impl Attempt {
-    pub(super) const fn tenant(&self) -> &Arc<Tenant> {
-        &self.tenant
+    const fn new(tenant: Arc<Tenant>, transport: Transport, result: Result<Option<Caller>, Refusal>) -> Self {
+        Self {
+            tenant,
+            transport,
+            result,
+            admits: Cell::new(None),
+            next: OnceCell::new(),
+        }
     }
 
-    fn is_for(&self, tenant: &Arc<Tenant>, transport: Transport) -> bool {
-        Arc::ptr_eq(&self.tenant, tenant) && self.transport == transport
+    /// Tells whether somebody was looked for at all.
+    const fn has_looked(&self) -> bool {
+        !matches!(self.result, Ok(None))
+    }
+}
+
+/// What was tried for one request, in order. Only grows, and nothing in it moves, so that it can be borrowed while more is tried.
+/// The first attempt, mostly the only one, needs no memory of its own.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(OnceCell<Attempt>);
+
+impl Attempts {
+    /// Returns for whom somebody was looked for last.
+    pub(super) fn last_tenant(&self) -> Option<&Arc<Tenant>> {
+        self.iter()
+            .filter(|attempt| attempt.has_looked())
+            .last()
+            .map(|attempt| &attempt.tenant)
+    }
+
+    /// Returns for whom the request goes on.
+    pub(super) fn admitted(&self) -> Option<Admitted<'_>> {
+        self.iter().find_map(|attempt| {
+            let access = attempt.admits.get()?;
+            Some(Admitted { access, attempt })
+        })
+    }
+
+    /// Lets the request go on for nobody.
+    fn admit_nobody(&self) {
+        self.iter().for_each(|attempt| attempt.admits.set(None));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Attempt> {
+        iter::successors(self.0.get(), |attempt| attempt.next.get().map(|next| &**next))
+    }
+
+    /// Returns what was tried for this tenant and transport, on routes of such an access.
+    fn find(&self, access: Access, tenant: &Arc<Tenant>, transport: Transport) -> Option<&Attempt> {
+        self.iter().find(|attempt| {
+            Arc::ptr_eq(&attempt.tenant, tenant)
+                && attempt.transport == transport
+                && attempt.has_looked() == (access != Access::Public)
+        })
+    }
+
+    fn push(&self, attempt: Attempt) -> &Attempt {
+        match self.iter().last() {
+            None => self.0.get_or_init(|| attempt),
+            Some(last) => last.next.get_or_init(|| Box::new(attempt)),
+        }
     }
 }
 
@@ -42,30 +104,30 @@ pub(super) struct Caller {
 }
 
 /// For whom the request goes on.
-#[derive(Clone, Debug)]
-pub(crate) struct Admitted {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted<'s> {
     access: Access,
-    attempt: Rc<Attempt>,
+    attempt: &'s Attempt,
 }
 
-impl Admitted {
+impl<'s> Admitted<'s> {
     /// Returns who may come at all.
-    pub(crate) const fn access(&self) -> Access {
+    pub(crate) const fn access(self) -> Access {
         self.access
     }
 
     /// Returns the tenant.
-    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
-        self.attempt.tenant()
+    pub(crate) const fn tenant(self) -> &'s Arc<Tenant> {
+        &self.attempt.tenant
     }
 
     /// Returns the principal, if there is one.
-    pub(crate) fn principal(&self) -> Option<&Principal> {
+    pub(crate) fn principal(self) -> Option<&'s Principal> {
         self.caller().map(|caller| caller.authenticated.principal())
     }
 
     /// Returns who was authenticated; nobody where the caller is anonymous.
-    pub(super) fn caller(&self) -> Option<&Caller> {
+    pub(super) fn caller(self) -> Option<&'s Caller> {
         self.attempt.result.as_ref().ok()?.as_ref()
     }
 }
@@ -79,7 +141,7 @@ impl RequestSecurity {
 
         // Without a wrapper on the way there is nobody else to claim the credential.
         if chain.is_none() {
-            self.claim(&admitted, false).await?;
+            self.claim(admitted, false).await?;
         }
 
         self.record.borrow_mut().outcome = Outcome::Allow;
@@ -90,9 +152,9 @@ impl RequestSecurity {
     pub(super) async fn authenticate_for(
         &self,
         policy: Option<&EffectivePolicy>,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Admitted<'_>, Refusal> {
         // A refusal from here on is nobody's until somebody is authenticated for this very policy.
-        let known = self.admitted.take();
+        self.attempts.admit_nobody();
         let access = policy.map_or(Access::Protected, EffectivePolicy::access);
         let registry = self.engine.registry();
         let tenant = match policy.and_then(EffectivePolicy::tenant) {
@@ -102,21 +164,16 @@ impl RequestSecurity {
         let transport = policy
             .and_then(EffectivePolicy::transport)
             .unwrap_or_else(|| tenant.transport());
-        let is_for =
-            |admitted: &Admitted| admitted.access == access && admitted.attempt.is_for(tenant, transport);
-        if let Some(admitted) = known.filter(is_for) {
-            *self.admitted.borrow_mut() = Some(admitted.clone());
-            return Ok(admitted);
-        }
 
-        let attempt = match access {
+        // Once for each tenant and transport, however often it is asked.
+        let attempt = match (self.attempts.find(access, tenant, transport), access) {
+            (Some(attempt), _) => attempt,
             // Whatever is presented.
-            Access::Public => Rc::new(Attempt {
-                tenant: Arc::clone(tenant),
-                transport,
-                result: Ok(None),
-            }),
-            Access::Optional | Access::Protected => self.authenticate(tenant, transport).await,
+            (None, Access::Public) => {
+                self.attempts
+                    .push(Attempt::new(Arc::clone(tenant), transport, Ok(None)))
+            }
+            (None, Access::Optional | Access::Protected) => self.authenticate(tenant, transport).await,
         };
         match (access, &attempt.result) {
             (Access::Public, Ok(None)) | (Access::Optional | Access::Protected, Ok(Some(_))) => {}
@@ -128,33 +185,23 @@ impl RequestSecurity {
             }
         }
 
-        let admitted = Admitted { access, attempt };
-        *self.admitted.borrow_mut() = Some(admitted.clone());
-        Ok(admitted)
+        attempt.admits.set(Some(access));
+        Ok(Admitted { access, attempt })
     }
 
-    /// Authenticates once for each tenant and transport, however often it is asked.
-    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> Rc<Attempt> {
-        if let Some(attempt) = self.attempted(tenant, transport) {
-            return attempt;
-        }
-
+    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> &Attempt {
         let mut result = self.look(tenant, transport);
         if is_of_unknown_key(&result) {
             result = self.look_with_newer_keys(tenant, transport).await;
         }
-        let attempt = Rc::new(Attempt {
-            tenant: Arc::clone(tenant),
-            transport,
-            result: result.map(|authenticated| {
-                Some(Caller {
-                    authenticated,
-                    claimed: Cell::new(false),
-                })
-            }),
+        let caller = result.map(|authenticated| {
+            Some(Caller {
+                authenticated,
+                claimed: Cell::new(false),
+            })
         });
-        self.attempts.borrow_mut().push(Rc::clone(&attempt));
-        attempt
+        self.attempts
+            .push(Attempt::new(Arc::clone(tenant), transport, caller))
     }
 
     /// Looks at the credential once, with the keys that are there.
@@ -164,7 +211,10 @@ impl RequestSecurity {
             method: self.head.method(),
             headers: &headers,
         };
-        authenticate(tenant, transport, &head, self.engine.now())
+        let now = self.engine.now();
+
+        self.looked_at.set(Some(now));
+        authenticate(tenant, transport, &head, now)
     }
 
     /// Waits for the key that the credential names. The issuer signs with a new key the moment it publishes it, so this asks
@@ -182,18 +232,11 @@ impl RequestSecurity {
         let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
 
         if is_of_unknown_key(&result) {
+            self.looked_at.set(None);
             waited?;
             result = self.look(tenant, transport);
         }
         result
-    }
-
-    fn attempted(&self, tenant: &Arc<Tenant>, transport: Transport) -> Option<Rc<Attempt>> {
-        self.attempts
-            .borrow()
-            .iter()
-            .find(|attempt| attempt.is_for(tenant, transport))
-            .cloned()
     }
 }
 

@@ -40,7 +40,7 @@ impl RequestSecurity {
             return Err(Refusal::new(Reason::MissingCredential));
         }
 
-        self.claim(&admitted, policy.is_single_use()).await?;
+        self.claim(admitted, policy.is_single_use()).await?;
         self.record.borrow_mut().outcome = Outcome::Allow;
         Ok(())
     }
@@ -64,9 +64,8 @@ impl RequestSecurity {
 
     /// Asks, for a handler, whether the principal has `relation` to an object.
     pub(crate) async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Refusal> {
-        let admitted = self.admitted();
-        let result = match admitted
-            .as_ref()
+        let result = match self
+            .admitted()
             .and_then(|admitted| admitted.principal().zip(Some(admitted.tenant())))
         {
             None => Err(Refusal::new(Reason::MissingCredential)),
@@ -109,9 +108,10 @@ impl RequestSecurity {
         let answers = self
             .engine
             .check_permissions(tenant, tuples, self.request_id.as_str())
-            .await?;
+            .await;
+        self.looked_at.set(None);
 
-        match answer(&answers) {
+        match answer(&answers?) {
             Some(true) => Ok(()),
             Some(false) => Err(Refusal::new(Reason::PermissionDeny)),
             None => Err(Refusal::with_detail(
@@ -135,7 +135,7 @@ impl RequestSecurity {
     }
 
     /// Uses the credential up where it is accepted once only. Nothing is checked after this.
-    pub(super) async fn claim(&self, admitted: &Admitted, single_use: bool) -> Result<(), Refusal> {
+    pub(super) async fn claim(&self, admitted: Admitted<'_>, single_use: bool) -> Result<(), Refusal> {
         let Some(caller) = admitted.caller() else {
             return Ok(());
         };
@@ -144,9 +144,9 @@ impl RequestSecurity {
             return Ok(());
         }
 
-        self.engine
-            .claim(admitted.tenant(), &caller.authenticated)
-            .await?;
+        let claimed = self.engine.claim(admitted.tenant(), &caller.authenticated).await;
+        self.looked_at.set(None);
+        claimed?;
         caller.claimed.set(true);
         Ok(())
     }

@@ -19,13 +19,12 @@ use actix_web::{
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
 };
-use iam_core::decision::Refusal;
+use iam_core::{clock::Timestamp, decision::Refusal};
 use iam_grammar::RelationTuple;
-use smallvec::SmallVec;
 
 pub(crate) use self::{admit::Admitted, record::Recorder};
 use self::{
-    admit::Attempt,
+    admit::Attempts,
     record::{Outcome, Record},
 };
 use crate::{
@@ -53,10 +52,11 @@ pub(crate) struct RequestSecurity {
     closed: Cell<bool>,
 
     /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
-    attempts: RefCell<SmallVec<[Rc<Attempt>; 1]>>,
-    admitted: RefCell<Option<Admitted>>,
+    attempts: Attempts,
     /// Set when a wrapper held the request to its policies.
     authorized: Cell<bool>,
+    /// When the credential was looked at, if nothing that takes time has come after: that is when the request was decided.
+    looked_at: Cell<Option<Timestamp>>,
     /// The path values that permissions were checked with, and what was asked.
     granted: RefCell<Option<Rc<Grant>>>,
 
@@ -83,9 +83,9 @@ impl RequestSecurity {
             route: RefCell::default(),
             decided: Cell::default(),
             closed: Cell::default(),
-            attempts: RefCell::default(),
-            admitted: RefCell::default(),
+            attempts: Attempts::default(),
             authorized: Cell::default(),
+            looked_at: Cell::default(),
             granted: RefCell::default(),
             record: RefCell::default(),
         });
@@ -150,8 +150,8 @@ impl RequestSecurity {
     }
 
     /// Returns for whom the request goes on, once the gate has let it in.
-    pub(crate) fn admitted(&self) -> Option<Admitted> {
-        self.admitted.borrow().clone()
+    pub(crate) fn admitted(&self) -> Option<Admitted<'_>> {
+        self.attempts.admitted()
     }
 
     /// Returns what the principal was granted on the way.
@@ -188,6 +188,7 @@ impl RequestSecurity {
     pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
         let error = self.error(refusal);
 
+        self.looked_at.set(None);
         self.record.borrow_mut().pending = Some((refusal, error.answered()));
         error
     }

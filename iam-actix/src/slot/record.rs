@@ -42,7 +42,7 @@ impl RequestSecurity {
             .pending
             .filter(|(_, answered)| answered.load(Ordering::Relaxed))
             .map(|(refusal, _)| refusal);
-        let now = self.engine.now();
+        let now = self.looked_at.get().unwrap_or_else(|| self.engine.now());
 
         let mut event = match (answered, record.outcome) {
             (Some(refusal), _) | (None, Outcome::Deny(refusal)) => {
@@ -55,17 +55,17 @@ impl RequestSecurity {
         };
 
         let (route, chain) = (self.route.borrow(), self.chain.borrow());
-        let (admitted, attempts) = (self.admitted.borrow(), self.attempts.borrow());
+        let admitted = self.admitted();
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
         event.route = route.as_deref().or(unannounced).map(Cow::Borrowed);
-        let tenant = match &*admitted {
+        let tenant = match admitted {
             Some(admitted) => Some(admitted.tenant()),
             // For whom a request was refused before it was let in.
-            None => attempts.last().map(|attempt| attempt.tenant()),
+            None => self.attempts.last_tenant(),
         };
         event.tenant = tenant.map(|tenant| tenant.name().into());
-        let principal = admitted.as_ref().and_then(Admitted::principal);
+        let principal = admitted.and_then(Admitted::principal);
         event.actor = principal.map(|principal| principal.actor().into());
         let required = chain.as_deref().map(Chain::requirements).unwrap_or_default();
         event

@@ -175,7 +175,7 @@ impl Serialize for Outcome {
 pub struct AuditEvent<'a> {
     /// What happened.
     pub event: EventName,
-    /// When, in milliseconds since the Unix epoch.
+    /// When it was decided, in milliseconds since the Unix epoch: not when a handler was done with it.
     #[serde(serialize_with = "as_millis")]
     pub time: Timestamp,
     /// How it ended.

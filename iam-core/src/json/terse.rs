@@ -36,18 +36,20 @@ pub(crate) fn each_member<'a>(
 
     let inner = reading.limits.max_depth.min(SERDE_JSON_DEPTH).checked_sub(1)?;
     let mut left = reading.most;
-    let mut reader = Reader { rest: text };
+    let mut reader = Reader { text, at: 0 };
     reader.each(b'{', b'}', |reader| {
         left = left.checked_sub(1)?;
         let name = reader.name()?;
         take(name.into(), reader.value(inner)?).ok()
     })?;
-    reader.rest.is_empty().then_some(())
+    reader.peek().is_none().then_some(())
 }
 
 /// Stands at a place in a text. Whatever is not terse there ends the reading.
 struct Reader<'a> {
-    rest: &'a str,
+    text: &'a str,
+    /// INVARIANT: no further than the text's end, for each step is over bytes that were seen.
+    at: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -108,22 +110,24 @@ impl<'a> Reader<'a> {
 
     fn string(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
-        let (text, rest) = self.rest.split_at_checked(memchr(b'"', self.rest.as_bytes())?)?;
-        self.rest = rest;
+        let text = self.step(memchr(b'"', self.rest())?)?;
         self.eat(b'"')?;
         Some(text)
     }
 
     fn number(&mut self) -> Option<u64> {
-        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (digits, rest) = self.rest.split_at_checked(length)?;
+        let length = self
+            .rest()
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let digits = self.step(length)?;
         let is_padded = length > 1 && digits.starts_with('0');
         // What else may follow a digit makes another number of it.
-        if is_padded || !rest.starts_with([',', ']', '}']) {
+        if is_padded || !matches!(self.peek(), Some(b',' | b']' | b'}')) {
             return None;
         }
 
-        self.rest = rest;
         digits.parse().ok()
     }
 
@@ -135,14 +139,18 @@ impl<'a> Reader<'a> {
         ];
         let (literal, value) = literals
             .into_iter()
-            .find(|(literal, _)| self.rest.starts_with(literal))?;
+            .find(|(literal, _)| self.rest().starts_with(literal.as_bytes()))?;
 
-        self.rest = self.rest.get(literal.len()..)?;
+        self.step(literal.len())?;
         Some(value)
     }
 
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
     fn peek(&self) -> Option<u8> {
-        self.rest.as_bytes().first().copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn eat(&mut self, byte: u8) -> Option<()> {
@@ -150,8 +158,17 @@ impl<'a> Reader<'a> {
             return None;
         }
 
-        self.rest = self.rest.get(1..)?;
+        self.at = self.at.wrapping_add(1);
         Some(())
+    }
+
+    /// Passes over so many bytes, and returns them.
+    fn step(&mut self, length: usize) -> Option<&'a str> {
+        let end = self.at.checked_add(length)?;
+        let passed = self.text.get(self.at..end)?;
+
+        self.at = end;
+        Some(passed)
     }
 }
 
