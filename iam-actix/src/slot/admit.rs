@@ -144,6 +144,10 @@ impl RequestSecurity {
             self.claim(admitted, false).await?;
         }
 
+        // Where nobody is looked for, nothing has told the time.
+        if self.decided_at.get().is_none() {
+            self.take_time();
+        }
         self.record.borrow_mut().outcome = Outcome::Allow;
         Ok(())
     }
@@ -211,10 +215,7 @@ impl RequestSecurity {
             method: self.head.method(),
             headers: &headers,
         };
-        let now = self.engine.now();
-
-        self.looked_at.set(Some(now));
-        authenticate(tenant, transport, &head, now)
+        authenticate(tenant, transport, &head, self.take_time())
     }
 
     /// Waits for the key that the credential names. The issuer signs with a new key the moment it publishes it, so this asks
@@ -232,7 +233,7 @@ impl RequestSecurity {
         let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
 
         if is_of_unknown_key(&result) {
-            self.looked_at.set(None);
+            self.take_time();
             waited?;
             result = self.look(tenant, transport);
         }

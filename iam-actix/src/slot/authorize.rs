@@ -109,7 +109,7 @@ impl RequestSecurity {
             .engine
             .check_permissions(tenant, tuples, self.request_id.as_str())
             .await;
-        self.looked_at.set(None);
+        self.take_time();
 
         match answer(&answers?) {
             Some(true) => Ok(()),
@@ -145,7 +145,7 @@ impl RequestSecurity {
         }
 
         let claimed = self.engine.claim(admitted.tenant(), &caller.authenticated).await;
-        self.looked_at.set(None);
+        self.take_time();
         claimed?;
         caller.claimed.set(true);
         Ok(())

@@ -55,8 +55,8 @@ pub(crate) struct RequestSecurity {
     attempts: Attempts,
     /// Set when a wrapper held the request to its policies.
     authorized: Cell<bool>,
-    /// When the credential was looked at, if nothing that takes time has come after: that is when the request was decided.
-    looked_at: Cell<Option<Timestamp>>,
+    /// When the last thing was known that the decision rests on: that is when the request was decided.
+    decided_at: Cell<Option<Timestamp>>,
     /// The path values that permissions were checked with, and what was asked.
     granted: RefCell<Option<Rc<Grant>>>,
 
@@ -85,7 +85,7 @@ impl RequestSecurity {
             closed: Cell::default(),
             attempts: Attempts::default(),
             authorized: Cell::default(),
-            looked_at: Cell::default(),
+            decided_at: Cell::default(),
             granted: RefCell::default(),
             record: RefCell::default(),
         });
@@ -188,9 +188,16 @@ impl RequestSecurity {
     pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
         let error = self.error(refusal);
 
-        self.looked_at.set(None);
+        self.take_time();
         self.record.borrow_mut().pending = Some((refusal, error.answered()));
         error
+    }
+
+    /// Notes the time, now that something is known that may have taken long to know.
+    fn take_time(&self) -> Timestamp {
+        let now = self.engine.now();
+        self.decided_at.set(Some(now));
+        now
     }
 
     /// Returns the id of the request.

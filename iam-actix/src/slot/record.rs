@@ -42,7 +42,7 @@ impl RequestSecurity {
             .pending
             .filter(|(_, answered)| answered.load(Ordering::Relaxed))
             .map(|(refusal, _)| refusal);
-        let now = self.looked_at.get().unwrap_or_else(|| self.engine.now());
+        let now = self.decided_at.get().unwrap_or_else(|| self.take_time());
 
         let mut event = match (answered, record.outcome) {
             (Some(refusal), _) | (None, Outcome::Deny(refusal)) => {

@@ -1,22 +1,27 @@
 //! Permissions, single use, and what a handler asks by itself.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use crate::common;
 
 use actix_web::{App, HttpResponse, http::StatusCode, test, web};
 use iam_actix::{
-    Access, Error, Granted, Iam, Permission, RouteExt as _, require_permission, require_role, single_use,
+    Access, Error, Granted, Iam, Permission, RouteExt as _, audit_channel, require_permission, require_role,
+    single_use,
 };
 use iam_core::{
     audit::EventName,
-    clock::Timestamp,
+    clock::{Clock as _, ManualClock, Timestamp},
     config::{IamConfig, OathkeeperConfig, TenantConfig},
     decision::Reason,
-    replay::{ClaimFuture, ReplayError, ReplayId, ReplayStore},
+    replay::{Claim, ClaimFuture, ReplayError, ReplayId, ReplayStore},
     tenant::ReplayMode,
 };
 use serde_json::json;
@@ -205,6 +210,63 @@ impl ReplayStore for Silent {
         self.0.fetch_add(1, SeqCst);
         ClaimFuture::ready(Err(ReplayError::Unavailable))
     }
+}
+
+/// A store that takes five seconds, and the clock that they pass on.
+#[derive(Debug)]
+struct Slow(ManualClock);
+
+impl ReplayStore for Slow {
+    fn claim(&self, _: ReplayId<'_>, _: Timestamp, _: Timestamp) -> ClaimFuture {
+        self.0.advance(Duration::from_secs(5));
+        ClaimFuture::ready(Ok(Claim::First))
+    }
+}
+
+/// However long the handler takes.
+#[actix_web::test]
+async fn event_tells_when_the_request_was_decided() {
+    let clock = ManualClock::at_system_time();
+    let issuer = Issuer::new("k1");
+    let (sink, mut events) = audit_channel();
+    let iam = Iam::builder(IamConfig::new().tenant("default", common::tenant(&issuer)))
+        .clock(Arc::new(clock.clone()))
+        .replay_store(Arc::new(Slow(clock.clone())))
+        .audit_sink(Arc::new(sink))
+        .start()
+        .await
+        .unwrap();
+    let begun = clock.now();
+    let in_handler = clock.clone();
+    let handler = move || {
+        in_handler.advance(Duration::from_secs(60));
+        ready(HttpResponse::Ok())
+    };
+    let app = test::init_service(
+        App::new()
+            .wrap(iam.middleware())
+            .route("/", web::get().to(handler.clone()))
+            .route("/open", web::get().to(handler.clone()).public())
+            .route("/once", web::post().to(handler).single_use()),
+    )
+    .await;
+    let bearer = ("authorization", format!("Bearer {}", issuer.token(&json!({}))));
+
+    assert_eq!(send!(app, GET "/", bearer.clone()).status(), 200);
+    assert_eq!(events.next().await.unwrap().time, begun);
+
+    clock.set(begun);
+    assert_eq!(send!(app, GET "/open").status(), 200);
+    assert_eq!(events.next().await.unwrap().time, begun);
+
+    clock.set(begun);
+    assert_eq!(send!(app, POST "/once", bearer).status(), 200);
+    let after_the_store = begun.saturating_add(Duration::from_secs(5));
+    assert_eq!(events.next().await.unwrap().time, after_the_store);
+
+    clock.set(begun);
+    assert_eq!(send!(app, GET "/").status(), 401);
+    assert_eq!(events.next().await.unwrap().time, begun);
 }
 
 /// D4
