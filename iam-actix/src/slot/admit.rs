@@ -25,7 +25,7 @@ pub(super) struct Attempt {
     transport: Transport,
     /// Nobody where nobody is looked for, on public routes.
     result: Result<Option<Caller>, Refusal>,
-    /// Set while the request goes on for whoever was found: who may come at all.
+    /// Who may come at all, while the request goes on for whom this attempt found, or for nobody.
     admits: Cell<Option<Access>>,
     next: OnceCell<Box<Self>>,
 }
@@ -67,6 +67,13 @@ impl Attempts {
             let access = attempt.admits.get()?;
             Some(Admitted { access, attempt })
         })
+    }
+
+    /// Lets the request go on for whom this attempt found, and for no other.
+    fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
+        self.admit_nobody();
+        attempt.admits.set(Some(access));
+        Admitted { access, attempt }
     }
 
     /// Lets the request go on for nobody.
@@ -189,8 +196,7 @@ impl RequestSecurity {
             }
         }
 
-        attempt.admits.set(Some(access));
-        Ok(Admitted { access, attempt })
+        Ok(self.attempts.admit(access, attempt))
     }
 
     async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> &Attempt {
@@ -233,7 +239,6 @@ impl RequestSecurity {
         let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
 
         if is_of_unknown_key(&result) {
-            self.take_time();
             waited?;
             result = self.look(tenant, transport);
         }

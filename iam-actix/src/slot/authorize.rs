@@ -75,6 +75,7 @@ impl RequestSecurity {
             }
         };
 
+        self.take_time();
         let mut record = self.record.borrow_mut();
         record.asked.push(format!("permission:{namespace}#{relation}"));
         record.outcome = match result {

@@ -25,7 +25,7 @@ use iam_grammar::RelationTuple;
 pub(crate) use self::{admit::Admitted, record::Recorder};
 use self::{
     admit::Attempts,
-    record::{Outcome, Record},
+    record::{Outcome, Pending, Record},
 };
 use crate::{
     chain::Chain,
@@ -47,7 +47,7 @@ pub(crate) struct RequestSecurity {
     /// The full pattern of the chosen route.
     route: RefCell<Option<Rc<str>>>,
     /// Set when the gate has read the policies: what is announced from now on is late.
-    decided: Cell<bool>,
+    policies_read: Cell<bool>,
     /// Set by a scope that calls inward only when the request is let in: what is announced inside is not late.
     closed: Cell<bool>,
 
@@ -81,7 +81,7 @@ impl RequestSecurity {
             engine: Rc::clone(engine),
             chain: RefCell::default(),
             route: RefCell::default(),
-            decided: Cell::default(),
+            policies_read: Cell::default(),
             closed: Cell::default(),
             attempts: Attempts::default(),
             authorized: Cell::default(),
@@ -121,7 +121,7 @@ impl RequestSecurity {
 
     /// Announces a policy.
     pub(crate) fn announce(&self, chain: Rc<Chain>) {
-        if self.decided.get() && !self.closed.get() {
+        if self.policies_read.get() && !self.closed.get() {
             let policy = chain.policy();
             self.engine
                 .policies()
@@ -138,7 +138,7 @@ impl RequestSecurity {
 
     /// Says that the gate reads the announced policies now.
     pub(crate) fn decide(&self) {
-        self.decided.set(true);
+        self.policies_read.set(true);
     }
 
     /// Tells whether nobody announced a policy further in.
@@ -161,6 +161,7 @@ impl RequestSecurity {
 
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
+        self.take_time();
         self.record.borrow_mut().outcome = Outcome::Deny(refusal);
 
         let request = self.head.rebuild(self.engine.registry().credential_headers());
@@ -188,8 +189,11 @@ impl RequestSecurity {
     pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
         let error = self.error(refusal);
 
-        self.take_time();
-        self.record.borrow_mut().pending = Some((refusal, error.answered()));
+        self.record.borrow_mut().pending = Some(Pending {
+            refusal,
+            time: self.engine.now(),
+            answered: error.answered(),
+        });
         error
     }
 

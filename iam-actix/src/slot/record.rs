@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use iam_core::{audit::AuditEvent, decision::Refusal};
+use iam_core::{audit::AuditEvent, clock::Timestamp, decision::Refusal};
 
 use super::{Admitted, RequestSecurity};
 use crate::chain::Chain;
@@ -21,7 +21,16 @@ pub(super) struct Record {
     /// What the handler asked by itself.
     pub(super) asked: Vec<String>,
     /// An extractor's refusal. It counts when it became the response.
-    pub(super) pending: Option<(Refusal, Arc<AtomicBool>)>,
+    pub(super) pending: Option<Pending>,
+}
+
+/// The refusal of an extractor, which `Option<_>` or a handler may swallow.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) refusal: Refusal,
+    pub(super) time: Timestamp,
+    /// Set when it became the response.
+    pub(super) answered: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,19 +47,15 @@ impl RequestSecurity {
     /// Where no wrapper has told the route, it is `unannounced`.
     fn emit(&self, unannounced: Option<&str>) {
         let record = self.record.take();
-        let answered = record
+        let pending = record
             .pending
-            .filter(|(_, answered)| answered.load(Ordering::Relaxed))
-            .map(|(refusal, _)| refusal);
-        let now = self.decided_at.get().unwrap_or_else(|| self.take_time());
+            .filter(|pending| pending.answered.load(Ordering::Relaxed));
+        let now = || self.decided_at.get().unwrap_or_else(|| self.take_time());
 
-        let mut event = match (answered, record.outcome) {
-            (Some(refusal), _) | (None, Outcome::Deny(refusal)) => {
-                let mut event = AuditEvent::deny(refusal.reason, now);
-                event.detail = refusal.detail;
-                event
-            }
-            (None, Outcome::Allow) => AuditEvent::allow(now),
+        let mut event = match (pending, record.outcome) {
+            (Some(pending), _) => denial(pending.refusal, pending.time),
+            (None, Outcome::Deny(refusal)) => denial(refusal, now()),
+            (None, Outcome::Allow) => AuditEvent::allow(now()),
             (None, Outcome::Undecided) => return,
         };
 
@@ -73,6 +78,12 @@ impl RequestSecurity {
             .extend(required.iter().chain(&record.asked).map(Cow::from));
         self.engine.emit(&event);
     }
+}
+
+fn denial(refusal: Refusal, time: Timestamp) -> AuditEvent<'static> {
+    let mut event = AuditEvent::deny(refusal.reason, time);
+    event.detail = refusal.detail;
+    event
 }
 
 /// Returns a method for the record. It is ASCII, so it may be cut anywhere.

@@ -11,10 +11,10 @@ use std::{
 
 use crate::common;
 
-use actix_web::{App, HttpResponse, http::StatusCode, test, web};
+use actix_web::{App, FromRequest as _, HttpRequest, HttpResponse, http::StatusCode, test, web};
 use iam_actix::{
-    Access, Error, Granted, Iam, Permission, RouteExt as _, audit_channel, require_permission, require_role,
-    single_use,
+    Access, Client, Error, Granted, Iam, Permission, RouteExt as _, audit_channel, require_permission,
+    require_role, single_use,
 };
 use iam_core::{
     audit::EventName,
@@ -242,12 +242,33 @@ async fn event_tells_when_the_request_was_decided() {
         in_handler.advance(Duration::from_secs(60));
         ready(HttpResponse::Ok())
     };
+    let in_swallow = clock.clone();
+    let swallow = move |request: HttpRequest| {
+        in_swallow.advance(Duration::from_secs(60));
+        async move {
+            Client::extract(&request)
+                .await
+                .map_or("a person", |_| "a machine")
+        }
+    };
+    let in_late = clock.clone();
+    let late = move |access: Access| {
+        in_late.advance(Duration::from_secs(60));
+        async move {
+            access
+                .require("docs", "view", "")
+                .await
+                .map(|()| HttpResponse::Ok())
+        }
+    };
     let app = test::init_service(
         App::new()
             .wrap(iam.middleware())
             .route("/", web::get().to(handler.clone()))
             .route("/open", web::get().to(handler.clone()).public())
-            .route("/once", web::post().to(handler).single_use()),
+            .route("/once", web::post().to(handler).single_use())
+            .route("/late", web::get().to(late))
+            .route("/swallow", web::get().to(swallow)),
     )
     .await;
     let bearer = ("authorization", format!("Bearer {}", issuer.token(&json!({}))));
@@ -260,9 +281,18 @@ async fn event_tells_when_the_request_was_decided() {
     assert_eq!(events.next().await.unwrap().time, begun);
 
     clock.set(begun);
-    assert_eq!(send!(app, POST "/once", bearer).status(), 200);
+    assert_eq!(send!(app, POST "/once", bearer.clone()).status(), 200);
     let after_the_store = begun.saturating_add(Duration::from_secs(5));
     assert_eq!(events.next().await.unwrap().time, after_the_store);
+
+    clock.set(begun);
+    assert_eq!(send!(app, GET "/swallow", bearer.clone()).status(), 200);
+    assert_eq!(events.next().await.unwrap().time, begun);
+
+    clock.set(begun);
+    assert_eq!(send!(app, GET "/late", bearer).status(), 400);
+    let after_the_handler_asked = begun.saturating_add(Duration::from_secs(60));
+    assert_eq!(events.next().await.unwrap().time, after_the_handler_asked);
 
     clock.set(begun);
     assert_eq!(send!(app, GET "/").status(), 401);

@@ -175,7 +175,8 @@ impl Serialize for Outcome {
 pub struct AuditEvent<'a> {
     /// What happened.
     pub event: EventName,
-    /// When it was decided, in milliseconds since the Unix epoch: not when a handler was done with it.
+    /// When it happened, in milliseconds since the Unix epoch; for a request, when it was decided, not when its handler was done. So
+    /// events need not come in the order of their times.
     #[serde(serialize_with = "as_millis")]
     pub time: Timestamp,
     /// How it ended.
