@@ -108,7 +108,7 @@ where
         let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
-        slot.decide();
+        slot.read_policies();
 
         if let Some(probe) = probe {
             probe.observe(&slot);

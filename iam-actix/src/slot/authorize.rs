@@ -32,6 +32,7 @@ impl RequestSecurity {
                         question.answer(answers)
                     })
                     .await?;
+                    self.take_time();
                     self.grant(chain, params, question.tuples());
                 }
             }
@@ -109,10 +110,9 @@ impl RequestSecurity {
         let answers = self
             .engine
             .check_permissions(tenant, tuples, self.request_id.as_str())
-            .await;
-        self.take_time();
+            .await?;
 
-        match answer(&answers?) {
+        match answer(&answers) {
             Some(true) => Ok(()),
             Some(false) => Err(Refusal::new(Reason::PermissionDeny)),
             None => Err(Refusal::with_detail(
@@ -145,9 +145,10 @@ impl RequestSecurity {
             return Ok(());
         }
 
-        let claimed = self.engine.claim(admitted.tenant(), &caller.authenticated).await;
+        self.engine
+            .claim(admitted.tenant(), &caller.authenticated)
+            .await?;
         self.take_time();
-        claimed?;
         caller.claimed.set(true);
         Ok(())
     }

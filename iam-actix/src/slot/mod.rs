@@ -137,7 +137,7 @@ impl RequestSecurity {
     }
 
     /// Says that the gate reads the announced policies now.
-    pub(crate) fn decide(&self) {
+    pub(crate) fn read_policies(&self) {
         self.policies_read.set(true);
     }
 

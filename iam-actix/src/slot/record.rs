@@ -50,7 +50,7 @@ impl RequestSecurity {
         let pending = record
             .pending
             .filter(|pending| pending.answered.load(Ordering::Relaxed));
-        let now = || self.decided_at.get().unwrap_or_else(|| self.take_time());
+        let now = || self.decided_at.get().unwrap_or_else(|| self.engine.now());
 
         let mut event = match (pending, record.outcome) {
             (Some(pending), _) => denial(pending.refusal, pending.time),
