@@ -82,6 +82,10 @@ impl Error {
         self.refusal.reason
     }
 
+    pub(crate) const fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
     pub(crate) fn answered(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.answered)
     }

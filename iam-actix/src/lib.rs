@@ -101,15 +101,20 @@
 //!   and the log names it and the remedy once. What such a middleware hides is also claimed for before the wrapper
 //!   checks, when a scope outside of it, or the tenant, accepts credentials only once.
 //! - What runs synchronously before a future is polled, such as the body of a raw `fn_service` or `wrap_fn` closure, runs
-//!   before authentication. [`ScopeExt::protected`] authenticates before it calls inward. A middleware inside the gate
-//!   must not spawn the inner future as a task of its own.
+//!   before authentication. [`ScopeExt::protected`] authenticates before it calls inward, but a credential is used up last
+//!   of all: what such a body does, it also does for one that was used before. A middleware inside the gate must not spawn
+//!   the inner future as a task of its own.
+//! - A middleware *inside* the gate that routes a request twice, such as a fallback that changes the target of what was not
+//!   found and calls inward again, takes the decision about the first route along: a second route is held to what it says,
+//!   but one that says nothing is open when the first one was. Outside of the gate, each time is decided anew.
 //! - Without the gate, annotated routes and extractors answer 500, but handlers with neither are open:
 //!   [`Iam::check`] finds that.
 //! - What a scope, resource or route requires is asked before the answer goes out, also when a middleware between the two
 //!   throws the inner answer away and gives its own. What that middleware *does* by then is done.
 //! - A caller that goes away before the last check leaves no event: nothing was allowed.
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
-//! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id.
+//! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id,
+//!   when it is none of ours.
 //! - A token of more than 8 KiB, or with claims of more than 128 members or 16 levels, is malformed (401), be it genuine or
 //!   not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
 //! - Actix sends `100 Continue` before any middleware can decide.

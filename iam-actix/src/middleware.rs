@@ -99,7 +99,7 @@ where
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        if let Some(outer) = RequestSecurity::of(request.request()) {
+        if let Some(outer) = RequestSecurity::under_way(request.request()) {
             return self.inside(&outer, request);
         }
 
@@ -119,13 +119,15 @@ where
         Box::pin(async move {
             let mut recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
-                Ok(()) => {
-                    let response = inner.await?;
-                    if !slot.has_route() {
-                        recorder.set_unannounced(params::pattern_of(response.request()));
+                Ok(()) => match inner.await {
+                    Ok(response) => {
+                        if !slot.has_route() {
+                            recorder.set_unannounced(params::pattern_of(response.request()));
+                        }
+                        response.map_into_boxed_body()
                     }
-                    response.map_into_boxed_body()
-                }
+                    Err(error) => slot.answer(error)?,
+                },
                 Err(refusal) => {
                     // Never polled: neither the handler, nor an extractor, nor the payload was touched.
                     drop(inner);

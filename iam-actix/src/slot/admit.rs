@@ -41,9 +41,18 @@ impl Attempt {
         }
     }
 
+    /// Returns for which tenant somebody was looked for.
+    pub(super) const fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
     /// Tells whether somebody was looked for at all.
     const fn has_looked(&self) -> bool {
         !matches!(self.result, Ok(None))
+    }
+
+    fn caller(&self) -> Option<&Caller> {
+        self.result.as_ref().ok()?.as_ref()
     }
 }
 
@@ -61,6 +70,19 @@ impl Attempts {
             .map(|attempt| &attempt.tenant)
     }
 
+    /// Returns everybody who was authenticated on the way.
+    pub(super) fn callers(&self) -> impl Iterator<Item = (&Attempt, &Caller)> {
+        self.iter()
+            .filter_map(|attempt| Some((attempt, attempt.caller()?)))
+    }
+
+    /// Returns whose credential was claimed first.
+    pub(super) fn claimed(&self) -> Option<(&Arc<Tenant>, &Principal)> {
+        self.callers()
+            .find(|(_, caller)| caller.claimed.get())
+            .map(|(attempt, caller)| (&attempt.tenant, caller.authenticated.principal()))
+    }
+
     /// Returns for whom the request goes on.
     pub(super) fn admitted(&self) -> Option<Admitted<'_>> {
         self.iter().find_map(|attempt| {
@@ -70,7 +92,7 @@ impl Attempts {
     }
 
     /// Lets the request go on for whom this attempt found, and for no other.
-    fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
+    pub(super) fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
         self.admit_nobody();
         attempt.admits.set(Some(access));
         Admitted { access, attempt }
@@ -135,7 +157,7 @@ impl<'s> Admitted<'s> {
 
     /// Returns who was authenticated; nobody where the caller is anonymous.
     pub(super) fn caller(self) -> Option<&'s Caller> {
-        self.attempt.result.as_ref().ok()?.as_ref()
+        self.attempt.caller()
     }
 }
 

@@ -1,6 +1,6 @@
 //! May the principal do this?
 
-use std::{rc::Rc, sync::Arc};
+use std::{ptr, rc::Rc, sync::Arc};
 
 use iam_core::{
     authorize::{self, Verdict},
@@ -32,7 +32,6 @@ impl RequestSecurity {
                         question.answer(answers)
                     })
                     .await?;
-                    self.take_time();
                     self.grant(chain, params, question.tuples());
                 }
             }
@@ -42,6 +41,8 @@ impl RequestSecurity {
         }
 
         self.claim(admitted, policy.is_single_use()).await?;
+        // Everything since the gate may have taken long: what is in between, keys, Keto, the store.
+        self.take_time();
         self.record.borrow_mut().outcome = Outcome::Allow;
         Ok(())
     }
@@ -135,21 +136,25 @@ impl RequestSecurity {
         }));
     }
 
-    /// Uses the credential up where it is accepted once only. Nothing is checked after this.
+    /// Uses up every credential that let the request get here and is accepted once only. Nothing is checked after this.
     pub(super) async fn claim(&self, admitted: Admitted<'_>, single_use: bool) -> Result<(), Refusal> {
-        let Some(caller) = admitted.caller() else {
-            return Ok(());
-        };
-        let wanted = single_use || admitted.tenant().replay() == ReplayMode::Always;
-        if !wanted || caller.claimed.get() {
-            return Ok(());
-        }
+        for (attempt, caller) in self.attempts.callers() {
+            let is_admitted = admitted
+                .caller()
+                .is_some_and(|admitted| ptr::eq(admitted, caller));
+            let once = (single_use && is_admitted) || attempt.tenant().replay() == ReplayMode::Always;
+            if !once || caller.claimed.get() {
+                continue;
+            }
 
-        self.engine
-            .claim(admitted.tenant(), &caller.authenticated)
-            .await?;
-        self.take_time();
-        caller.claimed.set(true);
+            if let Err(refusal) = self.engine.claim(attempt.tenant(), &caller.authenticated).await {
+                // It is this one's, whoever else was authenticated.
+                self.attempts.admit(admitted.access(), attempt);
+                return Err(refusal);
+            }
+            self.take_time();
+            caller.claimed.set(true);
+        }
         Ok(())
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct RequestSecurity {
     granted: RefCell<Option<Rc<Grant>>>,
 
     record: RefCell<Record>,
+    /// Set when the request is answered and recorded: whoever sends it once more, sends another one.
+    over: Cell<bool>,
 }
 
 /// What a principal was granted.
@@ -88,6 +90,7 @@ impl RequestSecurity {
             decided_at: Cell::default(),
             granted: RefCell::default(),
             record: RefCell::default(),
+            over: Cell::default(),
         });
 
         request.extensions_mut().insert(Rc::clone(&slot));
@@ -97,6 +100,11 @@ impl RequestSecurity {
     /// Returns what is known about a request, if it came through a gate.
     pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
         request.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    /// Returns what is known about a request that is on its way through a gate.
+    pub(crate) fn under_way(request: &HttpRequest) -> Option<Rc<Self>> {
+        Self::of(request).filter(|slot| !slot.over.get())
     }
 
     /// Tells whether the request came through the gate of this engine.
@@ -176,6 +184,17 @@ impl RequestSecurity {
         )
     }
 
+    /// Answers an error that a middleware further in returned, if it is a refusal of ours.
+    pub(crate) fn answer(
+        self: &Rc<Self>,
+        error: actix_web::Error,
+    ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+        match error.as_error::<Error>().map(Error::refusal) {
+            Some(refusal) => Ok(self.refuse(refusal)),
+            None => Err(error),
+        }
+    }
+
     /// Makes the error of a refusal that was decided in a handler.
     pub(crate) fn error(&self, refusal: Refusal) -> Error {
         Error::new(
@@ -189,7 +208,7 @@ impl RequestSecurity {
     pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
         let error = self.error(refusal);
 
-        self.record.borrow_mut().pending = Some(Pending {
+        self.record.borrow_mut().pending.push(Pending {
             refusal,
             time: self.engine.now(),
             answered: error.answered(),

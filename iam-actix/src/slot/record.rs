@@ -9,9 +9,11 @@ use std::{
     },
 };
 
-use iam_core::{audit::AuditEvent, clock::Timestamp, decision::Refusal};
+use iam_core::{
+    audit::AuditEvent, clock::Timestamp, decision::Refusal, principal::Principal, tenant::Tenant,
+};
 
-use super::{Admitted, RequestSecurity};
+use super::RequestSecurity;
 use crate::chain::Chain;
 
 /// What will be audited.
@@ -20,8 +22,8 @@ pub(super) struct Record {
     pub(super) outcome: Outcome,
     /// What the handler asked by itself.
     pub(super) asked: Vec<String>,
-    /// An extractor's refusal. It counts when it became the response.
-    pub(super) pending: Option<Pending>,
+    /// The refusals of extractors, in order. One counts when it became the response.
+    pub(super) pending: Vec<Pending>,
 }
 
 /// The refusal of an extractor, which `Option<_>` or a handler may swallow.
@@ -49,7 +51,8 @@ impl RequestSecurity {
         let record = self.record.take();
         let pending = record
             .pending
-            .filter(|pending| pending.answered.load(Ordering::Relaxed));
+            .iter()
+            .rfind(|pending| pending.answered.load(Ordering::Relaxed));
         let now = || self.decided_at.get().unwrap_or_else(|| self.engine.now());
 
         let mut event = match (pending, record.outcome) {
@@ -60,23 +63,33 @@ impl RequestSecurity {
         };
 
         let (route, chain) = (self.route.borrow(), self.chain.borrow());
-        let admitted = self.admitted();
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
         event.route = route.as_deref().or(unannounced).map(Cow::Borrowed);
-        let tenant = match admitted {
-            Some(admitted) => Some(admitted.tenant()),
-            // For whom a request was refused before it was let in.
-            None => self.attempts.last_tenant(),
-        };
+        let (tenant, principal) = self.whose();
         event.tenant = tenant.map(|tenant| tenant.name().into());
-        let principal = admitted.and_then(Admitted::principal);
         event.actor = principal.map(|principal| principal.actor().into());
         let required = chain.as_deref().map(Chain::requirements).unwrap_or_default();
         event
             .requirements
             .extend(required.iter().chain(&record.asked).map(Cow::from));
         self.engine.emit(&event);
+    }
+}
+
+impl RequestSecurity {
+    /// Returns for which tenant the request was decided, and who sent it.
+    fn whose(&self) -> (Option<&Arc<Tenant>>, Option<&Principal>) {
+        let Some(admitted) = self.admitted() else {
+            // For whom a request was refused before it was let in.
+            return (self.attempts.last_tenant(), None);
+        };
+
+        match (admitted.principal(), self.attempts.claimed()) {
+            // Nobody is asked for on a public route, but the gate knew too late that it is one.
+            (None, Some((tenant, principal))) => (Some(tenant), Some(principal)),
+            (principal, _) => (Some(admitted.tenant()), principal),
+        }
     }
 }
 
@@ -117,6 +130,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.slot.emit(self.unannounced.as_deref());
+        self.slot.over.set(true);
     }
 }
 

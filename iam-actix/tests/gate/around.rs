@@ -22,7 +22,7 @@ use actix_web::{
     },
     test, web,
 };
-use iam_actix::{Iam, IamConfig, RouteExt as _, ScopeExt as _};
+use iam_actix::{Client, Iam, IamConfig, RouteExt as _, ScopeExt as _};
 use iam_core::{
     audit::{AuditEvent, AuditSink},
     config::{OathkeeperConfig, TenantConfig},
@@ -354,6 +354,46 @@ async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
     assert_eq!(world.allowed().await.tenant.as_deref(), Some("acme"));
 }
 
+/// Each tenant's own setting counts, whoever else stands on the way.
+#[actix_web::test]
+async fn a_credential_that_a_closed_scope_asked_for_is_used_up_behind_it() {
+    let (mut world, acme) = beside_acme(|default, acme| {
+        default.replay = ReplayMode::Always;
+        acme.header = "x-acme-token".to_owned();
+    })
+    .await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/closed")
+                .route("/acme", web::get().to(handler).tenant("acme"))
+                .route("/role", web::get().to(handler).tenant("acme").require_role(["admin"]))
+                .route("/open", web::get().to(handler).public())
+                .protected()
+        )
+    );
+    let of_acme = || {
+        let claims = json!({ "tenant": "acme", "aud": ["acme-api"], "sub": "eve" });
+        ("x-acme-token", acme.token(&claims))
+    };
+
+    for (path, actor) in [("/closed/acme", "user:eve"), ("/closed/open", "user:alice")] {
+        let once = world.bearer_with(&json!({ "tenant": "default" }));
+        // What is refused for another reason burns nothing.
+        assert_refusal(&send!(app, GET "/closed/role", once.clone(), of_acme()), 403);
+        world.denied(Reason::RoleDeny).await;
+
+        assert_eq!(send!(app, GET path, once.clone(), of_acme()).status(), 200);
+        assert_eq!(world.allowed().await.actor.as_deref(), Some(actor));
+        assert_refusal(&send!(app, GET path, once, of_acme()), 401);
+        let event = world.denied(Reason::Replay).await;
+        assert_eq!(event.actor.as_deref(), Some("user:alice"));
+        assert_eq!(event.tenant.as_deref(), Some("default"));
+    }
+    assert_eq!(touched.handlers.load(SeqCst), 2);
+}
+
 /// R158: a credential that was used up says nothing about another tenant's, and neither does its owner.
 #[actix_web::test]
 async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
@@ -393,6 +433,25 @@ async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
     assert_eq!(touched.handlers.load(SeqCst), 1);
 }
 
+/// R132: a credential that was used up before the gate knew that nobody is asked for is on record with its owner.
+#[actix_web::test]
+async fn a_claim_for_a_public_route_that_was_hidden_names_whose_it_was() {
+    let (mut world, _) = beside_acme(|default, _| default.replay = ReplayMode::Always).await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(web::scope("/hidden").route("/open", web::get().to(handler).public()).wrap(from_fn(pass)))
+    );
+    let once = world.bearer_with(&json!({ "tenant": "default" }));
+
+    assert_eq!(send!(app, GET "/hidden/open", once.clone()).status(), 200);
+    let event = world.allowed().await;
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
+    assert_eq!(event.tenant.as_deref(), Some("default"));
+    assert_refusal(&send!(app, GET "/hidden/open", once), 401);
+    world.denied(Reason::Replay).await;
+}
+
 #[actix_web::test]
 async fn a_middleware_inside_that_answers_by_itself_is_reached_by_principals_only() {
     let mut world = World::start().await;
@@ -415,6 +474,35 @@ async fn a_middleware_inside_that_answers_by_itself_is_reached_by_principals_onl
     assert_eq!(send!(app, GET "/s/x", staff).status(), 418);
     world.allowed().await;
     touched.nothing();
+}
+
+async fn machines_only<B: MessageBody>(
+    _: Client,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    next.call(request).await
+}
+
+/// R132, R133: what the caller sees and what is on record are one.
+#[actix_web::test]
+async fn a_refusal_that_a_middleware_inside_returns_as_its_error_is_answered_and_recorded_as_one() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(web::scope("/machines").route("/a", web::get().to(handler)).wrap(from_fn(machines_only)))
+    );
+
+    assert_refusal(&send!(app, GET "/machines/a", world.bearer()), 403);
+    assert_eq!(
+        world.denied(Reason::RoleDeny).await.actor.as_deref(),
+        Some("user:alice")
+    );
+    touched.nothing();
+    let machine = world.bearer_with(&json!({ "client_id": "nightly" }));
+    assert_eq!(send!(app, GET "/machines/a", machine).status(), 200);
+    world.allowed().await;
 }
 
 async fn fails() -> Result<HttpResponse, actix_web::Error> {

@@ -173,6 +173,27 @@ async fn an_optional_extractor_grants_nothing() {
     world.allowed().await;
 }
 
+async fn machine(
+    machine: Result<Client, iam_actix::Error>,
+    _: Option<Granted<u64>>,
+) -> Result<String, iam_actix::Error> {
+    machine.map(|machine| machine.client_id().to_owned())
+}
+
+/// R132, R133: of several refusals, the one that became the response is on record.
+#[actix_web::test]
+async fn a_refusal_that_is_swallowed_hides_none_that_is_answered() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/machine", web::get().to(machine)));
+
+    assert_refusal(&send!(app, GET "/machine", world.bearer()), 403);
+    world.denied(Reason::RoleDeny).await;
+    let robot = world.bearer_with(&json!({ "client_id": "robot" }));
+    assert_eq!(send!(app, GET "/machine", robot).status(), 200);
+    world.allowed().await;
+}
+
 async fn without_gate<T: FromRequest + 'static>()
 where
     fn(T) -> std::future::Ready<HttpResponse>: Handler<(T,), Output = HttpResponse>,

@@ -111,6 +111,30 @@ async fn a_protected_scope_checks_roles_before_it_calls_inward() {
     assert_eq!(called.load(SeqCst), 1);
 }
 
+/// A body that acts while it is called acts before the claim, as the documentation says; its answer is kept back.
+#[actix_web::test]
+async fn a_credential_that_was_used_before_gets_no_answer_of_a_raw_service() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/raw")
+                .default_service(fn_service(|request: ServiceRequest| {
+                    ready(Ok(request.into_response(HttpResponse::Ok().body("raw"))))
+                }))
+                .protected()
+                .single_use()
+        )
+    );
+    let once = world.bearer();
+
+    assert_eq!(send!(app, GET "/raw/a", once.clone()).status(), 200);
+    world.allowed().await;
+    assert_refusal(&send!(app, GET "/raw/a", once), 401);
+    world.denied(Reason::Replay).await;
+}
+
 #[actix_web::test]
 async fn a_caller_that_goes_away_while_keto_is_asked_was_not_allowed() {
     let mut world = World::start().await;

@@ -5,6 +5,8 @@
 mod common;
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod around;
 #[cfg(test)]
 mod check;

@@ -11,7 +11,14 @@ use std::{
 
 use crate::common;
 
-use actix_web::{App, FromRequest as _, HttpRequest, HttpResponse, http::StatusCode, test, web};
+use actix_web::{
+    App, FromRequest as _, HttpRequest, HttpResponse,
+    body::BoxBody,
+    dev::ServiceRequest,
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    test, web,
+};
 use iam_actix::{
     Access, Client, Error, Granted, Iam, Permission, RouteExt as _, audit_channel, require_permission,
     require_role, single_use,
@@ -251,6 +258,11 @@ async fn event_tells_when_the_request_was_decided() {
                 .map_or("a person", |_| "a machine")
         }
     };
+    let in_slow = clock.clone();
+    let slow = move |request: ServiceRequest, next: Next<BoxBody>| {
+        in_slow.advance(Duration::from_secs(7));
+        async move { next.call(request).await }
+    };
     let in_late = clock.clone();
     let late = move |access: Access| {
         in_late.advance(Duration::from_secs(60));
@@ -266,7 +278,12 @@ async fn event_tells_when_the_request_was_decided() {
             .wrap(iam.middleware())
             .route("/", web::get().to(handler.clone()))
             .route("/open", web::get().to(handler.clone()).public())
-            .route("/once", web::post().to(handler).single_use())
+            .route("/once", web::post().to(handler.clone()).single_use())
+            .service(
+                web::scope("/slow")
+                    .route("/", web::get().to(handler).require_scope(["read"]))
+                    .wrap(from_fn(slow)),
+            )
             .route("/late", web::get().to(late))
             .route("/swallow", web::get().to(swallow)),
     )
@@ -284,6 +301,13 @@ async fn event_tells_when_the_request_was_decided() {
     assert_eq!(send!(app, POST "/once", bearer.clone()).status(), 200);
     let after_the_store = begun.saturating_add(Duration::from_secs(5));
     assert_eq!(events.next().await.unwrap().time, after_the_store);
+
+    clock.set(begun);
+    let reader = issuer.token(&json!({ "scope": "read" }));
+    let reader = ("authorization", format!("Bearer {reader}"));
+    assert_eq!(send!(app, GET "/slow/", reader).status(), 200);
+    let after_the_middleware = begun.saturating_add(Duration::from_secs(7));
+    assert_eq!(events.next().await.unwrap().time, after_the_middleware);
 
     clock.set(begun);
     assert_eq!(send!(app, GET "/swallow", bearer.clone()).status(), 200);
