@@ -74,7 +74,18 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Passes over an object, by the same rules as if somebody asked for it.
+    /// Passes over a value, by the same rules as if somebody asked for it.
+    fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'[' => {
+                let inner = depth.checked_sub(1)?;
+                self.each(b'[', b']', |reader| reader.skip(inner))
+            }
+            b'{' => self.skip_object(depth),
+            _ => self.value(depth).map(drop),
+        }
+    }
+
     fn skip_object(&mut self, depth: usize) -> Option<()> {
         let inner = depth.checked_sub(1)?;
         let mut names = SmallVec::<[&str; MOST_COMPARED]>::new();
@@ -84,7 +95,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
             names.push(name);
-            reader.value(inner).map(drop)
+            reader.skip(inner)
         })
     }
 
@@ -235,6 +246,7 @@ mod tests {
             format!(r#"{{"a":"{}"}}"#, "a".repeat(248)),
             r#"{"a":[[[1]]]}"#.to_owned(),
             r#"{"a":{"a":{"a":{}}}}"#.to_owned(),
+            r#"{"o":{"a":[[1],2]}}"#.to_owned(),
             members(8),
             format!(r#"{{"o":{}}}"#, members(MOST_COMPARED)),
             format!(r#"{{"a":{}}}"#, u64::MAX),
@@ -277,6 +289,9 @@ mod tests {
             r#"{"o":[{"a":1,"b":[],"a":2}]}"#,
             r#"{"a":[[[[1]]]]}"#,
             r#"{"a":{"a":{"a":{"a":{}}}}}"#,
+            r#"{"o":{"a":[[[1]]]}}"#,
+            r#"{"o":{"a":[1,]}}"#,
+            r#"{"o":{"a":[{"a":1,"a":2}]}}"#,
             r#"{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1}"#,
             "{\"a\":\"\u{1}\"}",
             "{\"a\":\"\n\"}",

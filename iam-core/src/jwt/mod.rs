@@ -33,7 +33,11 @@ pub use self::{
         ProfileBuilder, ProfileError, TenantRule,
     },
 };
-use self::{cache::TokenCache, compact::Compact, header::LastHeader};
+use self::{
+    cache::TokenCache,
+    compact::Compact,
+    header::{Header, LastHeader},
+};
 pub(crate) use self::{compact::decode, header::MAX_KID_BYTES};
 use crate::{
     clock::Timestamp,
@@ -114,7 +118,10 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<(Arc<VerifiedClaims>, KeyUse), TokenFault> {
         let compact = Compact::split(token)?;
-        let header = self.last_header.read(compact.header)?;
+        let (header, is_new) = match self.last_header.find(compact.header) {
+            Some(header) => (header, false),
+            None => (Arc::new(Header::parse(compact.header)?), true),
+        };
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
@@ -127,7 +134,9 @@ impl Verifier {
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
         // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
         key.verify(compact.signed, signature)?;
-        self.last_header.remember(compact.header, header);
+        if is_new {
+            self.last_header.remember(compact.header, header);
+        }
 
         let payload = decode(compact.payload)?;
         let claims = VerifiedClaims::check(payload, &self.profile, now)?;

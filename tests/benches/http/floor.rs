@@ -54,7 +54,8 @@ async fn protected(request: HttpRequest, signatures: Data<Signatures>) -> impl R
 }
 
 fn is_signed(request: &HttpRequest, signatures: &Signatures) -> Option<()> {
-    let credential = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    // `HeaderValue::to_str` would look at each byte by itself.
+    let credential = str::from_utf8(request.headers().get(header::AUTHORIZATION)?.as_bytes()).ok()?;
     let (signed, signature) = credential.strip_prefix("Bearer ")?.rsplit_once('.')?;
     let mut buffer = [0; 512];
     let length = signatures.base64url.decode_slice(signature, &mut buffer).ok()?;

@@ -10,21 +10,26 @@ use actix_web::{
     error::ErrorUnauthorized, get, web::ReqData,
 };
 use actix_web_httpauth::{extractors::bearer::BearerAuth, middleware::HttpAuthentication};
-use iam_core::jwt::{DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use iam_core::jwt::{DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME, MAX_NAME_BYTES};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 
 use crate::tokens::{AUDIENCE, ISSUER, KID, Tokens};
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "claims are decoded to be validated, as by hand")]
 struct Claims {
     exp: u64,
     iat: u64,
     jti: String,
+    #[serde(rename = "metadataPublic")]
+    _metadata: Option<Object>,
     sub: String,
     tenant: String,
 }
+
+/// An object of whatever members.
+#[derive(Deserialize)]
+struct Object {}
 
 struct Verifier {
     keys: Keys,
@@ -97,16 +102,31 @@ fn claims(verifier: &Verifier, token: &str) -> Option<Claims> {
     };
     let token = jsonwebtoken::decode::<Claims>(token, key, &verifier.validation).ok()?;
 
-    (token.header.kid.as_deref() == Some(KID) && is_acceptable(&token.claims)).then_some(token.claims)
+    (is_expected(&token.header) && is_acceptable(&token.claims)).then_some(token.claims)
+}
+
+fn is_expected(header: &Header) -> bool {
+    let is_jwt = header
+        .typ
+        .as_ref()
+        .is_none_or(|kind| kind.eq_ignore_ascii_case("JWT"));
+
+    is_jwt && header.kid.as_deref() == Some(KID)
 }
 
 /// What the library leaves to its user.
 fn is_acceptable(claims: &Claims) -> bool {
     let now = jsonwebtoken::get_current_timestamp();
 
-    claims.tenant == "default"
+    [&*claims.sub, &*claims.jti].into_iter().all(is_name)
+        && claims.tenant == "default"
         && claims.iat <= now + DEFAULT_CLOCK_SKEW.as_secs()
         && claims.exp.saturating_sub(claims.iat) <= DEFAULT_MAX_LIFETIME.as_secs()
+}
+
+/// Tells whether a text may be looked up, remembered and logged.
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 #[get("/protected")]
