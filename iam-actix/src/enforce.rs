@@ -177,14 +177,14 @@ impl<S> EnforceService<S> {
         kept.clone()
     }
 
-    /// Answers for a request that did not come through a gate: nobody has authenticated it.
+    /// Answers for a request that is inside no gate: it came through none, or has left it again. Nobody has decided about it.
     fn without_gate(&self, request: ServiceRequest) -> ServiceResponse<BoxBody> {
         let error = Refused::without_gate();
 
         tracing::error!(
             declared_at = self.policy.declared_at(),
             name = self.policy.name(),
-            "a route with a policy was reached without the gate: register `iam.middleware()` on the application"
+            "a route with a policy was reached outside of the gate: register `iam.middleware()` on the application"
         );
         request.into_response(response(error.reason(), None, false))
     }
@@ -208,12 +208,12 @@ where
         return Ok(slot.refuse(refusal));
     }
 
-    let response = inner.await?.map_into_boxed_body();
+    let result = inner.await;
     // A middleware further in may have called a route, and answered without it: nobody has asked for us then.
     if !slot.is_authorized()
         && let Err(refusal) = slot.authorize(chain, params).await
     {
         return Ok(slot.refuse(refusal));
     }
-    Ok(response)
+    Ok(result?.map_into_boxed_body())
 }

@@ -5,7 +5,7 @@
 //!            call the router: it routes now, wrappers announce their policies in the slot
 //!            no future has been polled yet: read the policies
 //!            authenticate ── refused ─▶ drop the future unpolled, answer on a rebuilt request
-//!            poll the future ─▶ wrapper ─▶ extractors, handler
+//!            poll the future ─▶ wrapper ─▶ extractors, handler ── a refusal as an error ─▶ the same answer
 //! response ◀─ request id; one audit event; the payload is kept until it is sent
 //! ```
 //!
@@ -113,21 +113,26 @@ where
         if let Some(probe) = probe {
             probe.observe(&slot);
             drop(inner);
+            slot.end();
             return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
         }
 
         Box::pin(async move {
             let mut recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
-                Ok(()) => match inner.await {
-                    Ok(response) => {
-                        if !slot.has_route() {
-                            recorder.set_unannounced(params::pattern_of(response.request()));
+                Ok(()) => {
+                    let result = inner.await;
+                    slot.answered();
+                    match result {
+                        Ok(response) => {
+                            if !slot.has_route() {
+                                recorder.set_unannounced(params::pattern_of(response.request()));
+                            }
+                            response.map_into_boxed_body()
                         }
-                        response.map_into_boxed_body()
+                        Err(error) => slot.refusal(error)?,
                     }
-                    Err(error) => slot.answer(error)?,
-                },
+                }
                 Err(refusal) => {
                     // Never polled: neither the handler, nor an extractor, nor the payload was touched.
                     drop(inner);

@@ -11,7 +11,7 @@
 //! | [`Granted`] | the very object that the route's permission was checked for | 500 without one |
 //! | [`Body`] | what another extractor makes of the body, in time | 408, or with the status of the other |
 //!
-//! Each of them but the last fails with 500 when the request did not come through the gate, and on a public route whatever needs a
+//! Each of them but the last fails with 500 when the request is not inside the gate, and on a public route whatever needs a
 //! principal does: credentials are not looked at there, so there never is one.
 //!
 //! # Security
@@ -51,9 +51,9 @@ fn let_in<T>(
     request: &HttpRequest,
     take: impl FnOnce(&Rc<RequestSecurity>, Admitted<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let Some(slot) = RequestSecurity::of(request) else {
+    let Some(slot) = RequestSecurity::under_way(request) else {
         tracing::error!(
-            "an extractor was used without the gate: register `iam.middleware()` on the application"
+            "an extractor was used outside of the gate: register `iam.middleware()` on the application"
         );
         return Err(Error::without_gate());
     };

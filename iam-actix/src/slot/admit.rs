@@ -41,16 +41,12 @@ impl Attempt {
         }
     }
 
-    /// Returns for which tenant somebody was looked for.
-    pub(super) const fn tenant(&self) -> &Arc<Tenant> {
-        &self.tenant
-    }
-
     /// Tells whether somebody was looked for at all.
     const fn has_looked(&self) -> bool {
         !matches!(self.result, Ok(None))
     }
 
+    /// Returns who was authenticated.
     fn caller(&self) -> Option<&Caller> {
         self.result.as_ref().ok()?.as_ref()
     }
@@ -70,17 +66,17 @@ impl Attempts {
             .map(|attempt| &attempt.tenant)
     }
 
-    /// Returns everybody who was authenticated on the way.
-    pub(super) fn callers(&self) -> impl Iterator<Item = (&Attempt, &Caller)> {
+    /// Returns everybody who was authenticated on the way, and for which tenant.
+    pub(super) fn callers(&self) -> impl Iterator<Item = (&Arc<Tenant>, &Caller)> {
         self.iter()
-            .filter_map(|attempt| Some((attempt, attempt.caller()?)))
+            .filter_map(|attempt| Some((&attempt.tenant, attempt.caller()?)))
     }
 
-    /// Returns whose credential was claimed first.
-    pub(super) fn claimed(&self) -> Option<(&Arc<Tenant>, &Principal)> {
+    /// Returns the first whose claim ended so, and of which tenant they are.
+    pub(super) fn claim(&self, claim: Claim) -> Option<(&Arc<Tenant>, &Principal)> {
         self.callers()
-            .find(|(_, caller)| caller.claimed.get())
-            .map(|(attempt, caller)| (&attempt.tenant, caller.authenticated.principal()))
+            .find(|(_, caller)| caller.claim.get() == claim)
+            .map(|(tenant, caller)| (tenant, caller.authenticated.principal()))
     }
 
     /// Returns for whom the request goes on.
@@ -92,14 +88,14 @@ impl Attempts {
     }
 
     /// Lets the request go on for whom this attempt found, and for no other.
-    pub(super) fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
+    fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
         self.admit_nobody();
         attempt.admits.set(Some(access));
         Admitted { access, attempt }
     }
 
     /// Lets the request go on for nobody.
-    fn admit_nobody(&self) {
+    pub(super) fn admit_nobody(&self) {
         self.iter().for_each(|attempt| attempt.admits.set(None));
     }
 
@@ -128,8 +124,18 @@ impl Attempts {
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) authenticated: Authenticated,
-    /// Set when the credential was claimed, so that one request does not burn its own credential.
-    pub(super) claimed: Cell<bool>,
+    /// So that one request does not burn its own credential.
+    pub(super) claim: Cell<Claim>,
+}
+
+/// Was the credential used up?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Claim {
+    /// Not by this request.
+    Open,
+    Made,
+    /// It was used before, or nobody could tell.
+    Refused,
 }
 
 /// For whom the request goes on.
@@ -166,18 +172,18 @@ impl RequestSecurity {
     pub(crate) async fn admit(&self) -> Result<(), Refusal> {
         let chain = self.chain();
         let policy = chain.as_deref().map(Chain::effective).transpose()?;
-        let admitted = self.authenticate_for(policy).await?;
+        self.authenticate_for(policy).await?;
 
-        // Without a wrapper on the way there is nobody else to claim the credential.
+        // Without a wrapper on the way there is nobody else to claim the credential, or to refuse.
         if chain.is_none() {
-            self.claim(admitted, false).await?;
+            self.claim(false).await?;
+            self.record.borrow_mut().outcome = Outcome::Allow;
         }
 
         // Where nobody is looked for, nothing has told the time.
         if self.decided_at.get().is_none() {
             self.take_time();
         }
-        self.record.borrow_mut().outcome = Outcome::Allow;
         Ok(())
     }
 
@@ -229,7 +235,7 @@ impl RequestSecurity {
         let caller = result.map(|authenticated| {
             Some(Caller {
                 authenticated,
-                claimed: Cell::new(false),
+                claim: Cell::new(Claim::Open),
             })
         });
         self.attempts

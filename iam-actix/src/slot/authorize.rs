@@ -1,6 +1,6 @@
 //! May the principal do this?
 
-use std::{ptr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use iam_core::{
     authorize::{self, Verdict},
@@ -10,15 +10,21 @@ use iam_core::{
 };
 use iam_grammar::RelationTuple;
 
-use super::{Admitted, Grant, RequestSecurity, record::Outcome};
+use super::{Grant, RequestSecurity, admit::Claim, record::Outcome};
 use crate::{chain::Chain, params::PathValues};
 
 impl RequestSecurity {
     /// Holds the request to everything that stands on the way: roles, scopes, permissions, and last of all the claim.
     pub(crate) async fn authorize(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
         // Whoever goes away while Keto is asked was allowed nothing.
-        self.authorized.set(true);
         self.record.borrow_mut().outcome = Outcome::Undecided;
+        let decided = self.hold_to(chain, params).await;
+
+        self.authorized.set(true);
+        decided
+    }
+
+    async fn hold_to(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
         let policy = chain.effective()?;
         // Another tenant or access than the gate knew of, when the policy was announced late: decided anew.
         let admitted = self.authenticate_for(Some(policy)).await?;
@@ -40,7 +46,7 @@ impl RequestSecurity {
             return Err(Refusal::new(Reason::MissingCredential));
         }
 
-        self.claim(admitted, policy.is_single_use()).await?;
+        self.claim(policy.is_single_use()).await?;
         // Everything since the gate may have taken long: what is in between, keys, Keto, the store.
         self.take_time();
         self.record.borrow_mut().outcome = Outcome::Allow;
@@ -84,6 +90,11 @@ impl RequestSecurity {
             Ok(()) => Outcome::Allow,
             Err(refusal) => Outcome::Deny(refusal),
         };
+        drop(record);
+        // The event of the request is written already, as when a body is streamed.
+        if self.over.get() {
+            self.emit(None);
+        }
         result
     }
 
@@ -137,23 +148,20 @@ impl RequestSecurity {
     }
 
     /// Uses up every credential that let the request get here and is accepted once only. Nothing is checked after this.
-    pub(super) async fn claim(&self, admitted: Admitted<'_>, single_use: bool) -> Result<(), Refusal> {
-        for (attempt, caller) in self.attempts.callers() {
-            let is_admitted = admitted
-                .caller()
-                .is_some_and(|admitted| ptr::eq(admitted, caller));
-            let once = (single_use && is_admitted) || attempt.tenant().replay() == ReplayMode::Always;
-            if !once || caller.claimed.get() {
+    pub(super) async fn claim(&self, single_use: bool) -> Result<(), Refusal> {
+        for (tenant, caller) in self.attempts.callers() {
+            let once = single_use || tenant.replay() == ReplayMode::Always;
+            if !once || caller.claim.get() == Claim::Made {
                 continue;
             }
 
-            if let Err(refusal) = self.engine.claim(attempt.tenant(), &caller.authenticated).await {
-                // It is this one's, whoever else was authenticated.
-                self.attempts.admit(admitted.access(), attempt);
+            if let Err(refusal) = self.engine.claim(tenant, &caller.authenticated).await {
+                caller.claim.set(Claim::Refused);
+                self.attempts.admit_nobody();
                 return Err(refusal);
             }
+            caller.claim.set(Claim::Made);
             self.take_time();
-            caller.claimed.set(true);
         }
         Ok(())
     }

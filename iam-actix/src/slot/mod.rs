@@ -1,6 +1,6 @@
 //! What is known about this request?
 //!
-//! One [`RequestSecurity`] travels with each request, shared by the gate, the wrappers on the way, and the extractors.
+//! One [`RequestSecurity`] travels with each request that comes to the gate, and a new one when it comes again, shared by the gate, the wrappers on the way, and the extractors.
 //! It holds what the gate kept of the request, which policies were announced, who was authenticated for which tenant,
 //! and how the request ended. Nothing in it is held across requests.
 
@@ -61,7 +61,7 @@ pub(crate) struct RequestSecurity {
     granted: RefCell<Option<Rc<Grant>>>,
 
     record: RefCell<Record>,
-    /// Set when the request is answered and recorded: whoever sends it once more, sends another one.
+    /// Set when the request leaves the gate: whoever sends it once more, sends another one.
     over: Cell<bool>,
 }
 
@@ -102,9 +102,14 @@ impl RequestSecurity {
         request.extensions().get::<Rc<Self>>().cloned()
     }
 
-    /// Returns what is known about a request that is on its way through a gate.
+    /// Returns what is known about a request that is inside a gate.
     pub(crate) fn under_way(request: &HttpRequest) -> Option<Rc<Self>> {
         Self::of(request).filter(|slot| !slot.over.get())
+    }
+
+    /// Says that the request leaves the gate.
+    pub(crate) fn end(&self) {
+        self.over.set(true);
     }
 
     /// Tells whether the request came through the gate of this engine.
@@ -136,6 +141,9 @@ impl RequestSecurity {
                 .report_late(policy.declared_at(), policy.name());
         }
 
+        // Whatever a route was allowed that was called before, this one was not.
+        self.authorized.set(false);
+        *self.granted.borrow_mut() = None;
         *self.chain.borrow_mut() = Some(chain);
     }
 
@@ -170,7 +178,11 @@ impl RequestSecurity {
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
         self.take_time();
-        self.record.borrow_mut().outcome = Outcome::Deny(refusal);
+        let mut record = self.record.borrow_mut();
+        record.outcome = Outcome::Deny(refusal);
+        // This is what the caller sees, whatever was refused further in.
+        record.pending.clear();
+        drop(record);
 
         let request = self.head.rebuild(self.engine.registry().credential_headers());
         request.extensions_mut().insert(Rc::clone(self));
@@ -185,7 +197,7 @@ impl RequestSecurity {
     }
 
     /// Answers an error that a middleware further in returned, if it is a refusal of ours.
-    pub(crate) fn answer(
+    pub(crate) fn refusal(
         self: &Rc<Self>,
         error: actix_web::Error,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -208,7 +220,10 @@ impl RequestSecurity {
     pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
         let error = self.error(refusal);
 
-        self.record.borrow_mut().pending.push(Pending {
+        let pending = &mut self.record.borrow_mut().pending;
+        // What was swallowed cannot become a response any more.
+        pending.retain(Pending::may_count);
+        pending.push(Pending {
             refusal,
             time: self.engine.now(),
             answered: error.answered(),

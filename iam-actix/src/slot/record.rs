@@ -10,10 +10,11 @@ use std::{
 };
 
 use iam_core::{
-    audit::AuditEvent, clock::Timestamp, decision::Refusal, principal::Principal, tenant::Tenant,
+    audit::AuditEvent, clock::Timestamp, decision::Refusal, principal::Principal, requirement::Access,
+    tenant::Tenant,
 };
 
-use super::RequestSecurity;
+use super::{RequestSecurity, admit::Claim};
 use crate::chain::Chain;
 
 /// What will be audited.
@@ -22,7 +23,7 @@ pub(super) struct Record {
     pub(super) outcome: Outcome,
     /// What the handler asked by itself.
     pub(super) asked: Vec<String>,
-    /// The refusals of extractors, in order. One counts when it became the response.
+    /// The refusals of extractors, in order. The last that became a response counts.
     pub(super) pending: Vec<Pending>,
 }
 
@@ -31,8 +32,15 @@ pub(super) struct Record {
 pub(super) struct Pending {
     pub(super) refusal: Refusal,
     pub(super) time: Timestamp,
-    /// Set when it became the response.
+    /// Set when it became a response. Whether that is the one that goes out, only whoever answers in its place knows.
     pub(super) answered: Arc<AtomicBool>,
+}
+
+impl Pending {
+    /// Tells whether the error has become a response, or may still.
+    pub(super) fn may_count(&self) -> bool {
+        Arc::strong_count(&self.answered) > 1 || self.answered.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,10 +52,18 @@ pub(super) enum Outcome {
 }
 
 impl RequestSecurity {
+    /// Says that the request is answered. Where no wrapper has decided, a middleware in between has answered whom the gate let in.
+    pub(crate) fn answered(&self) {
+        let mut record = self.record.borrow_mut();
+        if matches!(record.outcome, Outcome::Undecided) {
+            record.outcome = Outcome::Allow;
+        }
+    }
+
     /// Emits the one event of the request. A request that nobody decided about, because the caller went away, has none.
     ///
     /// Where no wrapper has told the route, it is `unannounced`.
-    fn emit(&self, unannounced: Option<&str>) {
+    pub(super) fn emit(&self, unannounced: Option<&str>) {
         let record = self.record.take();
         let pending = record
             .pending
@@ -55,6 +71,8 @@ impl RequestSecurity {
             .rfind(|pending| pending.answered.load(Ordering::Relaxed));
         let now = || self.decided_at.get().unwrap_or_else(|| self.engine.now());
 
+        // What no wrapper has asked, nobody was allowed.
+        let is_asked = self.authorized.get() || !matches!(record.outcome, Outcome::Allow);
         let mut event = match (pending, record.outcome) {
             (Some(pending), _) => denial(pending.refusal, pending.time),
             (None, Outcome::Deny(refusal)) => denial(refusal, now()),
@@ -69,26 +87,31 @@ impl RequestSecurity {
         let (tenant, principal) = self.whose();
         event.tenant = tenant.map(|tenant| tenant.name().into());
         event.actor = principal.map(|principal| principal.actor().into());
-        let required = chain.as_deref().map(Chain::requirements).unwrap_or_default();
+        let chain = chain.as_deref().filter(|_| is_asked);
+        let required = chain.map(Chain::requirements).unwrap_or_default();
         event
             .requirements
             .extend(required.iter().chain(&record.asked).map(Cow::from));
         self.engine.emit(&event);
     }
-}
 
-impl RequestSecurity {
     /// Returns for which tenant the request was decided, and who sent it.
     fn whose(&self) -> (Option<&Arc<Tenant>>, Option<&Principal>) {
+        let claim = |claim| self.attempts.claim(claim);
+        if let Some((tenant, principal)) = claim(Claim::Refused) {
+            return (Some(tenant), Some(principal));
+        }
         let Some(admitted) = self.admitted() else {
             // For whom a request was refused before it was let in.
             return (self.attempts.last_tenant(), None);
         };
 
-        match (admitted.principal(), self.attempts.claimed()) {
-            // Nobody is asked for on a public route, but the gate knew too late that it is one.
-            (None, Some((tenant, principal))) => (Some(tenant), Some(principal)),
-            (principal, _) => (Some(admitted.tenant()), principal),
+        match (admitted.access(), claim(Claim::Made)) {
+            // Nobody is asked for on a public route. But where that was known too late, somebody's credential is used up.
+            (Access::Public, Some((tenant, principal))) => (Some(tenant), Some(principal)),
+            (Access::Public | Access::Optional | Access::Protected, _) => {
+                (Some(admitted.tenant()), admitted.principal())
+            }
         }
     }
 }
@@ -129,8 +152,8 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
+        self.slot.end();
         self.slot.emit(self.unannounced.as_deref());
-        self.slot.over.set(true);
     }
 }
 
