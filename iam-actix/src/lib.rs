@@ -106,15 +106,20 @@
 //!   the inner future as a task of its own.
 //! - A middleware *inside* the gate that routes a request twice, such as a fallback that changes the target of what was not
 //!   found and calls inward again, takes the decision about the first route along: a second route is held to what it says,
-//!   but one that says nothing is open when the first one was. Outside of the gate, each time is decided anew.
+//!   and to what the scopes around it say, but one that says nothing is open to whomever the gate let in for the first one,
+//!   refused there or not. Outside of the gate, each time is decided anew.
 //! - Without the gate, annotated routes and extractors answer 500, but handlers with neither are open:
 //!   [`Iam::check`] finds that.
 //! - What a scope, resource or route requires is asked before the answer goes out, also when a middleware between the two
-//!   throws the inner answer away and gives its own. What that middleware *does* by then is done.
+//!   throws the inner answer away and gives its own. What that middleware *does* by then is done, and what it makes of a
+//!   refusal is its own answer. One between the gate and all of them answers whom the gate let in.
+//! - Where one request needs two credentials that are accepted once, the first is used up also when the second is refused.
 //! - A caller that goes away before the last check leaves no event: nothing was allowed.
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
-//! - An error that a middleware inside the gate returns instead of a response is passed on as it is, without request id,
-//!   when it is none of ours.
+//! - An error that is none of ours and that a middleware inside the gate returns instead of a response is passed on as it
+//!   is, without request id.
+//! - An extractor's refusal counts in the audit when it was made a response, whatever a middleware inside makes of that.
+//! - Extractors work until the request is answered: what a streamed body needs, its handler takes.
 //! - A token of more than 8 KiB, or with claims of more than 128 members or 16 levels, is malformed (401), be it genuine or
 //!   not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
 //! - Actix sends `100 Continue` before any middleware can decide.

@@ -8,7 +8,8 @@ use crate::{error::Error, slot::RequestSecurity};
 
 /// Permissions asked in a handler, where the object is known only from the body or the database.
 ///
-/// What is asked here is part of the request's one audit event; the last answer is the outcome.
+/// What is asked here is part of the request's one audit event; the last answer is the outcome. What is asked once the
+/// request is answered, from a body that is streamed, has an event of its own.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};

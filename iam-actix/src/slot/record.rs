@@ -159,3 +159,31 @@ impl Drop for Recorder {
 
 /// How much of a method is recorded: a caller may send one as long as a head may be, and events wait in a queue.
 const LONGEST_METHOD: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError as _;
+    use iam_core::decision::Reason;
+
+    use super::*;
+    use crate::error::Error;
+
+    /// Whoever extracts in a loop holds the memory of one refusal.
+    #[test]
+    fn a_refusal_counts_as_long_as_it_may_become_a_response() {
+        let refusal = Refusal::new(Reason::RoleDeny);
+        let [swallowed, rendered] = [(); 2].map(|()| Error::new(refusal, None, false));
+        let [of_swallowed, of_rendered] = [&swallowed, &rendered].map(|error| Pending {
+            refusal,
+            time: Timestamp::default(),
+            answered: error.answered(),
+        });
+        assert!(of_swallowed.may_count() && of_rendered.may_count());
+
+        let _ = rendered.error_response();
+        drop((swallowed, rendered));
+
+        assert!(!of_swallowed.may_count());
+        assert!(of_rendered.may_count());
+    }
+}

@@ -4,12 +4,12 @@ use crate::common;
 
 use std::{
     fmt::{Debug, Write as _},
-    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
+    sync::{Arc, Mutex},
 };
 
 use actix_cors::Cors;
 use actix_web::{
-    App, HttpResponse,
+    App, FromRequest as _, HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -22,12 +22,10 @@ use actix_web::{
     },
     test, web,
 };
-use iam_actix::{Client, Iam, IamConfig, RouteExt as _, ScopeExt as _};
+use iam_actix::{Client, Granted, Iam, IamConfig, RouteExt as _, ScopeExt as _};
 use iam_core::{
     audit::{AuditEvent, AuditSink},
-    config::{OathkeeperConfig, TenantConfig},
     decision::Reason,
-    tenant::ReplayMode,
 };
 use serde_json::json;
 use tracing::{
@@ -37,7 +35,10 @@ use tracing::{
     subscriber,
 };
 
-use crate::common::{Touched, World, assert_refusal, handler};
+use crate::{
+    claims::beside_acme,
+    common::{Touched, World, assert_refusal, handler},
+};
 
 const ORIGIN: &str = "https://app.example";
 
@@ -213,7 +214,7 @@ async fn normalised_paths_are_decided_as_they_are_routed() {
     world.allowed().await;
 }
 
-async fn pass<B: MessageBody>(
+pub(crate) async fn pass<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
@@ -310,22 +311,6 @@ async fn a_hidden_policy_is_reported_once_with_its_place_and_the_remedy() {
     assert!(reported[0].contains("around.rs:"));
 }
 
-/// Starts with a second tenant, `acme`, with an issuer and an audience of its own.
-async fn beside_acme(
-    change: impl FnOnce(&mut OathkeeperConfig, &mut OathkeeperConfig),
-) -> (World, common::Issuer) {
-    let (issuer, acme) = (common::Issuer::new("k1"), common::Issuer::new("k2"));
-    let mut default = common::tenant(&issuer);
-    let mut of_acme = OathkeeperConfig::new(common::ISSUER, ["acme-api"]).key(acme.jwk());
-    change(default.oathkeeper.as_mut().unwrap(), &mut of_acme);
-
-    let config = IamConfig::new()
-        .tenant("default", default)
-        .tenant("acme", TenantConfig::behind(of_acme))
-        .default_tenant("default");
-    (World::of(issuer, config).await, acme)
-}
-
 #[actix_web::test]
 async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
     let (mut world, acme) = beside_acme(|_, _| ()).await;
@@ -352,104 +337,6 @@ async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
     touched.nothing();
     assert_eq!(send!(app, GET "/told/acme", foreign).status(), 200);
     assert_eq!(world.allowed().await.tenant.as_deref(), Some("acme"));
-}
-
-/// Each tenant's own setting counts, whoever else stands on the way.
-#[actix_web::test]
-async fn a_credential_that_a_closed_scope_asked_for_is_used_up_behind_it() {
-    let (mut world, acme) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
-    let touched = Touched::default();
-    let app = app!(
-        world, touched,
-        .service(
-            web::scope("/closed")
-                .route("/acme", web::get().to(handler).tenant("acme"))
-                .route("/role", web::get().to(handler).tenant("acme").require_role(["admin"]))
-                .route("/open", web::get().to(handler).public())
-                .protected()
-        )
-    );
-    let of_acme = || {
-        let claims = json!({ "tenant": "acme", "aud": ["acme-api"], "sub": "eve" });
-        ("x-acme-token", acme.token(&claims))
-    };
-
-    for (path, actor) in [("/closed/acme", "user:eve"), ("/closed/open", "user:alice")] {
-        let once = world.bearer_with(&json!({ "tenant": "default" }));
-        // What is refused for another reason burns nothing.
-        assert_refusal(&send!(app, GET "/closed/role", once.clone(), of_acme()), 403);
-        world.denied(Reason::RoleDeny).await;
-
-        assert_eq!(send!(app, GET path, once.clone(), of_acme()).status(), 200);
-        assert_eq!(world.allowed().await.actor.as_deref(), Some(actor));
-        assert_refusal(&send!(app, GET path, once, of_acme()), 401);
-        let event = world.denied(Reason::Replay).await;
-        assert_eq!(event.actor.as_deref(), Some("user:alice"));
-        assert_eq!(event.tenant.as_deref(), Some("default"));
-    }
-    assert_eq!(touched.handlers.load(SeqCst), 2);
-}
-
-/// R158: a credential that was used up says nothing about another tenant's, and neither does its owner.
-#[actix_web::test]
-async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
-    let (mut world, acme) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
-    let touched = Touched::default();
-    let app = app!(
-        world, touched,
-        .service(web::scope("/hidden").route("/acme", web::get().to(handler).tenant("acme")).wrap(from_fn(pass)))
-    );
-    let of_acme = |jti: &str| {
-        let claims = json!({ "tenant": "acme", "aud": ["acme-api"], "sub": "eve", "jti": jti });
-        ("x-acme-token", acme.token(&claims))
-    };
-    let own = |world: &World, jti: &str| world.bearer_with(&json!({ "tenant": "default", "jti": jti }));
-
-    let first = send!(app, GET "/hidden/acme", own(&world, "a1"), of_acme("b1"));
-    assert_eq!(first.status(), 200);
-    assert_eq!(world.allowed().await.actor.as_deref(), Some("user:eve"));
-    assert_refusal(
-        &send!(app, GET "/hidden/acme", own(&world, "a2"), of_acme("b1")),
-        401,
-    );
-    assert_eq!(world.denied(Reason::Replay).await.tenant.as_deref(), Some("acme"));
-
-    let foreign = (
-        "x-acme-token",
-        acme.token(&json!({ "tenant": "default", "aud": ["acme-api"] })),
-    );
-    assert_refusal(&send!(app, GET "/hidden/acme", own(&world, "a3"), foreign), 401);
-    let event = world.denied(Reason::TenantMismatch).await;
-    assert_eq!((event.tenant.as_deref(), event.actor), (Some("acme"), None));
-    assert_eq!(touched.handlers.load(SeqCst), 1);
-}
-
-/// R132: a credential that was used up before the gate knew that nobody is asked for is on record with its owner.
-#[actix_web::test]
-async fn a_claim_for_a_public_route_that_was_hidden_names_whose_it_was() {
-    let (mut world, _) = beside_acme(|default, _| default.replay = ReplayMode::Always).await;
-    let touched = Touched::default();
-    let app = app!(
-        world, touched,
-        .service(web::scope("/hidden").route("/open", web::get().to(handler).public()).wrap(from_fn(pass)))
-    );
-    let once = world.bearer_with(&json!({ "tenant": "default" }));
-
-    assert_eq!(send!(app, GET "/hidden/open", once.clone()).status(), 200);
-    let event = world.allowed().await;
-    assert_eq!(event.actor.as_deref(), Some("user:alice"));
-    assert_eq!(event.tenant.as_deref(), Some("default"));
-    assert_refusal(&send!(app, GET "/hidden/open", once), 401);
-    world.denied(Reason::Replay).await;
 }
 
 #[actix_web::test]
@@ -503,6 +390,34 @@ async fn a_refusal_that_a_middleware_inside_returns_as_its_error_is_answered_and
     let machine = world.bearer_with(&json!({ "client_id": "nightly" }));
     assert_eq!(send!(app, GET "/machines/a", machine).status(), 200);
     world.allowed().await;
+}
+
+async fn machine(_: Client) -> &'static str {
+    "a machine"
+}
+
+/// Throws the answer away, and answers with a refusal of its own.
+async fn granted_only<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let response = next.call(request).await?;
+    Granted::<String>::extract(response.request()).await?;
+    Ok(response)
+}
+
+/// R132, R133
+#[actix_web::test]
+async fn of_two_refusals_the_one_that_is_answered_is_on_record() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(web::scope("/s").route("/machine", web::get().to(machine)).wrap(from_fn(granted_only)))
+    );
+
+    assert_refusal(&send!(app, GET "/s/machine", world.bearer()), 500);
+    world.denied(Reason::InvalidRequirement).await;
 }
 
 async fn fails() -> Result<HttpResponse, actix_web::Error> {

@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use actix_web::{App, FromRequest, Handler, HttpResponse, Responder, test, web};
+use actix_web::{App, FromRequest, Handler, HttpResponse, Responder, ResponseError as _, test, web};
 use iam_actix::{
     Access, Client, Granted, Identity, Principal, RequestId, RouteExt as _, Tenant, optional, public,
 };
@@ -178,6 +178,26 @@ async fn machine(
     _: Option<Granted<u64>>,
 ) -> Result<String, iam_actix::Error> {
     machine.map(|machine| machine.client_id().to_owned())
+}
+
+/// Renders two refusals, and answers with the second.
+async fn second(
+    machine: Result<Client, iam_actix::Error>,
+    granted: Result<Granted<u64>, iam_actix::Error>,
+) -> HttpResponse {
+    drop(machine.map_err(|err| err.error_response()));
+    granted.map_or_else(|err| err.error_response(), |_| HttpResponse::Ok().finish())
+}
+
+/// R132, R133
+#[actix_web::test]
+async fn of_two_refusals_that_were_rendered_the_last_is_on_record() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/second", web::get().to(second)));
+
+    assert_refusal(&send!(app, GET "/second", world.bearer()), 500);
+    world.denied(Reason::InvalidRequirement).await;
 }
 
 /// R132, R133: of several refusals, the one that became the response is on record.

@@ -1,7 +1,9 @@
 //! What may a service inside do before, or instead of, what stands around it asks?
 
 use std::{
+    convert::Infallible,
     future::ready,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -9,15 +11,18 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    App, HttpResponse,
     dev::{Service as _, ServiceRequest, ServiceResponse, fn_service},
+    error::InternalError,
     http::Method,
-    test, web,
+    test,
+    web::{self, Bytes},
 };
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use iam_actix::{Access, Permission, RouteExt as _, ScopeExt as _};
-use iam_core::decision::Reason;
+use iam_core::{audit::Outcome, decision::Reason};
 use serde_json::json;
+use tokio::task::yield_now;
 
 use crate::common::{Touched, World, assert_refusal, handler};
 
@@ -78,6 +83,145 @@ async fn a_middleware_that_answers_without_the_route_it_called_skips_no_requirem
     assert_eq!(send!(app, GET "/s/cached", admin).status(), 200);
     world.allowed().await;
     touched.nothing();
+}
+
+#[actix_web::test]
+async fn a_middleware_that_fails_without_the_route_it_called_skips_no_requirement() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/s")
+                .route("/closed", web::get().to(handler).single_use())
+                .wrap_fn(|request, service| {
+                    drop(service.call(request));
+                    let error = InternalError::from_response("closed", HttpResponse::Ok().body("kept"));
+                    ready(Err::<ServiceResponse, _>(error.into()))
+                })
+                .require_role(["admin"])
+        )
+    );
+
+    assert_refusal(&send!(app, GET "/s/closed", world.bearer()), 403);
+    world.denied(Reason::RoleDeny).await;
+    touched.nothing();
+}
+
+/// What was asked, but not waited for, is asked again.
+#[actix_web::test]
+async fn a_middleware_that_waits_for_no_decision_skips_none() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let keto = Arc::clone(&world.keto);
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/s")
+                .route("/slow", web::get().to(handler).protected())
+                .wrap_fn(move |request, service| {
+                    let routed = service.call(request);
+                    let keto = Arc::clone(&keto);
+                    async move {
+                        assert!(routed.now_or_never().is_none(), "Keto does not answer");
+                        keto.hang(false);
+                        let request = test::TestRequest::default().to_http_request();
+                        Ok(ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
+                    }
+                })
+                .require_permission(Permission::new("orders", "view", "orders:1"))
+        )
+    );
+    world.keto.hang(true);
+
+    assert_refusal(&send!(app, GET "/s/slow", world.bearer()), 403);
+    world.denied(Reason::PermissionDeny).await;
+    touched.nothing();
+}
+
+/// A requirement that nobody has asked yet was not met.
+#[actix_web::test]
+async fn a_caller_that_goes_away_before_the_route_asks_was_not_allowed() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .service(
+            web::scope("/s")
+                .route("/role", web::get().to(handler).require_role(["admin"]))
+                .wrap_fn(|request, service| {
+                    let routed = service.call(request);
+                    async move {
+                        yield_now().await;
+                        routed.await
+                    }
+                })
+        )
+        .route("/plain", web::get().to(handler))
+    );
+    let request = test::TestRequest::with_uri("/s/role")
+        .insert_header(world.bearer())
+        .to_request();
+
+    assert!(app.call(request).now_or_never().is_none(), "it waits in between");
+
+    // The next event is the next request's.
+    assert_eq!(send!(app, GET "/plain", world.bearer()).status(), 200);
+    assert_eq!(world.allowed().await.route.as_deref(), Some("/plain"));
+}
+
+/// Whoever answers in place of everything that declares a policy answers whom the gate let in, and nothing else is on record.
+#[actix_web::test]
+async fn a_requirement_that_nobody_asked_is_not_on_record_as_met() {
+    let mut world = World::start().await;
+    let app = test::init_service(
+        App::new()
+            .route("/role", web::get().to(handler).require_role(["admin"]))
+            .wrap_fn(|request, service| {
+                drop(service.call(request));
+                let request = test::TestRequest::default().to_http_request();
+                ready(Ok(ServiceResponse::new(request, HttpResponse::Ok().finish())))
+            })
+            .wrap(world.iam.middleware()),
+    )
+    .await;
+
+    assert_refusal(&send!(app, GET "/role"), 401);
+    let event = world.denied(Reason::MissingCredential).await;
+    assert_eq!(event.requirements, ["role:admin"]);
+    assert_eq!(send!(app, GET "/role", world.bearer()).status(), 200);
+    assert!(world.allowed().await.requirements.is_empty());
+}
+
+async fn asks_late(access: Access) -> HttpResponse {
+    let access = Rc::new(access);
+    let questions = stream::iter(["1", "2"]).then(move |object| {
+        let access = Rc::clone(&access);
+        async move {
+            let answer = access.require("orders", "view", object).await;
+            Ok::<_, Infallible>(Bytes::from(format!("{} ", answer.is_ok())))
+        }
+    });
+    HttpResponse::Ok().streaming(questions)
+}
+
+/// R132, R133: a body that is streamed may ask for as long as it is.
+#[actix_web::test]
+async fn what_is_asked_after_the_answer_has_begun_is_on_record() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/stream", web::get().to(asks_late)));
+    world.keto.allow("orders:1#view@user:alice");
+
+    let response = send!(app, GET "/stream", world.bearer());
+    assert!(world.allowed().await.requirements.is_empty());
+
+    assert_eq!(test::read_body(response).await, "true false ");
+    let event = world.event().await;
+    assert_eq!(event.outcome, Outcome::Allow);
+    assert_eq!(event.requirements, ["permission:orders#view"]);
+    let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.actor.as_deref(), Some("user:alice"));
 }
 
 #[actix_web::test]
@@ -145,7 +289,7 @@ async fn a_caller_that_goes_away_while_keto_is_asked_was_not_allowed() {
             .require_permission(Permission::new("orders", "view", "orders:{id}")))
         .route("/asks_not", web::get().to(handler))
     );
-    world.keto.hang();
+    world.keto.hang(true);
     let request = test::TestRequest::with_uri("/asks/7")
         .insert_header(world.bearer())
         .to_request();

@@ -11,6 +11,8 @@ mod around;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod extract;
 #[cfg(test)]
 mod facts;

@@ -230,6 +230,36 @@ impl ReplayStore for Slow {
     }
 }
 
+/// Also where no wrapper asks the store.
+#[actix_web::test]
+async fn event_of_a_claim_tells_when_the_store_had_answered() {
+    let clock = ManualClock::at_system_time();
+    let issuer = Issuer::new("k1");
+    let (sink, mut events) = audit_channel();
+    let mut tenant = common::tenant(&issuer);
+    tenant.oathkeeper.as_mut().unwrap().replay = ReplayMode::Always;
+    let iam = Iam::builder(IamConfig::new().tenant("default", tenant))
+        .clock(Arc::new(clock.clone()))
+        .replay_store(Arc::new(Slow(clock.clone())))
+        .audit_sink(Arc::new(sink))
+        .start()
+        .await
+        .unwrap();
+    let begun = clock.now();
+    let app = test::init_service(
+        App::new()
+            .wrap(iam.middleware())
+            .route("/", web::get().to(HttpResponse::Ok)),
+    )
+    .await;
+    let bearer = ("authorization", format!("Bearer {}", issuer.token(&json!({}))));
+
+    assert_eq!(send!(app, GET "/", bearer).status(), 200);
+
+    let after_the_store = begun.saturating_add(Duration::from_secs(5));
+    assert_eq!(events.next().await.unwrap().time, after_the_store);
+}
+
 /// However long the handler takes.
 #[actix_web::test]
 async fn event_tells_when_the_request_was_decided() {
@@ -260,8 +290,11 @@ async fn event_tells_when_the_request_was_decided() {
     };
     let in_slow = clock.clone();
     let slow = move |request: ServiceRequest, next: Next<BoxBody>| {
-        in_slow.advance(Duration::from_secs(7));
-        async move { next.call(request).await }
+        let in_slow = in_slow.clone();
+        async move {
+            in_slow.advance(Duration::from_secs(7));
+            next.call(request).await
+        }
     };
     let in_late = clock.clone();
     let late = move |access: Access| {

@@ -86,6 +86,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over an object. INVARIANT: no two of its members have one name.
     fn skip_object(&mut self, depth: usize) -> Option<()> {
         let inner = depth.checked_sub(1)?;
         let mut names = SmallVec::<[&str; MOST_COMPARED]>::new();

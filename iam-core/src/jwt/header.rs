@@ -120,8 +120,13 @@ fn read_key_id(value: &Json<'_>) -> Result<String, TokenFault> {
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
 
     use super::*;
+    use crate::{
+        clock::Timestamp,
+        testing::{Mint, NOW, tenants_of},
+    };
 
     fn segment(text: &str) -> Vec<u8> {
         URL_SAFE_NO_PAD.encode(text).into_bytes()
@@ -129,7 +134,7 @@ mod tests {
 
     /// R008, R013: nothing that a remembered header was spared is spared another.
     #[test]
-    fn every_other_header_is_read_as_strictly_as_the_first() {
+    fn only_the_very_bytes_of_the_last_header_are_found() {
         let last = LastHeader::default();
         let good = segment(r#"{"alg":"RS256","kid":"a"}"#);
         last.remember(&good, Arc::new(Header::parse(&good).unwrap()));
@@ -144,6 +149,27 @@ mod tests {
         ] {
             assert!(last.find(&other).is_none());
         }
+    }
+
+    /// Else anybody could push the issuer's out.
+    #[test]
+    fn header_of_a_forged_token_is_not_remembered() {
+        let mint = Mint::new("a");
+        let settings = tenants_of(&mint, &["default"], |_| {});
+        let verifier = settings.registry().default_tenant().verifier().unwrap();
+        let now = Timestamp::from_secs(NOW);
+        let genuine = mint.token(&json!({}));
+        let header = |token: &str| token.split('.').next().unwrap().as_bytes().to_vec();
+        let other = segment(r#"{"kid":"a","alg":"EdDSA"}"#);
+        let (_, rest) = genuine.split_once('.').unwrap();
+        let forged = [&other, rest.as_bytes()].join(&b'.');
+
+        assert!(verifier.verify(&forged, now).is_err());
+        assert!(verifier.last_header.find(&other).is_none());
+        verifier.verify(genuine.as_bytes(), now).unwrap();
+        assert!(verifier.last_header.find(&header(&genuine)).is_some());
+        assert!(verifier.verify(&forged, now).is_err());
+        assert!(verifier.last_header.find(&header(&genuine)).is_some());
     }
 
     #[test]

@@ -54,14 +54,15 @@ async fn protected(request: HttpRequest, signatures: Data<Signatures>) -> impl R
 }
 
 fn is_signed(request: &HttpRequest, signatures: &Signatures) -> Option<()> {
-    // `HeaderValue::to_str` would look at each byte by itself.
-    let credential = str::from_utf8(request.headers().get(header::AUTHORIZATION)?.as_bytes()).ok()?;
-    let (signed, signature) = credential.strip_prefix("Bearer ")?.rsplit_once('.')?;
+    let credential = request.headers().get(header::AUTHORIZATION)?.as_bytes();
+    let token = credential.strip_prefix(b"Bearer ")?;
+    let dot = token.iter().rposition(|byte| *byte == b'.')?;
+    let (signed, signature) = (&token[..dot], &token[dot + 1..]);
     let mut buffer = [0; 512];
     let length = signatures.base64url.decode_slice(signature, &mut buffer).ok()?;
     // As in iam-core: in one call, aws-lc would copy its hash context.
     signatures
         .key
-        .verify_digest_sig(&digest(&SHA256, signed.as_bytes()), &buffer[..length])
+        .verify_digest_sig(&digest(&SHA256, signed), &buffer[..length])
         .ok()
 }

@@ -1,7 +1,8 @@
 //! The same protection by hand: actix-web-httpauth and jsonwebtoken, at their best.
 //!
-//! Keys are built once, the back end is `aws_lc_rs`, and the same claims are validated. Whoever has an issuer that changes its keys
-//! chooses one by the header, which the library reads again; with a single key for ever, the header need not be read before.
+//! Keys are built once, the back end is `aws_lc_rs`, and the same claims of these tokens are validated: no limits, no audit. Whoever
+//! has an issuer that changes its keys chooses one by the header, which the library reads again; with a single key for ever, the
+//! header need not be read before.
 
 use std::{collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -27,7 +28,7 @@ struct Claims {
     tenant: String,
 }
 
-/// An object of whatever members.
+/// An object of whatever members: ours refuses metadata that is none.
 #[derive(Deserialize)]
 struct Object {}
 
@@ -96,22 +97,24 @@ fn verify(
 }
 
 fn claims(verifier: &Verifier, token: &str) -> Option<Claims> {
-    let key = match &verifier.keys {
-        Keys::Published(keys) => keys.get(jsonwebtoken::decode_header(token).ok()?.kid?.as_str())?,
-        Keys::Single(key) => key,
+    let (key, is_chosen) = match &verifier.keys {
+        Keys::Published(keys) => {
+            let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
+            (keys.get(kid.as_str())?, true)
+        }
+        Keys::Single(key) => (key, false),
     };
     let token = jsonwebtoken::decode::<Claims>(token, key, &verifier.validation).ok()?;
+    let is_expected = is_jwt(&token.header) && (is_chosen || token.header.kid.as_deref() == Some(KID));
 
-    (is_expected(&token.header) && is_acceptable(&token.claims)).then_some(token.claims)
+    (is_expected && is_acceptable(&token.claims)).then_some(token.claims)
 }
 
-fn is_expected(header: &Header) -> bool {
-    let is_jwt = header
+fn is_jwt(header: &Header) -> bool {
+    header
         .typ
         .as_ref()
-        .is_none_or(|kind| kind.eq_ignore_ascii_case("JWT"));
-
-    is_jwt && header.kid.as_deref() == Some(KID)
+        .is_none_or(|kind| kind.eq_ignore_ascii_case("JWT"))
 }
 
 /// What the library leaves to its user.
@@ -126,7 +129,9 @@ fn is_acceptable(claims: &Claims) -> bool {
 
 /// Tells whether a text may be looked up, remembered and logged.
 fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(char::is_control)
+    let is_plain = || text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && (is_plain() || !text.contains(char::is_control))
 }
 
 #[get("/protected")]

@@ -35,9 +35,9 @@ impl Keto {
         self.down.store(down, SeqCst);
     }
 
-    /// Takes questions and never answers them.
-    pub(crate) fn hang(&self) {
-        self.hanging.store(true, SeqCst);
+    /// Takes questions and never answers them, or does again.
+    pub(crate) fn hang(&self, hanging: bool) {
+        self.hanging.store(hanging, SeqCst);
     }
 
     /// Returns every tuple that was asked.
