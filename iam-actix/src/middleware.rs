@@ -130,7 +130,7 @@ where
                             }
                             response.map_into_boxed_body()
                         }
-                        Err(error) => slot.refusal(error)?,
+                        Err(error) => slot.answer_error(error)?,
                     }
                 }
                 Err(refusal) => {

@@ -197,7 +197,7 @@ impl RequestSecurity {
     }
 
     /// Answers an error that a middleware further in returned, if it is a refusal of ours.
-    pub(crate) fn refusal(
+    pub(crate) fn answer_error(
         self: &Rc<Self>,
         error: actix_web::Error,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
