@@ -221,6 +221,7 @@ async fn a_route_outside_of_every_gate_is_not_let_in_by_one_that_the_request_has
             .service(
                 web::scope("/gated")
                     .route("/open", web::get().to(not_found).public())
+                    .route("/plain", web::get().to(not_found))
                     .wrap(world.iam.middleware()),
             )
             .route("/open", web::get().to(handler).public())
@@ -232,10 +233,12 @@ async fn a_route_outside_of_every_gate_is_not_let_in_by_one_that_the_request_has
     )
     .await;
 
-    for path in ["/open", "/who"] {
-        let response = send!(app, GET "/gated/open", (X_FALLBACK, path), world.bearer());
-        assert_eq!(response.status(), 500);
-        world.allowed().await;
+    for first in ["/gated/open", "/gated/plain"] {
+        for path in ["/open", "/who"] {
+            let response = send!(app, GET first, (X_FALLBACK, path), world.bearer());
+            assert_eq!(response.status(), 500);
+            world.allowed().await;
+        }
     }
     touched.nothing();
 }
