@@ -116,7 +116,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let Some(slot) = RequestSecurity::under_way(request.request()) else {
+        let Some(slot) = RequestSecurity::of(request.request()) else {
             return Box::pin(ready(Ok(self.without_gate(request))));
         };
 

@@ -99,7 +99,7 @@ where
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        if let Some(outer) = RequestSecurity::under_way(request.request()) {
+        if let Some(outer) = RequestSecurity::of(request.request()) {
             return self.inside(&outer, request);
         }
 

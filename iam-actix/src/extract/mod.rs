@@ -51,7 +51,7 @@ fn let_in<T>(
     request: &HttpRequest,
     take: impl FnOnce(&Rc<RequestSecurity>, Admitted<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let Some(slot) = RequestSecurity::under_way(request) else {
+    let Some(slot) = RequestSecurity::of(request) else {
         tracing::error!(
             "an extractor was used outside of the gate: register `iam.middleware()` on the application"
         );

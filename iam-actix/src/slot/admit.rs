@@ -46,7 +46,7 @@ impl Attempt {
         !matches!(self.result, Ok(None))
     }
 
-    /// Returns who was authenticated.
+    /// Returns who was authenticated; nobody where the caller is anonymous.
     fn caller(&self) -> Option<&Caller> {
         self.result.as_ref().ok()?.as_ref()
     }
@@ -73,7 +73,7 @@ impl Attempts {
     }
 
     /// Returns the first whose claim ended so, and of which tenant they are.
-    pub(super) fn claim(&self, claim: Claim) -> Option<(&Arc<Tenant>, &Principal)> {
+    pub(super) fn first_with(&self, claim: Claim) -> Option<(&Arc<Tenant>, &Principal)> {
         self.callers()
             .find(|(_, caller)| caller.claim.get() == claim)
             .map(|(tenant, caller)| (tenant, caller.authenticated.principal()))
@@ -158,12 +158,9 @@ impl<'s> Admitted<'s> {
 
     /// Returns the principal, if there is one.
     pub(crate) fn principal(self) -> Option<&'s Principal> {
-        self.caller().map(|caller| caller.authenticated.principal())
-    }
-
-    /// Returns who was authenticated; nobody where the caller is anonymous.
-    pub(super) fn caller(self) -> Option<&'s Caller> {
-        self.attempt.caller()
+        self.attempt
+            .caller()
+            .map(|caller| caller.authenticated.principal())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is known about this request?
 //!
-//! One [`RequestSecurity`] travels with each request that comes to the gate, and a new one when it comes again, shared by the gate, the wrappers on the way, and the extractors.
-//! It holds what the gate kept of the request, which policies were announced, who was authenticated for which tenant,
-//! and how the request ended. Nothing in it is held across requests.
+//! One [`RequestSecurity`] travels with each request that comes to the gate, and a new one when it comes again, shared by
+//! the gate, the wrappers on the way, and the extractors. It holds what the gate kept of the request, which policies were
+//! announced, who was authenticated for which tenant, and how the request ended. Nothing in it is held across requests.
 
 mod admit;
 mod authorize;
@@ -97,14 +97,12 @@ impl RequestSecurity {
         slot
     }
 
-    /// Returns what is known about a request, if it came through a gate.
-    pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
-        request.extensions().get::<Rc<Self>>().cloned()
-    }
-
     /// Returns what is known about a request that is inside a gate.
-    pub(crate) fn under_way(request: &HttpRequest) -> Option<Rc<Self>> {
-        Self::of(request).filter(|slot| !slot.over.get())
+    pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        let extensions = request.extensions();
+        let slot = extensions.get::<Rc<Self>>()?;
+
+        (!slot.over.get()).then(|| Rc::clone(slot))
     }
 
     /// Says that the request leaves the gate.

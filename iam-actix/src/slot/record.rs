@@ -97,8 +97,7 @@ impl RequestSecurity {
 
     /// Returns for which tenant the request was decided, and who sent it.
     fn whose(&self) -> (Option<&Arc<Tenant>>, Option<&Principal>) {
-        let claim = |claim| self.attempts.claim(claim);
-        if let Some((tenant, principal)) = claim(Claim::Refused) {
+        if let Some((tenant, principal)) = self.attempts.first_with(Claim::Refused) {
             return (Some(tenant), Some(principal));
         }
         let Some(admitted) = self.admitted() else {
@@ -106,7 +105,7 @@ impl RequestSecurity {
             return (self.attempts.last_tenant(), None);
         };
 
-        match (admitted.access(), claim(Claim::Made)) {
+        match (admitted.access(), self.attempts.first_with(Claim::Made)) {
             // Nobody is asked for on a public route. But where that was known too late, somebody's credential is used up.
             (Access::Public, Some((tenant, principal))) => (Some(tenant), Some(principal)),
             (Access::Public | Access::Optional | Access::Protected, _) => {

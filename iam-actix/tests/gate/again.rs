@@ -16,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use iam_actix::{Identity, RequestId, RouteExt as _, ScopeExt as _};
 use iam_core::decision::Reason;
 
-use crate::common::{Touched, World, assert_refusal, handler};
+use crate::common::{Touched, World, assert_refusal, handler, kept};
 
 /// Names the path that is asked for again.
 const X_FALLBACK: &str = "x-fallback";
@@ -190,8 +190,7 @@ async fn a_scope_that_is_reached_second_asks_before_an_answer_that_is_not_its_ro
                     .route("/page", web::get().to(handler).protected())
                     .wrap_fn(|request, service| {
                         drop(service.call(request));
-                        let request = test::TestRequest::default().to_http_request();
-                        ready(Ok(ServiceResponse::new(request, HttpResponse::Ok().body("kept"))))
+                        ready(Ok(kept()))
                     })
                     .require_role(["staff"]),
             )

@@ -32,6 +32,18 @@ pub(crate) async fn beside_acme(
     (World::of(issuer, config).await, acme)
 }
 
+/// The default tenant accepts each credential once; those of `acme` come beside it.
+fn defaults_once(default: &mut OathkeeperConfig, acme: &mut OathkeeperConfig) {
+    default.replay = ReplayMode::Always;
+    acme.header = "x-acme-token".to_owned();
+}
+
+/// Both tenants accept each credential once.
+fn each_once(default: &mut OathkeeperConfig, acme: &mut OathkeeperConfig) {
+    defaults_once(default, acme);
+    acme.replay = ReplayMode::Always;
+}
+
 /// Returns a token for `eve` of `acme`, in a header of its own.
 fn of_acme(acme: &Issuer) -> (&'static str, String) {
     let claims = json!({ "tenant": "acme", "aud": ["acme-api"], "sub": "eve" });
@@ -46,11 +58,7 @@ fn of_default(world: &World) -> (&'static str, String) {
 /// R158: each tenant's own setting counts, whoever else stands on the way.
 #[actix_web::test]
 async fn a_credential_that_a_closed_scope_asked_for_is_used_up_behind_it() {
-    let (mut world, acme) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
+    let (mut world, acme) = beside_acme(defaults_once).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,
@@ -111,12 +119,7 @@ async fn a_closed_scope_that_takes_credentials_once_takes_its_own_once_around_a_
 /// What was used up stays so, also where another credential of the same request is refused next.
 #[actix_web::test]
 async fn of_two_credentials_that_are_accepted_once_the_first_is_used_up_when_the_second_was_used_before() {
-    let (mut world, acme) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
+    let (mut world, acme) = beside_acme(each_once).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,
@@ -145,12 +148,7 @@ async fn of_two_credentials_that_are_accepted_once_the_first_is_used_up_when_the
 /// R158: a credential that was used up says nothing about another tenant's, and neither does its owner.
 #[actix_web::test]
 async fn a_late_tenants_credential_is_claimed_and_named_for_itself() {
-    let (mut world, acme) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
+    let (mut world, acme) = beside_acme(each_once).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,
@@ -203,11 +201,7 @@ async fn a_claim_for_a_public_route_that_was_hidden_names_whose_it_was() {
 /// An anonymous caller of another tenant is nobody, whose credential the gate has used up before it knew.
 #[actix_web::test]
 async fn an_anonymous_caller_of_another_tenant_is_on_record_as_nobody() {
-    let (mut world, _) = beside_acme(|default, acme| {
-        default.replay = ReplayMode::Always;
-        acme.header = "x-acme-token".to_owned();
-    })
-    .await;
+    let (mut world, _) = beside_acme(defaults_once).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,

@@ -24,7 +24,7 @@ use iam_core::{audit::Outcome, decision::Reason};
 use serde_json::json;
 use tokio::task::yield_now;
 
-use crate::common::{Touched, World, assert_refusal, handler};
+use crate::common::{Touched, World, assert_refusal, handler, kept};
 
 async fn debug(access: Access) -> String {
     format!("{access:?} {access:#?}")
@@ -67,8 +67,7 @@ async fn a_middleware_that_answers_without_the_route_it_called_skips_no_requirem
                     // It throws the route's answer away unasked and gives its own.
                     async move {
                         drop(routed);
-                        let (request, _) = test::TestRequest::default().to_srv_request().into_parts();
-                        Ok(ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
+                        Ok(kept())
                     }
                 })
                 .require_role(["admin"])
@@ -125,8 +124,7 @@ async fn a_middleware_that_waits_for_no_decision_skips_none() {
                     async move {
                         assert!(routed.now_or_never().is_none(), "Keto does not answer");
                         keto.hang(false);
-                        let request = test::TestRequest::default().to_http_request();
-                        Ok(ServiceResponse::new(request, HttpResponse::Ok().body("kept")))
+                        Ok(kept())
                     }
                 })
                 .require_permission(Permission::new("orders", "view", "orders:1"))
@@ -179,8 +177,7 @@ async fn a_requirement_that_nobody_asked_is_not_on_record_as_met() {
             .route("/role", web::get().to(handler).require_role(["admin"]))
             .wrap_fn(|request, service| {
                 drop(service.call(request));
-                let request = test::TestRequest::default().to_http_request();
-                ready(Ok(ServiceResponse::new(request, HttpResponse::Ok().finish())))
+                ready(Ok(kept()))
             })
             .wrap(world.iam.middleware()),
     )

@@ -20,8 +20,8 @@ use actix_web::{
     test, web,
 };
 use iam_actix::{
-    Access, Client, Error, Granted, Iam, Permission, RouteExt as _, audit_channel, require_permission,
-    require_role, single_use,
+    Access, AuditEvents, Client, Error, Granted, Iam, Permission, RouteExt as _, audit_channel,
+    require_permission, require_role, single_use,
 };
 use iam_core::{
     audit::EventName,
@@ -230,14 +230,10 @@ impl ReplayStore for Slow {
     }
 }
 
-/// Also where no wrapper asks the store.
-#[actix_web::test]
-async fn event_of_a_claim_tells_when_the_store_had_answered() {
+/// Starts with a slow store, and a clock that only it and the test advance.
+async fn beside_slow_store(tenant: TenantConfig) -> (Iam, AuditEvents, ManualClock) {
     let clock = ManualClock::at_system_time();
-    let issuer = Issuer::new("k1");
-    let (sink, mut events) = audit_channel();
-    let mut tenant = common::tenant(&issuer);
-    tenant.oathkeeper.as_mut().unwrap().replay = ReplayMode::Always;
+    let (sink, events) = audit_channel();
     let iam = Iam::builder(IamConfig::new().tenant("default", tenant))
         .clock(Arc::new(clock.clone()))
         .replay_store(Arc::new(Slow(clock.clone())))
@@ -245,6 +241,17 @@ async fn event_of_a_claim_tells_when_the_store_had_answered() {
         .start()
         .await
         .unwrap();
+
+    (iam, events, clock)
+}
+
+/// Also where no wrapper asks the store.
+#[actix_web::test]
+async fn event_of_a_claim_tells_when_the_store_had_answered() {
+    let issuer = Issuer::new("k1");
+    let mut tenant = common::tenant(&issuer);
+    tenant.oathkeeper.as_mut().unwrap().replay = ReplayMode::Always;
+    let (iam, mut events, clock) = beside_slow_store(tenant).await;
     let begun = clock.now();
     let app = test::init_service(
         App::new()
@@ -263,16 +270,8 @@ async fn event_of_a_claim_tells_when_the_store_had_answered() {
 /// However long the handler takes.
 #[actix_web::test]
 async fn event_tells_when_the_request_was_decided() {
-    let clock = ManualClock::at_system_time();
     let issuer = Issuer::new("k1");
-    let (sink, mut events) = audit_channel();
-    let iam = Iam::builder(IamConfig::new().tenant("default", common::tenant(&issuer)))
-        .clock(Arc::new(clock.clone()))
-        .replay_store(Arc::new(Slow(clock.clone())))
-        .audit_sink(Arc::new(sink))
-        .start()
-        .await
-        .unwrap();
+    let (iam, mut events, clock) = beside_slow_store(common::tenant(&issuer)).await;
     let begun = clock.now();
     let in_handler = clock.clone();
     let handler = move || {

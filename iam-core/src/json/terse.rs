@@ -58,9 +58,8 @@ impl<'a> Reader<'a> {
             b'"' => Json::Text(self.string()?.into()),
             b'0'..=b'9' => Json::Number(self.number()?.into()),
             b'[' => {
-                let inner = depth.checked_sub(1)?;
                 let mut values = Vec::new();
-                self.each(b'[', b']', |reader| {
+                self.each_element(depth, |reader, inner| {
                     values.push(reader.value(inner)?);
                     Some(())
                 })?;
@@ -77,10 +76,7 @@ impl<'a> Reader<'a> {
     /// Passes over a value, by the same rules as if somebody asked for it.
     fn skip(&mut self, depth: usize) -> Option<()> {
         match self.peek()? {
-            b'[' => {
-                let inner = depth.checked_sub(1)?;
-                self.each(b'[', b']', |reader| reader.skip(inner))
-            }
+            b'[' => self.each_element(depth, Self::skip),
             b'{' => self.skip_object(depth),
             _ => self.value(depth).map(drop),
         }
@@ -98,6 +94,17 @@ impl<'a> Reader<'a> {
             names.push(name);
             reader.skip(inner)
         })
+    }
+
+    /// Reads the elements of an array, each with the depth that is left for it.
+    fn each_element(
+        &mut self,
+        depth: usize,
+        mut one: impl FnMut(&mut Self, usize) -> Option<()>,
+    ) -> Option<()> {
+        let inner = depth.checked_sub(1)?;
+
+        self.each(b'[', b']', |reader| one(reader, inner))
     }
 
     /// Reads what stands between two brackets, separated by commas.

@@ -223,6 +223,14 @@ pub(crate) fn assert_refusal<B: MessageBody>(response: &ServiceResponse<B>, stat
     }
 }
 
+/// Returns an answer that no route gave.
+pub(crate) fn kept() -> ServiceResponse {
+    ServiceResponse::new(
+        TestRequest::default().to_http_request(),
+        HttpResponse::Ok().body("kept"),
+    )
+}
+
 /// Returns a request that has a body.
 pub(crate) fn post(path: &str) -> TestRequest {
     TestRequest::post().uri(path).set_payload("body")
