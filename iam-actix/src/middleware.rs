@@ -118,7 +118,7 @@ where
         }
 
         Box::pin(async move {
-            let mut recorder = Recorder::new(Rc::clone(&slot));
+            let recorder = Recorder::new(Rc::clone(&slot));
             let mut response = match slot.admit().await {
                 Ok(()) => {
                     let result = inner.await;
@@ -126,7 +126,7 @@ where
                     match result {
                         Ok(response) => {
                             if !slot.has_route() {
-                                recorder.set_unannounced(params::pattern_of(response.request()));
+                                slot.set_route(params::pattern_of(response.request()).map(Rc::from));
                             }
                             response.map_into_boxed_body()
                         }

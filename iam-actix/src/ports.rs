@@ -1,6 +1,6 @@
 //! What can be plugged into an `Iam`?
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use iam_core::{
     audit::AuditSink,
@@ -83,3 +83,6 @@ impl fmt::Debug for Ports {
         f.debug_struct("Ports").finish_non_exhaustive()
     }
 }
+
+/// How much longer than its own deadline a client may take before it is given up.
+pub(crate) const SLACK: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -31,7 +30,7 @@ use super::{
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     keys::{Fetch, Keys, Refresh},
-    ports::Ports,
+    ports::{Ports, SLACK},
     upstream::{Lane, Threads},
 };
 
@@ -314,6 +313,3 @@ const KEY_FETCHES: usize = 2;
 
 /// How many used tokens one process remembers.
 const REMEMBERED_TOKENS: usize = 1_000_000;
-
-/// How much longer than its own deadline a client may take before it is given up.
-const SLACK: Duration = Duration::from_secs(1);

@@ -93,7 +93,7 @@ impl RequestSecurity {
         drop(record);
         // The event of the request is written already, as when a body is streamed.
         if self.over.get() {
-            self.emit(None);
+            self.emit();
         }
         result
     }

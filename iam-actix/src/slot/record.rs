@@ -61,9 +61,7 @@ impl RequestSecurity {
     }
 
     /// Emits the one event of the request. A request that nobody decided about, because the caller went away, has none.
-    ///
-    /// Where no wrapper has told the route, it is `unannounced`.
-    pub(super) fn emit(&self, unannounced: Option<&str>) {
+    pub(super) fn emit(&self) {
         let record = self.record.take();
         let pending = record
             .pending
@@ -83,7 +81,7 @@ impl RequestSecurity {
         let (route, chain) = (self.route.borrow(), self.chain.borrow());
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
-        event.route = route.as_deref().or(unannounced).map(Cow::Borrowed);
+        event.route = route.as_deref().map(Cow::Borrowed);
         let (tenant, principal) = self.whose();
         event.tenant = tenant.map(|tenant| tenant.name().into());
         event.actor = principal.map(|principal| principal.actor().into());
@@ -128,31 +126,19 @@ fn shortened(method: &str) -> &str {
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
 #[derive(Debug)]
-pub(crate) struct Recorder {
-    slot: Rc<RequestSecurity>,
-    /// The full pattern of a route that no wrapper stands around. A `String`, as Actix Web gives it: nobody shares it.
-    unannounced: Option<String>,
-}
+pub(crate) struct Recorder(Rc<RequestSecurity>);
 
 impl Recorder {
     /// Records the request that the slot belongs to.
     pub(crate) const fn new(slot: Rc<RequestSecurity>) -> Self {
-        Self {
-            slot,
-            unannounced: None,
-        }
-    }
-
-    /// Tells the full pattern of a route that no wrapper stands around.
-    pub(crate) fn set_unannounced(&mut self, pattern: Option<String>) {
-        self.unannounced = pattern;
+        Self(slot)
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.slot.end();
-        self.slot.emit(self.unannounced.as_deref());
+        self.0.end();
+        self.0.emit();
     }
 }
 

@@ -217,7 +217,9 @@ async fn what_is_asked_after_the_answer_has_begun_is_on_record() {
     let event = world.event().await;
     assert_eq!(event.outcome, Outcome::Allow);
     assert_eq!(event.requirements, ["permission:orders#view"]);
+    assert_eq!(event.route.as_deref(), Some("/stream"));
     let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.route.as_deref(), Some("/stream"));
     assert_eq!(event.actor.as_deref(), Some("user:alice"));
 }
 

@@ -17,6 +17,7 @@ use actix_web::{
     dev::ServiceRequest,
     http::StatusCode,
     middleware::{Next, from_fn},
+    rt::time::timeout,
     test, web,
 };
 use iam_actix::{
@@ -119,6 +120,40 @@ async fn a_denied_permission_is_403_and_a_keto_that_is_down_503() {
     world.keto.down(false);
     world.keto.allow("docs:7#edit@user:alice");
     assert_eq!(send!(app, POST "/docs/7", world.bearer()).status(), 200);
+    world.allowed().await;
+}
+
+/// R083: also where the client is somebody else's and knows no deadline.
+#[actix_web::test]
+async fn a_permission_server_that_never_answers_is_503_and_nobody_waits_for_ever() {
+    let mut world = World::with(|mut config| {
+        let keto = config
+            .tenants
+            .get_mut("default")
+            .and_then(|tenant| tenant.keto.as_mut());
+        keto.unwrap().upstream.timeout = Some(Duration::from_millis(50));
+        config
+    })
+    .await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .service(pay));
+    let payer = world.bearer_with(&json!({ "metadataPublic": { "roles": ["payer"] } }));
+    world.keto.allow("orders:7#pay@user:alice");
+    world.keto.hang(true);
+
+    let answer = timeout(Duration::from_secs(10), async {
+        send!(app, POST "/orders/7/payment", payer.clone())
+    })
+    .await
+    .expect("an answer soon after the deadline of the call");
+
+    assert_refusal(&answer, 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    let event = world.denied(Reason::PermissionUnavailable).await;
+    assert_eq!(event.detail, Some("upstream_timeout"));
+    touched.nothing();
+    world.keto.hang(false);
+    assert_eq!(send!(app, POST "/orders/7/payment", payer).status(), 200);
     world.allowed().await;
 }
 
