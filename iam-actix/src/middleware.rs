@@ -25,7 +25,6 @@ use iam_core::decision::{Reason, Refusal};
 use crate::{
     check,
     engine::Engine,
-    params,
     payload::SharedPayload,
     request_id::X_REQUEST_ID,
     slot::{Recorder, RequestSecurity},
@@ -125,9 +124,7 @@ where
                     slot.answered();
                     match result {
                         Ok(response) => {
-                            if !slot.has_route() {
-                                slot.set_route(params::pattern_of(response.request()).map(Rc::from));
-                            }
+                            slot.answered_by(response.request());
                             response.map_into_boxed_body()
                         }
                         Err(error) => slot.answer_error(error)?,

@@ -9,7 +9,7 @@ mod authorize;
 mod record;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
     sync::Arc,
 };
@@ -32,6 +32,7 @@ use crate::{
     engine::Engine,
     error::{Error, response},
     head::CapturedHead,
+    params,
     request_id::RequestId,
 };
 
@@ -44,8 +45,10 @@ pub(crate) struct RequestSecurity {
 
     /// The announced policies. Grows while the request is routed.
     chain: RefCell<Option<Rc<Chain>>>,
-    /// The full pattern of the chosen route.
+    /// The full pattern of the chosen route, as a wrapper tells it.
     route: RefCell<Option<Rc<str>>>,
+    /// The same where no wrapper has told it. A `String`, as Actix Web gives it: nobody shares it.
+    unannounced: OnceCell<String>,
     /// Set when the gate has read the policies: what is announced from now on is late.
     policies_read: Cell<bool>,
     /// Set by a scope that calls inward only when the request is let in: what is announced inside is not late.
@@ -83,6 +86,7 @@ impl RequestSecurity {
             engine: Rc::clone(engine),
             chain: RefCell::default(),
             route: RefCell::default(),
+            unannounced: OnceCell::new(),
             policies_read: Cell::default(),
             closed: Cell::default(),
             attempts: Attempts::default(),
@@ -120,14 +124,18 @@ impl RequestSecurity {
         self.chain.borrow().clone()
     }
 
-    /// Tells whether the full pattern of the route is known.
-    pub(crate) fn has_route(&self) -> bool {
-        self.route.borrow().is_some()
-    }
-
-    /// Remembers the full pattern of the route.
+    /// Remembers the full pattern of a route that announces a policy.
     pub(crate) fn set_route(&self, pattern: Option<Rc<str>>) {
         *self.route.borrow_mut() = pattern;
+    }
+
+    /// Remembers the full pattern of the route that has answered, unless a wrapper has told it.
+    pub(crate) fn answered_by(&self, request: &HttpRequest) {
+        if self.route.borrow().is_none()
+            && let Some(pattern) = params::pattern_of(request)
+        {
+            self.unannounced.get_or_init(|| pattern);
+        }
     }
 
     /// Announces a policy.

@@ -81,7 +81,10 @@ impl RequestSecurity {
         let (route, chain) = (self.route.borrow(), self.chain.borrow());
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
-        event.route = route.as_deref().map(Cow::Borrowed);
+        event.route = route
+            .as_deref()
+            .or_else(|| self.unannounced.get().map(String::as_str))
+            .map(Cow::Borrowed);
         let (tenant, principal) = self.whose();
         event.tenant = tenant.map(|tenant| tenant.name().into());
         event.actor = principal.map(|principal| principal.actor().into());
