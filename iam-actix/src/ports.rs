@@ -1,6 +1,6 @@
 //! What can be plugged into an `Iam`?
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use iam_core::{
     audit::AuditSink,
@@ -52,7 +52,8 @@ impl Ports {
     ///
     /// # Security
     ///
-    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to.
+    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to. A call is given up a
+    /// second after its deadline; until then it is the client's.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.http_client = Some(client);
         self
@@ -83,6 +84,3 @@ impl fmt::Debug for Ports {
         f.debug_struct("Ports").finish_non_exhaustive()
     }
 }
-
-/// How much longer than its own deadline a client may take before it is given up.
-pub(crate) const SLACK: Duration = Duration::from_secs(1);

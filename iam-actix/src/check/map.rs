@@ -17,11 +17,17 @@ use crate::{chain::Chain, engine::Engine};
 pub struct AccessMap {
     routes: Vec<RouteAccess>,
     unsampled: Vec<Declaration>,
+    unsampled_routes: Vec<String>,
 }
 
 impl AccessMap {
     pub(super) fn push(&mut self, route: RouteAccess) {
         self.routes.push(route);
+    }
+
+    pub(super) fn push_unsampled(&mut self, target: &Target) {
+        self.unsampled_routes
+            .push(format!("{} {}", target.method_name(), target.pattern));
     }
 
     pub(super) fn set_unsampled(&mut self, unsampled: impl Iterator<Item = Declaration>) {
@@ -40,12 +46,17 @@ impl AccessMap {
         &self.unsampled
     }
 
+    /// Returns the routes that no sample reached, as `GET /orders/{id}`: because none fits their pattern, or others take them all.
+    pub fn unsampled_routes(&self) -> &[String] {
+        &self.unsampled_routes
+    }
+
     /// Returns the routes that say nothing of themselves, nor any scope around them. They are protected.
     pub fn unannotated(&self) -> impl Iterator<Item = &RouteAccess> {
         self.routes.iter().filter(|route| route.declared.is_empty())
     }
 
-    /// Accepts only a map in which every route is annotated and every policy was sampled.
+    /// Accepts only a map in which every route is annotated, and every route and policy was sampled.
     ///
     /// # Errors
     ///
@@ -58,7 +69,11 @@ impl AccessMap {
         let unsampled = self.unsampled.iter().map(|declared| Problem::Unsampled {
             declared: declared.clone(),
         });
-        let problems: Vec<_> = unannotated.chain(unsampled).collect();
+        let unreached = self
+            .unsampled_routes
+            .iter()
+            .map(|route| Problem::UnsampledRoute { route: route.clone() });
+        let problems: Vec<_> = unannotated.chain(unsampled).chain(unreached).collect();
 
         if problems.is_empty() {
             Ok(self)
@@ -75,6 +90,9 @@ impl fmt::Display for AccessMap {
         }
         for declared in &self.unsampled {
             writeln!(f, "not sampled: {declared}")?;
+        }
+        for route in &self.unsampled_routes {
+            writeln!(f, "not sampled: {route}")?;
         }
         Ok(())
     }
@@ -130,11 +148,7 @@ impl RouteAccess {
             .unwrap_or_else(|| tenant.transport());
 
         Self {
-            method: if target.any_method {
-                "*".to_owned()
-            } else {
-                target.method.to_string()
-            },
+            method: target.method_name().to_owned(),
             pattern: target.pattern.clone(),
             mode: match policy {
                 Some(Err(_)) => Mode::Closed,
@@ -324,5 +338,11 @@ pub enum Problem {
     Unsampled {
         /// Where the policy is written.
         declared: Declaration,
+    },
+    /// Strict mode: no sample reached a route.
+    #[error("not sampled: {route}")]
+    UnsampledRoute {
+        /// The method and the full pattern.
+        route: String,
     },
 }

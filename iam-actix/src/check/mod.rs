@@ -6,9 +6,11 @@
 //!
 //! # Limits
 //!
-//! - Exact for what was sampled. A route that only a guard other than its method's tells apart, one behind a middleware
-//!   that answers asynchronously inside the gate, and one whose pattern no sample fits are not; their policies are
-//!   listed as *unsampled*.
+//! - Exact for what was sampled: what a request to that path gets. A route that only a guard other than its method's tells apart,
+//!   one inside of a scope that is [protected](crate::ScopeExt::protected) or behind a middleware that answers asynchronously
+//!   inside the gate, one whose pattern no sample fits, and one whose every sample another route takes are not; their policies,
+//!   and the routes where the map would be silent or wrong, are listed as *unsampled*.
+//! - Where two patterns match one path and the route that Actix Web chooses says nothing, it is taken for either.
 //! - Default services have no pattern, so they are not in the map. They are protected unless a scope around them is open.
 //! - What a handler asks by itself, with [`Access`](crate::Access), is in its body, which is not run.
 //! - Middleware *outside* the gate runs for each sample.
@@ -39,6 +41,7 @@ use iam_core::{
 };
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
+use self::sample::Target;
 use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
 
 thread_local! {
@@ -61,6 +64,8 @@ struct Seen {
     reached_gate: bool,
     tree: Option<IntrospectionTree>,
     chain: Option<Rc<Chain>>,
+    /// The pattern of the route that was chosen, if it announces a policy.
+    route: Option<Rc<str>>,
     params: BTreeSet<String>,
 }
 
@@ -105,7 +110,9 @@ pub(crate) struct GateProbe(Probe);
 impl GateProbe {
     /// Shows what was announced for the sample.
     pub(crate) fn observe(&self, slot: &RequestSecurity) {
-        self.0.seen.borrow_mut().chain = slot.chain();
+        let mut seen = self.0.seen.borrow_mut();
+        seen.chain = slot.chain();
+        seen.route = slot.route();
     }
 }
 
@@ -133,18 +140,37 @@ where
     let mut map = AccessMap::default();
     let mut problems = Vec::new();
     let mut sampled: Vec<*const RoutePolicy> = Vec::new();
-    for target in sample::targets(&tree.root) {
-        let Some(path) = target.sample() else { continue };
-        let request = TestRequest::with_uri(&path)
-            .method(target.method.clone())
-            .to_request();
-        let seen = see(engine, &service, request).await;
+    let targets = sample::targets(&tree.root);
+    let is_of_another = |route: &str, target: &Target| {
+        route != target.pattern && targets.iter().any(|other| other.pattern == route)
+    };
+    for target in &targets {
+        let mut reached = None;
+        for path in target.samples() {
+            let request = TestRequest::with_uri(&path)
+                .method(target.method.clone())
+                .to_request();
+            let seen = see(engine, &service, request).await;
+            // Another pattern may match the same path, and stand before this one.
+            if !seen
+                .route
+                .as_deref()
+                .is_some_and(|route| is_of_another(route, target))
+            {
+                reached = Some(seen);
+                break;
+            }
+        }
+        let Some(seen) = reached else {
+            map.push_unsampled(target);
+            continue;
+        };
 
         if let Some(chain) = &seen.chain {
             sampled.extend(chain.policies().map(std::ptr::from_ref));
             find_problems(engine, chain, &seen, &target.pattern, &mut problems);
         }
-        map.push(RouteAccess::new(engine, &target, seen.chain.as_deref()));
+        map.push(RouteAccess::new(engine, target, seen.chain.as_deref()));
     }
 
     map.set_unsampled(

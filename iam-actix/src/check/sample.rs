@@ -6,8 +6,8 @@ use actix_web::{
     introspection::{IntrospectionNode, ResourceType},
 };
 
-/// Texts that one of the usual path parameters accepts: a word, a number, an id, a date, a file, a language.
-const CANDIDATES: [&str; 9] = [
+/// Texts that one of the usual path parameters accepts: a word, a number, an id, a date, a file, a language, a path.
+const CANDIDATES: [&str; 10] = [
     "a",
     "1",
     "00000000-0000-4000-8000-000000000000",
@@ -17,10 +17,14 @@ const CANDIDATES: [&str; 9] = [
     "abcdefgh",
     "A1",
     "0123456789abcdef01234567",
+    "a/a",
 ];
 
-/// The most samples that are tried for one pattern.
+/// The most fillings that are tried for one pattern.
 const MAX_TRIES: usize = 1000;
+
+/// The most samples that are sent for one pattern: others may take those that come first.
+const MAX_SAMPLES: usize = 32;
 
 /// One method of one pattern.
 #[derive(Debug)]
@@ -32,9 +36,18 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Returns a path that the pattern matches, if one is found.
-    pub(super) fn sample(&self) -> Option<String> {
-        sample(&self.pattern)
+    /// Returns the method, `*` when the route does not look at it.
+    pub(super) fn method_name(&self) -> &str {
+        if self.any_method {
+            "*"
+        } else {
+            self.method.as_str()
+        }
+    }
+
+    /// Returns paths that the pattern matches, each of them once.
+    pub(super) fn samples(&self) -> Vec<String> {
+        samples(&self.pattern)
     }
 }
 
@@ -62,9 +75,11 @@ fn collect(node: &IntrospectionNode, targets: &mut Vec<Target>) {
     }
 }
 
-/// Fills a pattern's parameters until the pattern matches.
-fn sample(pattern: &str) -> Option<String> {
-    let parts = split(pattern)?;
+/// Fills a pattern's parameters until the pattern matches often enough.
+fn samples(pattern: &str) -> Vec<String> {
+    let Some(parts) = split(pattern) else {
+        return Vec::new();
+    };
     let parameters = parts
         .iter()
         .filter(|part| matches!(part, Part::Parameter))
@@ -74,9 +89,17 @@ fn sample(pattern: &str) -> Option<String> {
     // The same text everywhere fits nearly every pattern; mixtures come after.
     let same = CANDIDATES.iter().map(|text| vec![*text; parameters]);
     let mixed = (0..MAX_TRIES).map(|number| mixture(number, parameters));
-    same.chain(mixed)
-        .map(|values| fill(&parts, &values))
-        .find(|path| definition.is_match(path))
+    let mut paths = Vec::new();
+    for values in same.chain(mixed) {
+        let path = fill(&parts, &values);
+        if !paths.contains(&path) && definition.is_match(&path) {
+            paths.push(path);
+        }
+        if paths.len() == MAX_SAMPLES {
+            break;
+        }
+    }
+    paths
 }
 
 fn mixture(mut number: usize, parameters: usize) -> Vec<&'static str> {
@@ -165,14 +188,17 @@ mod tests {
             "/files/{tail}*",
             r"/{lang:[a-z]{2}}/{id:[0-9]+}",
         ] {
-            let path = sample(pattern).unwrap();
+            let paths = samples(pattern);
 
-            assert!(ResourceDef::new(pattern).is_match(&path), "{pattern}: {path}");
+            assert!(!paths.is_empty(), "{pattern}");
+            for path in paths {
+                assert!(ResourceDef::new(pattern).is_match(&path), "{pattern}: {path}");
+            }
         }
     }
 
     #[test]
     fn a_pattern_that_no_candidate_fits_has_no_sample() {
-        assert_eq!(sample(r"/{id:zz\d{17}}"), None);
+        assert_eq!(samples(r"/{id:zz\d{17}}"), [""; 0]);
     }
 }

@@ -30,8 +30,8 @@ use super::{
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     keys::{Fetch, Keys, Refresh},
-    ports::{Ports, SLACK},
-    upstream::{Lane, Threads},
+    ports::Ports,
+    upstream::{Bounded, Lane, SLACK, Threads},
 };
 
 /// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
@@ -155,8 +155,8 @@ impl IamBuilder {
         if let Some(threads) = &threads {
             for tenant in registry.iter() {
                 let own = |lane| match &self.ports.http_client {
-                    Some(client) => Arc::clone(client),
-                    None => Arc::new(threads.client(lane)) as Arc<dyn HttpClient>,
+                    Some(client) => Arc::new(Bounded(Arc::clone(client))) as Arc<dyn HttpClient>,
+                    None => Arc::new(threads.client(lane)),
                 };
                 let keys = refresh(tenant, &own(Lane::new(KEY_FETCHES)), &auditor, &self.ports.clock)
                     .map(|refresh| Keys::start(threads, refresh));

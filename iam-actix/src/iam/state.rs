@@ -15,13 +15,12 @@ use iam_core::{
     authenticate::Authenticated,
     clock::{Clock, Timestamp},
     decision::{Reason, Refusal},
-    http::{HttpClient, TransportError},
+    http::HttpClient,
     replay::ReplayStore,
-    service::{CallError, keto::PermissionClient},
+    service::keto::PermissionClient,
     tenant::{Tenant, TenantRegistry},
 };
 use iam_grammar::RelationTuple;
-use tokio::time;
 
 use super::PurgeError;
 use crate::{
@@ -29,7 +28,6 @@ use crate::{
     engine::{Engine, Policies},
     health::{self, Probe},
     keys::{Keys, WaitError},
-    ports::SLACK,
     quiet::Quiet,
     replay::Replay,
     upstream::{Lane, Threads},
@@ -222,20 +220,12 @@ impl Engine for State {
         Box::pin(async move {
             let permissions = self
                 .upstreams(tenant)
-                .and_then(|upstreams| upstreams.permissions.as_ref());
-            let (keto, permissions) = tenant.keto().zip(permissions).ok_or(Refusal::with_detail(
-                Reason::InvalidRequirement,
-                "no_permission_server",
-            ))?;
-
-            // A client promises to hold to the deadline; nobody waits for ever because one does not.
-            let patience = keto.limits().timeout.saturating_add(SLACK);
-            time::timeout(patience, permissions.check(tuples, request_id))
-                .await
-                .unwrap_or(Err(Refusal::with_detail(
-                    Reason::PermissionUnavailable,
-                    CallError::Transport(TransportError::Timeout).code(),
-                )))
+                .and_then(|upstreams| upstreams.permissions.as_ref())
+                .ok_or(Refusal::with_detail(
+                    Reason::InvalidRequirement,
+                    "no_permission_server",
+                ))?;
+            permissions.check(tuples, request_id).await
         })
     }
 

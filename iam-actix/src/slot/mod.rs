@@ -129,6 +129,11 @@ impl RequestSecurity {
         *self.route.borrow_mut() = pattern;
     }
 
+    /// Returns the full pattern of the chosen route, if it announces a policy.
+    pub(crate) fn route(&self) -> Option<Rc<str>> {
+        self.route.borrow().clone()
+    }
+
     /// Remembers the full pattern of the route that has answered, unless a wrapper has told it.
     pub(crate) fn answered_by(&self, request: &HttpRequest) {
         if self.route.borrow().is_none()

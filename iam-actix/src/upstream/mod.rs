@@ -8,6 +8,7 @@
 //! last byte of the body included; bodies are limited; nothing is decompressed; redirects are answers, not instructions;
 //! proxies of the environment are not used; each upstream has slots of its own, so that one that hangs starves no other.
 
+mod bounded;
 mod exchange;
 mod lane;
 mod thread;
@@ -27,7 +28,11 @@ use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 use tokio::{sync::oneshot, time};
 
 use self::thread::{Inbox, Task};
-pub(crate) use self::{lane::Lane, thread::Threads};
+pub(crate) use self::{
+    bounded::{Bounded, SLACK},
+    lane::Lane,
+    thread::Threads,
+};
 
 /// The [`HttpClient`] of one upstream of one tenant.
 ///

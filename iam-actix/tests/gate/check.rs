@@ -324,6 +324,82 @@ async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
     assert!(map.strict().is_err());
 }
 
+/// Where two patterns match one path, the map says of each what is so, not what the other one says.
+#[actix_web::test]
+async fn a_route_is_not_listed_with_what_another_one_requires() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+    let route = || web::get().to(panics);
+
+    let map = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(
+                    web::scope("/open")
+                        .route("/{page}", route().public())
+                        .route("/{tail:.*}", route()),
+                )
+                .service(
+                    web::scope("/closed")
+                        .route("/{page}", route().require_role(["admin"]))
+                        .route("/{tail:.*}", route().public()),
+                )
+                .service(
+                    web::scope("/users")
+                        .route("/a", route().public())
+                        .route("/{user}", route()),
+                )
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    let mode = |pattern: &str| {
+        let route = map.routes().iter().find(|route| route.pattern == pattern);
+        route.map(|route| (route.mode, route.requirements.clone()))
+    };
+    let admin = vec!["role:admin".to_owned()];
+    assert_eq!(mode("/open/{page}"), Some((Mode::Public, vec![])));
+    assert_eq!(mode("/open/{tail:.*}"), Some((Mode::Protected, vec![])));
+    assert_eq!(mode("/closed/{page}"), Some((Mode::Protected, admin)));
+    assert_eq!(mode("/closed/{tail:.*}"), Some((Mode::Public, vec![])));
+    assert_eq!(mode("/users/a"), Some((Mode::Public, vec![])));
+    assert_eq!(mode("/users/{user}"), Some((Mode::Protected, vec![])));
+    assert!(map.unsampled_routes().is_empty());
+    assert!(map.strict().is_err());
+}
+
+/// A map that is silent about a route is no reason to be calm.
+#[actix_web::test]
+async fn a_route_that_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+    let route = || web::get().to(panics);
+
+    let map = world
+        .iam
+        .check(|| {
+            App::new()
+                .route(r"/{id:zz\d{17}}", route())
+                .route("/{page}", route().public())
+                .route("/about", route().public())
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(map.unsampled_routes(), ["GET /about", r"GET /{id:zz\d{17}}"]);
+    assert!(map.to_string().contains("not sampled: GET /about"));
+    let found = problems(map.strict());
+    assert!(
+        found
+            .iter()
+            .any(|problem| problem == r"not sampled: GET /{id:zz\d{17}}"),
+        "{found:?}"
+    );
+}
+
 #[actix_web::test]
 async fn an_application_without_the_gate_does_not_pass() {
     let world = World::start().await;

@@ -152,6 +152,13 @@ async fn a_permission_server_that_never_answers_is_503_and_nobody_waits_for_ever
     let event = world.denied(Reason::PermissionUnavailable).await;
     assert_eq!(event.detail, Some("upstream_timeout"));
     touched.nothing();
+    // What handlers ask by themselves ends as well.
+    let asked = world.iam.default_tenant().permissions().unwrap();
+    let tuple = "docs:7#view@user:alice".parse().unwrap();
+    let refused = timeout(Duration::from_secs(10), asked.check(&[tuple], ""))
+        .await
+        .expect("an answer soon after the deadline of the call");
+    assert_eq!(refused.unwrap_err().detail, Some("upstream_timeout"));
     world.keto.hang(false);
     assert_eq!(send!(app, POST "/orders/7/payment", payer).status(), 200);
     world.allowed().await;

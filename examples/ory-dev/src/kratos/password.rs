@@ -61,12 +61,36 @@ pub(crate) fn complaint(password: &str, identifiers: &[String]) -> Option<Value>
     None
 }
 
-/// Kratos's rule: more than half of the password occurs in the identifier in one piece.
+/// Kratos's rule: more than half of the password occurs in the identifier in one piece, or fewer than five changes make one of
+/// the other.
 fn is_similar(password: &str, identifier: &str) -> bool {
     let password = password.to_lowercase();
     let identifier = identifier.to_lowercase();
     let longest = longest_common(password.as_bytes(), identifier.as_bytes());
-    longest.saturating_mul(2) > password.len()
+    longest.saturating_mul(2) > password.len() || distance(&password, &identifier) < MIN_DISTANCE
+}
+
+/// How many characters have to be put in, left out or replaced to make one text of the other (Levenshtein).
+fn distance(one: &str, two: &str) -> usize {
+    // Beyond that they differ by more than anybody asks for.
+    let two: Vec<char> = two.chars().take(MAX_IDENTIFIER).collect();
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    for (number, character) in one.chars().enumerate() {
+        let mut left = number.saturating_add(1);
+        let mut diagonal = number;
+        for (above, other) in row.iter_mut().skip(1).zip(&two) {
+            let replaced = diagonal.saturating_add(usize::from(character != *other));
+            diagonal = *above;
+            left = replaced
+                .min(diagonal.saturating_add(1))
+                .min(left.saturating_add(1));
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = number.saturating_add(1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn longest_common(one: &[u8], two: &[u8]) -> usize {
@@ -88,6 +112,8 @@ fn longest_common(one: &[u8], two: &[u8]) -> usize {
     longest
 }
 
+/// Fewer changes than these make a password too similar to an identifier.
+const MIN_DISTANCE: usize = 5;
 const MIN_LENGTH: usize = 8;
 const MAX_BYTES: usize = 71;
 const MAX_IDENTIFIER: usize = 512;
@@ -110,6 +136,24 @@ mod tests {
         assert_eq!(id_of("Alice@Example.com"), Some(4_000_031));
         assert_eq!(id_of("xxxxalice@"), Some(4_000_031));
         assert_eq!(id_of("Corr3ct-Horse-Battery"), None);
+        // Three, four and five changes.
+        assert_eq!(id_of("alixe@exxmpxe.com"), Some(4_000_031));
+        assert_eq!(id_of("alixe@exxmpxe.xom"), Some(4_000_031));
+        assert_eq!(id_of("alixe@exxmpxe.xxm"), None);
+    }
+
+    #[test]
+    fn changes_are_counted() {
+        for (one, two, changes) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+            ("\u{e4}b", "\u{f6}b", 1),
+        ] {
+            assert_eq!(distance(one, two), changes, "{one} {two}");
+        }
     }
 
     #[actix_web::test]

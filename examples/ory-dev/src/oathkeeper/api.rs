@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::oathkeeper::gate::{Gate, Incoming, end_to_end, host_of};
+use crate::oathkeeper::gate::{Gate, Incoming, end_to_end, host_of, is_host};
 use crate::oathkeeper::proxy::Clients;
 use crate::oathkeeper::refusal::{Refusal, json_line};
 use crate::oathkeeper::target::Target;
@@ -108,7 +108,12 @@ async fn decide(request: &HttpRequest, gate: &Gate, clients: &Clients) -> HttpRe
                 .unwrap_or_default()
                 .to_owned()
         });
-    let (Ok(method), Ok(target)) = (method, Target::parse(&path, request.uri().query())) else {
+    let host = match described("x-forwarded-host") {
+        Some(host) => is_host(&host).then_some(host),
+        None => host_of(request),
+    };
+    let target = Target::parse(&path, request.uri().query());
+    let (Ok(method), Ok(target), Some(host)) = (method, target, host) else {
         return HttpResponse::BadRequest()
             .content_type("text/plain; charset=utf-8")
             .body("400 Bad Request");
@@ -119,7 +124,7 @@ async fn decide(request: &HttpRequest, gate: &Gate, clients: &Clients) -> HttpRe
     let incoming = Incoming {
         method,
         scheme: described("x-forwarded-proto").unwrap_or_else(|| "http".to_owned()),
-        host: described("x-forwarded-host").unwrap_or_else(|| host_of(request)),
+        host,
         target,
         headers,
     };

@@ -103,16 +103,21 @@ impl Gate {
     }
 }
 
-/// The caller's `Host`, or nothing.
-pub(crate) fn host_of(request: &HttpRequest) -> String {
-    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-    request
-        .uri()
-        .authority()
-        .map(Authority::as_str)
-        .or(header)
-        .unwrap_or_default()
-        .to_owned()
+/// The caller's `Host`, empty where there is none; nothing when it is no host: then it could pass for the beginning of a path.
+pub(crate) fn host_of(request: &HttpRequest) -> Option<String> {
+    let header = match request.headers().get(HOST) {
+        None => "",
+        Some(value) => value.to_str().ok()?,
+    };
+    let host = request.uri().authority().map_or(header, Authority::as_str);
+
+    is_host(host).then(|| host.to_owned())
+}
+
+/// Tells whether a text has only what Go allows in a `Host` (RFC 3986 §3.2.2, with a port).
+pub(crate) fn is_host(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte))
 }
 
 /// The caller's headers without those of the connection (RFC 9110 §7.6.1), without length and host, which the next

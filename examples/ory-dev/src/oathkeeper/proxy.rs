@@ -53,7 +53,8 @@ pub(crate) async fn proxy(
         .get("x-request-id")
         .and_then(|id| id.to_str().ok())
         .map(str::to_owned);
-    let Ok(target) = Target::parse(request.uri().path(), request.uri().query()) else {
+    let target = Target::parse(request.uri().path(), request.uri().query());
+    let (Ok(target), Some(host)) = (target, host_of(&request)) else {
         return HttpResponse::BadRequest()
             .content_type("text/plain; charset=utf-8")
             .body("400 Bad Request");
@@ -68,7 +69,7 @@ pub(crate) async fn proxy(
         } else {
             "http".to_owned()
         },
-        host: host_of(&request),
+        host,
         target,
         headers,
     };

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::oathkeeper_support::{Stand, ask, decode};
-use crate::{bearer_rules, claims, error_of, header_mutator, logged_in, noop, open_stand, raw_get, rule};
+use crate::{
+    bearer_rules, claims, error_of, header_mutator, logged_in, noop, open_stand, raw, raw_get, rule,
+};
 
 #[actix_web::test]
 async fn credentials_that_are_no_bearer_token_are_refused_and_reach_no_service() {
@@ -151,6 +153,29 @@ async fn the_host_and_the_port_belong_to_what_a_rule_matches() {
             "{host}"
         );
     }
+}
+
+/// In front of the path it would make another rule match than the one for what is forwarded.
+#[actix_web::test]
+async fn a_host_that_goes_on_as_a_path_is_no_host() {
+    let stand = open_stand();
+
+    for host in [
+        "127.0.0.1:4455/a",
+        "127.0.0.1:4455/a?",
+        "127.0.0.1:4455#",
+        "127.0.0.1:4455\\a",
+        "a@127.0.0.1:4455",
+        "127.0.0.1:4455\u{fc}",
+        "127.0.0.1 :4455",
+    ] {
+        let answer = raw(
+            &stand,
+            format!("GET /b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        assert!(answer.starts_with("HTTP/1.1 400"), "{host}: {answer}");
+    }
+    assert_eq!(stand.echo.hits(), 0);
 }
 
 #[actix_web::test]

@@ -14,6 +14,10 @@ pub(crate) fn apply(patch: &Value, document: &Value) -> Result<Value, Refusal> {
     let mut changed = document.clone();
     for operation in operations {
         one(operation, &mut changed).map_err(refuse)?;
+        // What is put into itself a few times would fill the memory, or the stack of whoever walks through it.
+        if !is_small(&changed) {
+            return Err(refuse("the patched document is too large".to_owned()));
+        }
     }
     Ok(changed)
 }
@@ -63,13 +67,7 @@ fn one(operation: &Value, document: &mut Value) -> Result<(), String> {
                 .pointer(from)
                 .cloned()
                 .ok_or_else(|| missing("copy", from))?;
-            add(document, pointer("path")?, copied)?;
-            // A list copied into itself a few times would fill the memory.
-            if size(document) > MAX_VALUES {
-                Err("the patched document is too large".to_owned())
-            } else {
-                Ok(())
-            }
+            add(document, pointer("path")?, copied)
         }
         Some(other) => Err(format!(
             "unsupported operation: {}",
@@ -145,17 +143,29 @@ fn missing(operation: &str, pointer: &str) -> String {
     text
 }
 
-fn size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-        Value::String(text) => text.len().saturating_add(1),
-        Value::Array(items) => items
-            .iter()
-            .fold(1, |sum: usize, item| sum.saturating_add(size(item))),
-        Value::Object(members) => members.iter().fold(1, |sum: usize, (name, item)| {
-            sum.saturating_add(name.len()).saturating_add(size(item))
-        }),
+/// Tells whether a document is neither too large nor too deep. Looks at no more of it than that takes.
+fn is_small(document: &Value) -> bool {
+    let mut size = 0_usize;
+    let mut open = vec![(document, 0_usize)];
+    while let Some((value, depth)) = open.pop() {
+        size = size.saturating_add(1);
+        let inside = depth.saturating_add(1);
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => size = size.saturating_add(text.len()),
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, inside))),
+            Value::Object(members) => {
+                for (name, item) in members {
+                    size = size.saturating_add(name.len());
+                    open.push((item, inside));
+                }
+            }
+        }
+        if size > MAX_VALUES || depth > MAX_DEPTH {
+            return false;
+        }
     }
+    true
 }
 
 fn refuse(message: String) -> Refusal {
@@ -164,6 +174,8 @@ fn refuse(message: String) -> Refusal {
 }
 
 const DENIED: &[&str] = &["id", "stateChangedAt", "state_changed_at", "credentials"];
+/// As deep as a body may be that is read at all.
+const MAX_DEPTH: usize = 128;
 const MAX_VALUES: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -249,5 +261,27 @@ mod tests {
             patched(&Value::Array(copies)),
             Err("the patched document is too large".to_owned())
         );
+    }
+
+    /// Each copy into its own deepest leaf doubles the depth: a few would overflow the stack of whoever walks through it.
+    #[test]
+    fn what_is_copied_into_its_own_depth_does_not_nest_without_end() {
+        let mut operations = vec![json!({"op": "add", "path": "/metadata_public", "value": {"a": {}}})];
+        let mut deepest = "/metadata_public/a".to_owned();
+        for _ in 0..20 {
+            operations
+                .push(json!({"op": "copy", "from": "/metadata_public", "path": format!("{deepest}/a")}));
+            deepest = format!("{deepest}{}", deepest.replacen("/metadata_public", "/a", 1));
+        }
+        let refused = Err("the patched document is too large".to_owned());
+        assert_eq!(patched(&Value::Array(operations)), refused);
+
+        let mut operations = vec![json!({"op": "add", "path": "/metadata_public", "value": {}})];
+        let mut path = "/metadata_public".to_owned();
+        for _ in 0..1_000 {
+            path.push_str("/a");
+            operations.push(json!({"op": "add", "path": path, "value": {}}));
+        }
+        assert_eq!(patched(&Value::Array(operations)), refused);
     }
 }

@@ -48,6 +48,17 @@ struct Meaning {
     recovery: bool,
 }
 
+/// Reads a number that a value is held to.
+fn bound(options: &mut Options<'_>, key: &'static str) -> Result<Option<f64>, ConfigError> {
+    match options.value(key) {
+        None => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(options.refuse(key, "must be a number")),
+        },
+    }
+}
+
 impl Rule {
     pub(super) fn read(
         mut options: Options<'_>,
@@ -84,8 +95,8 @@ impl Rule {
             title: options.string("title")?.map(ToOwned::to_owned),
             min_length: options.number("minLength", 0..=u64::MAX)?,
             max_length: options.number("maxLength", 0..=u64::MAX)?,
-            minimum: options.value("minimum").and_then(Value::as_f64),
-            maximum: options.value("maximum").and_then(Value::as_f64),
+            minimum: bound(&mut options, "minimum")?,
+            maximum: bound(&mut options, "maximum")?,
             min_items: options.number("minItems", 0..=u64::MAX)?,
             max_items: options.number("maxItems", 0..=u64::MAX)?,
             allowed: match options.value("enum") {

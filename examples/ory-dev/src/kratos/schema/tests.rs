@@ -90,6 +90,8 @@ fn keyword_that_is_not_checked_is_a_start_up_error() {
         r#"{"type":"object","properties":{"a":{"type":["string","null"]}}}"#,
         r#"{"type":"object","properties":{"a":{"type":"text"}}}"#,
         r#"{"anyOf":[]}"#,
+        r#"{"type":"object","properties":{"a":{"type":"number","minimum":"5"}}}"#,
+        r#"{"type":"object","properties":{"a":{"type":"number","maximum":true}}}"#,
     ] {
         let err = with_traits(traits).unwrap_err().to_string();
         assert!(err.contains("properties.traits"), "{err}");

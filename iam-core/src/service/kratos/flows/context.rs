@@ -114,8 +114,19 @@ fn name(pair: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_of_kratos(name: &[u8]) -> bool {
-    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    has(b"csrf_token") || KRATOS_COOKIES.contains(&name)
+    KRATOS_COOKIES.contains(&name) || is_against_csrf(name)
+}
+
+/// Tells whether a cookie is called as Kratos calls those against CSRF: by a hash, and perhaps with one of the prefixes by which a
+/// browser knows that a cookie is this host's only.
+fn is_against_csrf(name: &[u8]) -> bool {
+    let name = ["__Host-", "__HOST-", "__Secure-"]
+        .into_iter()
+        .find_map(|prefix| name.strip_prefix(prefix.as_bytes()))
+        .unwrap_or(name);
+
+    name.strip_prefix(b"csrf_token_")
+        .is_some_and(|hash| !hash.is_empty() && hash.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The cookies that Kratos sets besides those against CSRF, whose names hold a hash.

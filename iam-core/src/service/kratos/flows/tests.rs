@@ -62,12 +62,19 @@ fn cookies_of_the_application_are_not_shown_to_kratos() {
     let headers = sent(
         FlowKind::Browser,
         &[
-            ("cookie", "app=1; csrf_token_806060=a=; theme=dark"),
-            ("cookie", "ory_kratos_session=s%41; other"),
+            ("cookie", "app=1; csrf_token_806060=a=; theme=dark; csrf_token=1"),
+            (
+                "cookie",
+                "my_csrf_token_12=2; csrf_token_=3; csrf_token_xy=4; __Host-csrf_token_80=b",
+            ),
+            ("cookie", "ory_kratos_session=s%41; other; ory_kratos_session_2=5"),
         ],
     );
 
-    assert_eq!(headers["cookie"], "csrf_token_806060=a=; ory_kratos_session=s%41");
+    assert_eq!(
+        headers["cookie"],
+        "csrf_token_806060=a=; __Host-csrf_token_80=b; ory_kratos_session=s%41"
+    );
 }
 
 /// R093
