@@ -93,6 +93,25 @@
 //! # }
 //! ```
 //!
+//! # Extractors
+//!
+//! | Extractor | Gives | Fails with |
+//! |---|---|---|
+//! | [`Principal`] | whoever was authenticated | 401 for an anonymous caller |
+//! | [`Identity`] | a person | 401 for an anonymous caller, 403 for a machine |
+//! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
+//! | [`Tenant`] | the tenant that the request is decided for | |
+//! | [`Access`] | permissions that the handler asks by itself | 401 for an anonymous caller |
+//! | [`Granted`] | the very object that the route's permission was checked for | 400 for a value that cannot be read, 500 without one object |
+//! | [`RequestId`] | the id of the request | |
+//! | [`Body`] | what another extractor makes of the body, in time | 408, or with the status of the other |
+//!
+//! Each of them but the last fails with 500 when the request is not inside the gate, and on a public route whatever needs a
+//! principal does: credentials are not looked at there, so there never is one.
+//!
+//! `Option<Identity>` turns every error into `None`, which is Actix Web's own doing. It grants nothing and checks nothing: the
+//! gate has decided before. On a route that is optional, `None` is an anonymous caller.
+//!
 //! # Limits
 //!
 //! - A middleware *inside* the gate that answers asynchronously before it calls inward (`from_fn`, session middlewares,

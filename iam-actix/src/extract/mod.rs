@@ -1,23 +1,6 @@
 //! Who is it, for a handler, and what did they send?
 //!
-//! | Extractor | Gives | Fails |
-//! |---|---|---|
-//! | [`Principal`] | whoever was authenticated | 401 for an anonymous caller |
-//! | [`Identity`] | a person | 401 for an anonymous caller, 403 for a machine |
-//! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
-//! | [`Tenant`] | the tenant the request is decided for | |
-//! | [`Access`] | permissions asked in the handler | |
-//! | [`RequestId`](crate::RequestId) | the id of the request | |
-//! | [`Granted`] | the very object that the route's permission was checked for | 500 without one |
-//! | [`Body`] | what another extractor makes of the body, in time | 408, or with the status of the other |
-//!
-//! Each of them but the last fails with 500 when the request is not inside the gate, and on a public route whatever needs a
-//! principal does: credentials are not looked at there, so there never is one.
-//!
-//! # Security
-//!
-//! `Option<Identity>` turns every error into `None`, which is Actix Web's own doing. It grants nothing and checks
-//! nothing: the gate has decided before. On a route that is optional, `None` is an anonymous caller.
+//! What each of them gives, and how it fails, stands in the documentation of the crate, where its users look.
 
 mod access;
 mod body;
