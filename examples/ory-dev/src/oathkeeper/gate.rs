@@ -3,8 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use actix_web::http::uri::Authority;
 use awc::Client;
@@ -136,6 +136,8 @@ pub(crate) fn end_to_end(headers: &HeaderMap, trusts_forwarded: bool) -> HeaderM
             && !named_by_connection.contains(name)
             && *name != HOST
             && *name != CONTENT_LENGTH
+            // Answered here already: what follows is on its way.
+            && *name != EXPECT
             && (!is_forwarded || is_trusted)
         {
             kept.append(name.clone(), value.clone());

@@ -12,17 +12,14 @@ pub(crate) fn apply(patch: &Value, document: &Value) -> Result<Value, Refusal> {
         return Err(Refusal::bad_request("The request body is not a JSON Patch"));
     };
     let mut changed = document.clone();
+    let mut room = Room(MAX_VALUES);
     for operation in operations {
-        one(operation, &mut changed).map_err(refuse)?;
-        // What is put into itself a few times would fill the memory, or the stack of whoever walks through it.
-        if !is_small(&changed) {
-            return Err(refuse("the patched document is too large".to_owned()));
-        }
+        one(operation, &mut changed, &mut room).map_err(refuse)?;
     }
     Ok(changed)
 }
 
-fn one(operation: &Value, document: &mut Value) -> Result<(), String> {
+fn one(operation: &Value, document: &mut Value, room: &mut Room) -> Result<(), String> {
     let text = |name: &str| operation.get(name).and_then(Value::as_str);
     let pointer = |name: &str| {
         let pointer = text(name).ok_or_else(|| format!("invalid operation: no `{name}`"))?;
@@ -34,21 +31,25 @@ fn one(operation: &Value, document: &mut Value) -> Result<(), String> {
         }
         Ok(pointer)
     };
-    let value = || {
-        operation
+    let mut value = |pointer| {
+        let value = operation
             .get("value")
-            .cloned()
-            .ok_or_else(|| "invalid operation: no `value`".to_owned())
+            .ok_or_else(|| "invalid operation: no `value`".to_owned())?;
+        room.take(pointer, value)?;
+        Ok::<_, String>(value.clone())
     };
 
     match text("op") {
-        Some("add") => add(document, pointer("path")?, value()?),
+        Some("add") => {
+            let pointer = pointer("path")?;
+            add(document, pointer, value(pointer)?)
+        }
         Some("replace") => {
             let pointer = pointer("path")?;
             let target = document
                 .pointer_mut(pointer)
                 .ok_or_else(|| missing("replace", pointer))?;
-            *target = value()?;
+            *target = value(pointer)?;
             Ok(())
         }
         Some("remove") => remove(document, pointer("path")?).map(drop),
@@ -59,15 +60,15 @@ fn one(operation: &Value, document: &mut Value) -> Result<(), String> {
                 return Err(format!("move operation does not apply: {to} is inside of {from}"));
             }
             let moved = remove(document, from)?;
+            room.take(to, &moved)?;
             add(document, to, moved)
         }
         Some("copy") => {
-            let from = pointer("from")?;
-            let copied = document
-                .pointer(from)
-                .cloned()
-                .ok_or_else(|| missing("copy", from))?;
-            add(document, pointer("path")?, copied)
+            let (from, to) = (pointer("from")?, pointer("path")?);
+            let copied = document.pointer(from).ok_or_else(|| missing("copy", from))?;
+            room.take(to, copied)?;
+            let copied = copied.clone();
+            add(document, to, copied)
         }
         Some(other) => Err(format!(
             "unsupported operation: {}",
@@ -143,29 +144,38 @@ fn missing(operation: &str, pointer: &str) -> String {
     text
 }
 
-/// Tells whether a document is neither too large nor too deep. Looks at no more of it than that takes.
-fn is_small(document: &Value) -> bool {
-    let mut size = 0_usize;
-    let mut open = vec![(document, 0_usize)];
-    while let Some((value, depth)) = open.pop() {
-        size = size.saturating_add(1);
-        let inside = depth.saturating_add(1);
-        match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-            Value::String(text) => size = size.saturating_add(text.len()),
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, inside))),
-            Value::Object(members) => {
-                for (name, item) in members {
-                    size = size.saturating_add(name.len());
-                    open.push((item, inside));
+/// How many values one patch may still write. What is put into itself a few times would fill the memory, or the stack of whoever
+/// walks through it.
+struct Room(usize);
+
+impl Room {
+    /// Takes the room for a value at `pointer`, and looks at no more of it than there is.
+    fn take(&mut self, pointer: &str, value: &Value) -> Result<(), String> {
+        let too_large = || "the patched document is too large".to_owned();
+        let mut open = vec![(value, pointer.split('/').count())];
+        while let Some((value, depth)) = open.pop() {
+            let inside = depth.saturating_add(1);
+            let size = match value {
+                Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+                Value::String(text) => text.len().saturating_add(1),
+                Value::Array(items) => {
+                    open.extend(items.iter().map(|item| (item, inside)));
+                    1
                 }
+                Value::Object(members) => {
+                    open.extend(members.values().map(|item| (item, inside)));
+                    members
+                        .keys()
+                        .fold(1, |sum: usize, name| sum.saturating_add(name.len()))
+                }
+            };
+            self.0 = self.0.checked_sub(size).ok_or_else(too_large)?;
+            if depth > MAX_DEPTH {
+                return Err(too_large());
             }
         }
-        if size > MAX_VALUES || depth > MAX_DEPTH {
-            return false;
-        }
+        Ok(())
     }
-    true
 }
 
 fn refuse(message: String) -> Refusal {

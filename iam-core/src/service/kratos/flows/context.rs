@@ -88,6 +88,10 @@ fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
         .map(<[u8]>::trim_ascii)
         .filter(|pair| name(pair).is_some_and(is_of_kratos))
         .collect();
+    // More than that is not passed on. Looked at first: each is compared with each.
+    if kept.len() > MAX_COOKIES || kept.iter().map(|pair| pair.len()).sum::<usize>() > MAX_CREDENTIAL {
+        return None;
+    }
     // Two of one name: which of them counts would be Kratos's guess. None does.
     let repeated = |pair: &[u8]| {
         kept.iter()
@@ -131,6 +135,9 @@ fn is_against_csrf(name: &[u8]) -> bool {
 
 /// The cookies that Kratos sets besides those against CSRF, whose names hold a hash.
 const KRATOS_COOKIES: [&[u8]; 2] = [b"ory_kratos_session", b"ory_kratos_continuity"];
+
+/// Kratos sets one for each kind, and a browser may still hold some of earlier ones.
+const MAX_COOKIES: usize = 64;
 
 /// The longest cookie or session token that is passed on, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;

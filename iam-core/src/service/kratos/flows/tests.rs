@@ -77,6 +77,21 @@ fn cookies_of_the_application_are_not_shown_to_kratos() {
     );
 }
 
+/// R142: each is compared with each, so of very many none is looked at twice.
+#[test]
+fn of_very_many_cookies_none_is_passed_on() {
+    let cookies = |count: usize| {
+        let all: Vec<_> = (0..count)
+            .map(|number| format!("csrf_token_{number:04x}=a"))
+            .collect();
+        sent(FlowKind::Browser, &[("cookie", &all.join("; "))])
+    };
+
+    assert!(cookies(64).contains_key("cookie"));
+    assert!(!cookies(65).contains_key("cookie"));
+    assert!(!cookies(8_000).contains_key("cookie"));
+}
+
 /// R093
 #[test]
 fn of_two_cookies_of_one_name_none_is_passed_on() {
