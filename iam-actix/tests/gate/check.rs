@@ -1,6 +1,6 @@
 //! The access map, and what `Iam::check` finds before the first request comes.
 
-use actix_web::{App, Responder, dev::ServiceResponse, guard, middleware::from_fn, web};
+use actix_web::{App, Responder, Route, dev::ServiceResponse, guard, middleware::from_fn, web};
 use iam_actix::{
     Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _, optional, public,
     require_permission, require_role,
@@ -40,6 +40,10 @@ async fn order_of_shop() -> impl Responder {
     "ok"
 }
 
+fn route() -> Route {
+    web::get().to(panics)
+}
+
 async fn panics() -> String {
     panic!("no sample may run a handler")
 }
@@ -63,7 +67,7 @@ async fn the_map_lists_what_every_route_requires() {
                 .service(feed)
                 .service(web::scope("/admin").service(jobs).require_role(["staff"]))
                 .service(order)
-                .route("/plain", web::get().to(panics))
+                .route("/plain", route())
                 .wrap(iam.middleware())
         })
         .await
@@ -110,7 +114,6 @@ async fn the_map_lists_what_every_route_requires() {
 #[actix_web::test]
 async fn a_parameter_with_the_name_of_a_reserved_placeholder_is_found() {
     let world = World::start().await;
-    let route = || web::get().to(panics);
 
     let found = problems(
         world
@@ -151,7 +154,7 @@ async fn a_placeholder_that_no_part_of_the_pattern_provides_is_found() {
                     .service(order_of_shop)
                     .service(
                         web::scope("/s")
-                            .route("/{id}", web::get().to(panics))
+                            .route("/{id}", route())
                             .require_permission(Permission::new("orders", "view", "{id}")),
                     )
                     .wrap(iam.middleware())
@@ -242,13 +245,9 @@ async fn contradictions_and_unknown_tenants_are_found() {
         .iam
         .check(|| {
             App::new()
-                .service(
-                    web::scope("/two")
-                        .route("/x", web::get().to(panics).tenant("a"))
-                        .tenant("b"),
-                )
-                .route("/unknown", web::get().to(panics).tenant("nobody"))
-                .route("/broken", web::get().to(panics).require_role([""]))
+                .service(web::scope("/two").route("/x", route().tenant("a")).tenant("b"))
+                .route("/unknown", route().tenant("nobody"))
+                .route("/broken", route().require_role([""]))
                 .wrap(iam.middleware())
         })
         .await
@@ -269,12 +268,9 @@ async fn a_transport_that_the_tenant_does_not_use_is_found_where_it_is_used() {
             .iam
             .check(|| {
                 App::new()
-                    .route("/used", web::get().to(panics).transport(Transport::Oathkeeper))
-                    .route(
-                        "/open",
-                        web::get().to(panics).transport(Transport::Cookie).public(),
-                    )
-                    .route("/cookie", web::get().to(panics).transport(Transport::Cookie))
+                    .route("/used", route().transport(Transport::Oathkeeper))
+                    .route("/open", route().transport(Transport::Cookie).public())
+                    .route("/cookie", route().transport(Transport::Cookie))
                     .wrap(world.iam.middleware())
             })
             .await,
@@ -310,7 +306,7 @@ async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
                 .service(
                     web::resource("/guarded")
                         .guard(guard::Header("x-kind", "rare"))
-                        .route(web::get().to(panics))
+                        .route(route())
                         .public(),
                 )
                 .wrap(iam.middleware())
@@ -329,7 +325,6 @@ async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
 async fn a_route_is_not_listed_with_what_another_one_requires() {
     let world = World::start().await;
     let iam = world.iam.clone();
-    let route = || web::get().to(panics);
 
     let map = world
         .iam
@@ -375,7 +370,6 @@ async fn a_route_is_not_listed_with_what_another_one_requires() {
 async fn a_route_that_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
     let world = World::start().await;
     let iam = world.iam.clone();
-    let route = || web::get().to(panics);
 
     let map = world
         .iam
