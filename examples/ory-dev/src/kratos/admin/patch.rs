@@ -11,8 +11,9 @@ pub(crate) fn apply(patch: &Value, document: &Value) -> Result<Value, Refusal> {
     let Value::Array(operations) = patch else {
         return Err(Refusal::bad_request("The request body is not a JSON Patch"));
     };
-    let mut changed = document.clone();
     let mut room = Room(MAX_VALUES);
+    room.take("", document).map_err(refuse)?;
+    let mut changed = document.clone();
     for operation in operations {
         one(operation, &mut changed, &mut room).map_err(refuse)?;
     }
@@ -144,7 +145,7 @@ fn missing(operation: &str, pointer: &str) -> String {
     text
 }
 
-/// How many values one patch may still write. What is put into itself a few times would fill the memory, or the stack of whoever
+/// How many values the document may still take. What is put into itself a few times would fill the memory, or the stack of whoever
 /// walks through it.
 struct Room(usize);
 
@@ -271,6 +272,21 @@ mod tests {
             patched(&Value::Array(copies)),
             Err("the patched document is too large".to_owned())
         );
+    }
+
+    #[test]
+    fn document_does_not_grow_without_end_by_many_patches() {
+        let mut document = json!({"traits": {"list": ["x".repeat(1024)]}});
+        let copy = json!([{"op": "copy", "from": "/traits/list/0", "path": "/traits/list/-"}]);
+        let patches = (0..MAX_VALUES).take_while(|_| match apply(&copy, &document) {
+            Ok(changed) => {
+                document = changed;
+                true
+            }
+            Err(_) => false,
+        });
+
+        assert!((200..256).contains(&patches.count()));
     }
 
     /// Each copy into its own deepest leaf doubles the depth: a few would overflow the stack of whoever walks through it.
