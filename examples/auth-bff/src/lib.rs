@@ -143,6 +143,7 @@ impl Kratos {
             self.client
                 .create(flow, &visitor.context, visitor.return_to.as_deref())
                 .await,
+            TOO_LONG,
         )
     }
 
@@ -157,18 +158,21 @@ impl Kratos {
             flow,
             visitor,
             self.client.submit(flow, &visitor.context, id, form).await,
+            NO_FLOW,
         )
     }
 
+    /// Passes on what Kratos answered, or says that it was not asked, because the request is `unsendable`, or gives no answer.
     fn relay(
         &self,
         flow: Flow,
         visitor: &Visitor,
         answer: Result<FlowAnswer, CallError>,
+        unsendable: ProblemDetails,
     ) -> Result<HttpResponse, ProblemDetails> {
         let answer = answer.map_err(|err| {
             if matches!(err, CallError::Request) {
-                NO_FLOW
+                unsendable
             } else {
                 NO_ANSWER
             }
@@ -252,6 +256,8 @@ impl Config {
 }
 
 const NO_FLOW: ProblemDetails = ProblemDetails::new(StatusCode::BAD_REQUEST).detail("this is no flow");
+const TOO_LONG: ProblemDetails =
+    ProblemDetails::new(StatusCode::BAD_REQUEST).detail("`returnTo` is too long");
 const NO_ANSWER: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
     .detail("sign-in does not answer, try again")
     .retry_after(5);

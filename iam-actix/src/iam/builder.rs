@@ -31,7 +31,7 @@ use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     keys::{Fetch, Keys, Refresh},
     ports::Ports,
-    upstream::{Bounded, Lane, SLACK, Threads},
+    upstream::{Bounded, Lane, Threads},
 };
 
 /// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
@@ -260,7 +260,6 @@ fn refresh(
         policy: *source.policy(),
         store: Arc::clone(store),
         tenant: tenant.name().to_owned(),
-        timeout: source.limits().timeout.saturating_add(SLACK),
         fetch: fetch(source, Arc::clone(client)),
     })
 }

@@ -38,11 +38,9 @@ pub(crate) struct Refresh {
     pub(crate) policy: RefreshPolicy,
     pub(crate) store: Arc<KeyStore>,
     pub(crate) tenant: String,
-    /// How long one fetch may take, whatever the client behind it thinks of deadlines.
-    pub(crate) timeout: Duration,
 }
 
-/// Fetches the key set, or says in a fixed text why there is none.
+/// Fetches the key set, or says in a fixed text why there is none. Ends, whatever the issuer does.
 pub(crate) type Fetch = Box<dyn Fn() -> LocalBoxFuture<'static, Fetched> + Send>;
 
 pub(crate) type Fetched = Result<(KeySet, Vec<KeyProblem>), String>;
@@ -192,14 +190,8 @@ impl Task {
     }
 
     fn fetch(&self) -> JoinHandle<Fetched> {
-        let fetch = (self.refresh.fetch)();
-        let limit = self.refresh.timeout;
         // A task of its own, so that a panic in a client is a failed fetch and not the end of the refresh.
-        task::spawn_local(async move {
-            time::timeout(limit, fetch)
-                .await
-                .unwrap_or_else(|_| Err("no answer in time".to_owned()))
-        })
+        task::spawn_local((self.refresh.fetch)())
     }
 
     fn finish(&mut self, fetched: Fetched) {

@@ -111,7 +111,6 @@ fn start_held(change: impl FnOnce(&mut RefreshPolicy), answer: Answer) -> World 
             policy,
             store: Arc::clone(&store),
             tenant: "default".to_owned(),
-            timeout: Duration::from_secs(30),
         },
     );
     World {

@@ -32,4 +32,4 @@ impl HttpClient for Bounded {
 }
 
 /// How much longer than its own deadline a client may take before it is given up.
-pub(crate) const SLACK: Duration = Duration::from_secs(1);
+const SLACK: Duration = Duration::from_secs(1);

@@ -28,11 +28,7 @@ use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 use tokio::{sync::oneshot, time};
 
 use self::thread::{Inbox, Task};
-pub(crate) use self::{
-    bounded::{Bounded, SLACK},
-    lane::Lane,
-    thread::Threads,
-};
+pub(crate) use self::{bounded::Bounded, lane::Lane, thread::Threads};
 
 /// The [`HttpClient`] of one upstream of one tenant.
 ///

@@ -65,6 +65,7 @@ fn both_agree_on_good_and_on_plainly_bad_tokens() {
             json!({"aud": AUDIENCE}),
             json!({"aud": [AUDIENCE]}),
             json!({"sub": ABSENT}),
+            json!({"sub": 1}),
             json!({"exp": ABSENT}),
         ] {
             tokens.push(signer.with_claims(claims));
@@ -91,6 +92,26 @@ fn differences_are_the_known_ones() {
         ),
         (
             signer.with_header(json!({"cty": "JWT"})),
+            TokenFault::HeaderMember,
+        ),
+        (
+            signer.with_header(json!({"jku": "https://attacker.example/keys"})),
+            TokenFault::HeaderMember,
+        ),
+        (
+            signer.with_header(json!({"jwk": signer.jwk()})),
+            TokenFault::HeaderMember,
+        ),
+        (
+            signer.with_header(json!({"x5u": "https://attacker.example/chain"})),
+            TokenFault::HeaderMember,
+        ),
+        (
+            signer.with_header(json!({"x5c": ["MAo="]})),
+            TokenFault::HeaderMember,
+        ),
+        (
+            signer.with_header(json!({"zip": "DEF"})),
             TokenFault::HeaderMember,
         ),
         (

@@ -219,6 +219,19 @@ async fn form_that_is_too_large_is_told_so() {
     assert_refused(&refused, "the body cannot be taken");
 }
 
+/// Nothing is asked that cannot be written as a URL, and the person is told what to mend.
+#[actix_web::test]
+async fn address_to_return_to_that_is_too_long_is_told_so() {
+    let bff = bff().await;
+    // Each takes three bytes in a query of ours.
+    let path = format!("/auth/login?returnTo=/{}", "!".repeat(30_000));
+
+    let refused = Request::get(&path).send(bff).await.unwrap();
+
+    assert_eq!(refused.status(), 400);
+    assert_refused(&refused, "`returnTo` is too long");
+}
+
 /// Sends a request without its last byte, and a few before it each 200 milliseconds after the other. Returns what comes
 /// back before the connection ends.
 async fn dribble(to: SocketAddr, request: &Request, late: usize) -> Response {

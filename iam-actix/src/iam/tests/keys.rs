@@ -1,5 +1,10 @@
-use futures_util::future::join_all;
-use iam_core::decision::Reason;
+use bytes::Bytes;
+use futures_util::future::{join_all, pending};
+use http::Response;
+use iam_core::{
+    decision::Reason,
+    http::{BoxFuture, CallLimits, HttpClient, TransportError},
+};
 
 use super::*;
 use crate::{PurgeError, iam::builder::StartError};
@@ -244,4 +249,37 @@ async fn a_rotation_under_load_refuses_nothing_valid() {
 
     // Whoever came while the second was on its way waits for a third.
     assert!((2..=3).contains(&jwks.count()), "{}", jwks.count());
+}
+
+/// Somebody else's client that keeps no deadline.
+#[derive(Debug)]
+struct Silent;
+
+impl HttpClient for Silent {
+    fn send(
+        &self,
+        _request: http::Request<Bytes>,
+        _limits: CallLimits,
+    ) -> BoxFuture<Result<Response<Bytes>, TransportError>> {
+        Box::pin(pending())
+    }
+}
+
+/// R083: whoever fetches keys by a client of their own starts all the same, and refuses.
+#[actix_web::test]
+async fn a_client_that_never_answers_delays_a_start_and_does_not_prevent_it() {
+    let starting = Iam::builder(config("http://127.0.0.1:9/jwks.json", "http://127.0.0.1:9"))
+        .http_client(Arc::new(Silent))
+        .start();
+
+    let iam = tokio::time::timeout(Duration::from_secs(10), starting)
+        .await
+        .expect("a start soon after the deadline of the fetch")
+        .unwrap();
+
+    let token = TestIssuer::new()
+        .unwrap()
+        .sign(&claims(&ManualClock::at_system_time()))
+        .unwrap();
+    assert_eq!(status(&app(&iam).await, "/orders", &token).await, 503);
 }

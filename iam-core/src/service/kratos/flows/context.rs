@@ -27,12 +27,7 @@ impl FlowContext {
     pub fn new(kind: FlowKind, head: &RequestHead<'_>) -> Self {
         let credential = match kind {
             FlowKind::Browser => cookies(head),
-            FlowKind::Native => head
-                .single("x-session-token")
-                .ok()
-                .flatten()
-                .and_then(|token| HeaderValue::from_bytes(token).ok())
-                .filter(|token| !token.is_empty() && token.len() <= MAX_CREDENTIAL),
+            FlowKind::Native => head.single("x-session-token").ok().flatten().and_then(passable),
         };
 
         Self {
@@ -102,13 +97,16 @@ fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
     let sole: Vec<&[u8]> = kept.iter().copied().filter(|pair| !repeated(pair)).collect();
 
     let value = sole.join(b"; ".as_slice());
-    if value.is_empty()
-        || value.len() > MAX_CREDENTIAL
-        || !value.iter().all(|byte| matches!(byte, b' '..=b'~'))
-    {
-        return None;
-    }
-    HeaderValue::from_bytes(&value).ok()
+    passable(&value)
+}
+
+/// Returns a credential as it is passed on: something, of plain ASCII, and not too long.
+fn passable(credential: &[u8]) -> Option<HeaderValue> {
+    let is_plain = credential.iter().all(|byte| matches!(byte, b' '..=b'~'));
+
+    ((1..=MAX_CREDENTIAL).contains(&credential.len()) && is_plain)
+        .then(|| HeaderValue::from_bytes(credential).ok())
+        .flatten()
 }
 
 fn name(pair: &[u8]) -> Option<&[u8]> {

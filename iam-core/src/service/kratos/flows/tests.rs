@@ -92,6 +92,20 @@ fn of_very_many_cookies_none_is_passed_on() {
     assert!(!cookies(8_000).contains_key("cookie"));
 }
 
+#[test]
+fn what_no_credential_holds_is_not_passed_on() {
+    let too_long = "x".repeat((16 << 10) + 1);
+
+    for token in ["", "ory_st_\u{e9}", too_long.as_str()] {
+        let native = sent(FlowKind::Native, &[("x-session-token", token)]);
+        assert!(!native.contains_key("x-session-token"), "{token}");
+
+        let cookie = format!("ory_kratos_session={token}");
+        let browser = sent(FlowKind::Browser, &[("cookie", &cookie)]);
+        assert_eq!(browser.contains_key("cookie"), token.is_empty(), "{token}");
+    }
+}
+
 /// R093
 #[test]
 fn of_two_cookies_of_one_name_none_is_passed_on() {
