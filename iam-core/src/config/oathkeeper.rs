@@ -20,6 +20,7 @@ pub struct OathkeeperConfig {
     /// How identities are signed. Defaults to `jwt`.
     pub verifier: VerifierKind,
     /// The header that carries the token. Defaults to `Authorization`, where a `Bearer ` prefix is required; anywhere else it is refused.
+    /// Headers with a meaning of their own, such as `Referer`, `X-Forwarded-For` and all that begin with `Proxy-`, carry no token.
     pub header: String,
     /// The issuer, compared byte by byte. Required.
     pub issuer: String,

@@ -833,17 +833,73 @@ fn origins_are_written_as_browsers_write_them() {
 
 #[test]
 fn headers_with_a_meaning_of_their_own_carry_no_tokens() {
-    for header in ["Cookie", "", "a b", "Host", "Sec-Fetch-Site", "x:y"] {
+    let with = |header: &str| problems(sound_oathkeeper(&format!("header = \"{header}\"")));
+
+    for header in [
+        "Accept",
+        "Accept-Language",
+        "Access-Control-Request-Headers",
+        "Cache-Control",
+        "Connection",
+        "Content-Encoding",
+        "Cookie",
+        "Date",
+        "Expect",
+        "Forwarded",
+        "Host",
+        "If-None-Match",
+        "Keep-Alive",
+        "Origin",
+        "Proxy-Authorization",
+        "Range",
+        "Referer",
+        "Sec-Fetch-Site",
+        "Sec-WebSocket-Protocol",
+        "Set-Cookie",
+        "TE",
+        "Traceparent",
+        "Transfer-Encoding",
+        "Upgrade",
+        "USER-AGENT",
+        "Via",
+        "X-Forwarded-Access-Token",
+        "X-Forwarded-For",
+        "X-Original-URL",
+        "X-Real-IP",
+        "X-Request-Id",
+    ] {
         assert_eq!(
-            problems(sound_oathkeeper(&format!("header = \"{header}\""))).len(),
-            1,
+            with(header),
+            [
+                "`tenants.default.oathkeeper.header`: a header with a meaning of its own: write \"Authorization\", or a name that nobody else uses, such as \"X-Id-Token\""
+            ],
             "{header}"
         );
     }
-    assert_eq!(
-        problems(sound_oathkeeper("header = \"X-User\"")),
-        Vec::<String>::new()
-    );
+    for no_name in ["", "a b", "x:y", "X-Übung"] {
+        assert_eq!(
+            with(no_name),
+            ["`tenants.default.oathkeeper.header`: not a header name"],
+            "{no_name}"
+        );
+    }
+    // Names that only begin like one that is taken, and those of gateways that sign tokens of their own.
+    for header in [
+        "authorization",
+        "Authorization",
+        "X-User",
+        "X-Id-Token",
+        "Id-Token",
+        "Identity-Token",
+        "Security-Token",
+        "Viaduct-Token",
+        "X-Realm-Token",
+        "Cf-Access-Jwt-Assertion",
+        "X-Amzn-Oidc-Data",
+        "X-Goog-Iap-Jwt-Assertion",
+    ] {
+        assert_eq!(with(header), Vec::<String>::new(), "{header}");
+    }
 }
 
 #[test]

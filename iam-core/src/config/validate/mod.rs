@@ -14,6 +14,7 @@ use crate::{
     tenant::{KratosSettings, Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
+mod header;
 mod keto;
 mod token;
 pub(super) mod unavailable;

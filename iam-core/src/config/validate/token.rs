@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{MILLISECOND, MINUTE};
+use super::{MILLISECOND, MINUTE, header};
 use crate::{
     config::{JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind, report::Report, tree::printable},
     http::CallLimits,
@@ -72,10 +72,8 @@ pub(super) fn token(
 
 fn header(report: &mut Report, path: &str, written: &str) -> String {
     let name = written.to_ascii_lowercase();
-    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        report.add(path, "not a header name");
-    } else if NOT_FOR_TOKENS.contains(&name.as_str()) {
-        report.add(path, "a header with a meaning of its own");
+    if let Some(fault) = header::fault(&name) {
+        report.add(path, fault);
     }
     name
 }
@@ -238,22 +236,6 @@ fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 8] {
         ("max_keys", written.max_keys.is_some()),
     ]
 }
-
-/// Headers that mean something else: a token in one of them would be an accident.
-const NOT_FOR_TOKENS: [&str; 12] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "host",
-    "origin",
-    "sec-fetch-site",
-    "set-cookie",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "x-request-id",
-];
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const HUNDREDTH: Duration = Duration::from_millis(10);
