@@ -36,9 +36,10 @@ pub struct OathkeeperConfig {
     pub max_lifetime: Duration,
     /// Which requests accept a token once only. Defaults to `single-use`.
     pub replay: ReplayMode,
-    /// The claim that names the tenant. Defaults to `tenant`.
+    /// The claim that names the tenant: none of those that a verifier reads itself (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`,
+    /// `client_id`, `scope`). Defaults to `tenant`.
     pub tenant_claim: String,
-    /// The claim that carries public metadata. Defaults to `metadataPublic`.
+    /// The claim that carries public metadata: neither one of those nor the tenant's. Defaults to `metadataPublic`.
     pub metadata_claim: String,
     /// Where the keys come from.
     pub jwks: JwksConfig,

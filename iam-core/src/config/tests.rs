@@ -566,6 +566,63 @@ fn with_several_tenants_a_default_is_named_and_the_tenant_claim_required() {
     }
 }
 
+/// R116: a tenant that is looked for where no token names one is checked of none.
+#[test]
+fn a_claim_that_says_something_else_names_no_tenant_and_holds_no_metadata() {
+    for (key, example) in [("tenant_claim", "tenant"), ("metadata_claim", "metadataPublic")] {
+        for claim in [
+            "aud",
+            "client_id",
+            "exp",
+            "iat",
+            "iss",
+            "jti",
+            "nbf",
+            "scope",
+            "sub",
+        ] {
+            assert_eq!(
+                problems(sound_oathkeeper(&format!("{key} = \"{claim}\""))),
+                [format!(
+                    "`tenants.default.oathkeeper.{key}`: `{claim}` says something else in every token: write a claim of its own, such as \"{example}\""
+                )]
+            );
+        }
+        for claim in ["Sub", "organisation", "https://claims.example/sub", "azp"] {
+            assert_eq!(
+                problems(sound_oathkeeper(&format!("{key} = \"{claim}\""))),
+                Vec::<String>::new(),
+                "{key} {claim}"
+            );
+        }
+        assert_eq!(
+            problems(sound_oathkeeper(&format!("{key} = \"\""))),
+            [format!("`tenants.default.oathkeeper.{key}`: required")]
+        );
+    }
+}
+
+#[test]
+fn one_claim_does_not_hold_both_the_tenant_and_the_metadata() {
+    let same = [
+        "`tenants.default.oathkeeper.metadata_claim`: the same claim as `tenants.default.oathkeeper.tenant_claim`: write a claim of its own for each, such as \"tenant\" and \"metadataPublic\"",
+    ];
+
+    for keys in [
+        "tenant_claim = \"ext\"\nmetadata_claim = \"ext\"",
+        "tenant_claim = \"metadataPublic\"",
+        "metadata_claim = \"tenant\"",
+    ] {
+        assert_eq!(problems(sound_oathkeeper(keys)), same, "{keys}");
+    }
+    assert_eq!(
+        problems(sound_oathkeeper(
+            "tenant_claim = \"metadataPublic\"\nmetadata_claim = \"tenant\""
+        )),
+        Vec::<String>::new()
+    );
+}
+
 /// R063, D41
 #[test]
 fn subjects_that_would_mix_up_clients_and_identities_are_refused() {

@@ -35,8 +35,7 @@ pub(super) fn token(
         Duration::ZERO..=MAX_CLOCK_SKEW,
     );
     report.duration(&at("max_lifetime"), written.max_lifetime, SECOND..=LONGEST_LIFE);
-    report.text(&at("tenant_claim"), &written.tenant_claim);
-    report.text(&at("metadata_claim"), &written.metadata_claim);
+    claims(report, &at("tenant_claim"), &at("metadata_claim"), written);
     report.range(
         &format!("{}.cache.verified_tokens", path.trim_end_matches(".oathkeeper")),
         tenant.cache.verified_tokens,
@@ -88,6 +87,29 @@ fn audience(report: &mut Report, path: &str, written: &[String]) {
         if audience == "*" {
             report.add(&path, "`*` is no audience: name the service");
         }
+    }
+}
+
+/// Checks the claims that a configuration names: nobody but the profile may read something else in them.
+fn claims(report: &mut Report, tenant: &str, metadata: &str, written: &OathkeeperConfig) {
+    for (path, claim, example) in [
+        (tenant, &written.tenant_claim, "tenant"),
+        (metadata, &written.metadata_claim, "metadataPublic"),
+    ] {
+        report.text(path, claim);
+        if CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str()) {
+            report.add(
+                path,
+                format!("`{claim}` says something else in every token: write a claim of its own, such as \"{example}\""),
+            );
+        }
+    }
+
+    if !written.tenant_claim.is_empty() && written.tenant_claim == written.metadata_claim {
+        report.add(
+            metadata,
+            format!("the same claim as `{tenant}`: write a claim of its own for each, such as \"tenant\" and \"metadataPublic\""),
+        );
     }
 }
 
@@ -236,6 +258,20 @@ fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 8] {
         ("max_keys", written.max_keys.is_some()),
     ]
 }
+
+/// RFC 7519 §4.1, RFC 9068 §2.2: the claims that a verifier reads itself, and that `VerifiedClaims::claim` therefore never gives. A
+/// tenant looked for in one of them would be in no token.
+const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
+    "aud",
+    "client_id",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "scope",
+    "sub",
+];
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const HUNDREDTH: Duration = Duration::from_millis(10);
