@@ -153,6 +153,10 @@ impl Report {
     /// Checks the origin of a site: RFC 6454 §6.2, as browsers write it.
     pub(super) fn origin(&mut self, path: &str, text: &str) {
         let fault = match Url::parse(text) {
+            // Not left to the parser, which takes it for a letter of a host's name.
+            _ if text.contains('*') => {
+                Some("`*` stands for nothing in an origin: write each one, such as \"https://app.example\"")
+            }
             Ok(url) if url.origin().ascii_serialization() != text => {
                 Some("not an origin as browsers write it, such as \"https://app.example\"")
             }

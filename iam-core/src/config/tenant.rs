@@ -246,7 +246,7 @@ pub enum TokenCheck {
 pub struct CsrfConfig {
     /// Whether unsafe requests of browsers are checked. Defaults to `true`.
     pub enabled: bool,
-    /// The origins that may send them besides the application's own.
+    /// The origins that may send them besides the application's own, compared byte by byte: `*` stands for nothing.
     pub allowed_origins: Vec<String>,
 }
 

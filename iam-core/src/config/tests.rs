@@ -327,6 +327,45 @@ fn issuer_audience_and_keys_are_required() {
     }
 }
 
+/// R015: a service that waits for `orders-*` refuses every token of `orders-api`.
+#[test]
+fn a_wildcard_is_no_audience() {
+    for audience in ["*", "orders-*", "*-api", "orders*api", "https://*.example"] {
+        let config = oathkeeper(&format!(
+            "issuer = \"i\"\njwks.url = \"https://g.example\"\naudience = [\"orders-api\", \"{audience}\"]"
+        ));
+        assert_eq!(
+            problems(config),
+            [
+                "`tenants.default.oathkeeper.audience[1]`: `*` stands for nothing in an audience: write the name of the service, as it is in the token"
+            ],
+            "{audience}"
+        );
+    }
+}
+
+#[test]
+fn a_wildcard_is_no_origin() {
+    for origin in [
+        "*",
+        "https://*",
+        "https://*.app.example",
+        "https://app.example:*",
+        "*.example",
+    ] {
+        let found = problems_with(&format!(
+            "[tenants.default.csrf]\nallowed_origins = [\"https://app.example\", \"{origin}\"]"
+        ));
+        assert_eq!(
+            found,
+            [
+                "`tenants.default.csrf.allowed_origins[1]`: `*` stands for nothing in an origin: write each one, such as \"https://app.example\""
+            ],
+            "{origin}"
+        );
+    }
+}
+
 #[test]
 fn a_tenant_without_a_transport_or_without_its_block_is_refused() {
     let bare = |text: &str| problems(IamConfig::from_toml(text).unwrap());

@@ -84,8 +84,11 @@ fn audience(report: &mut Report, path: &str, written: &[String]) {
     for (index, audience) in written.iter().enumerate() {
         let path = report.element(path, index);
         report.text(&path, audience);
-        if audience == "*" {
-            report.add(&path, "`*` is no audience: name the service");
+        if audience.contains('*') {
+            report.add(
+                &path,
+                "`*` stands for nothing in an audience: write the name of the service, as it is in the token",
+            );
         }
     }
 }
