@@ -140,7 +140,7 @@ impl Report {
         }
 
         let fault = match Url::parse(text) {
-            Ok(url) => match url_fault(&url, self.development) {
+            Ok(url) => match url_fault(&url, text, self.development) {
                 None => return Some(url),
                 Some(fault) => fault,
             },
@@ -169,7 +169,7 @@ impl Report {
     }
 }
 
-fn url_fault(url: &Url, development: bool) -> Option<&'static str> {
+fn url_fault(url: &Url, text: &str, development: bool) -> Option<&'static str> {
     if !matches!(url.scheme(), "http" | "https") {
         return Some("not an https URL");
     }
@@ -183,7 +183,40 @@ fn url_fault(url: &Url, development: bool) -> Option<&'static str> {
     if ip(url).is_some_and(is_link_local) {
         return Some("a link-local address");
     }
+    if is_repaired(url, text) {
+        return Some(
+            "not read as it is written: no white space, control characters, backslashes or `..`, the host in ASCII, an address in full",
+        );
+    }
     scheme_fault(url, development)
+}
+
+/// Tells whether an http URL without credentials, query and fragment says something else than the text it was read from.
+///
+/// The parser is that of browsers: it drops white space at the ends and line breaks anywhere, takes backslashes for slashes,
+/// resolves `..`, adds slashes behind the scheme, leaves out what is not seen in a host, and knows addresses such as `127.1`. Whoever
+/// reads the configuration, or passes the value on, may take it for another URL. The case of letters in the scheme and the host and
+/// a default port that is written out mean the same to everybody.
+fn is_repaired(url: &Url, text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return true;
+    };
+    let (authority, path) = rest
+        .split_at_checked(rest.find('/').unwrap_or(rest.len()))
+        .unwrap_or((rest, ""));
+    let host = url.host_str().unwrap_or_default();
+    let Some((written_host, port)) = authority.split_at_checked(host.len()) else {
+        return true;
+    };
+
+    let is_as_written = scheme.eq_ignore_ascii_case(url.scheme())
+        && written_host.eq_ignore_ascii_case(host)
+        && (port.is_empty()
+            || url
+                .port_or_known_default()
+                .is_some_and(|known| port == format!(":{known}")))
+        && (path == url.path() || (path.is_empty() && url.path() == "/"));
+    !is_as_written
 }
 
 fn scheme_fault(url: &Url, development: bool) -> Option<&'static str> {

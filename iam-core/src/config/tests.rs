@@ -439,6 +439,72 @@ fn urls_that_are_not_https_or_loopback_are_refused() {
     }
 }
 
+/// R124, R125: the parser is that of browsers, which makes a URL of nearly everything.
+#[test]
+fn urls_that_are_not_read_as_they_are_written_are_refused() {
+    let with = |url: &str| {
+        let mut config = config_with("");
+        let tenant = config.tenants.get_mut("default").unwrap();
+        tenant.keto.as_mut().unwrap().read_url = url.to_owned();
+        problems(config)
+    };
+
+    for url in [
+        " https://keto.example",
+        "https://keto.example ",
+        "https://keto.example\n",
+        "\u{1}https://keto.example",
+        "ht\ttps://keto.example",
+        "https://keto.\nexample",
+        "https://keto.example/a\tb",
+        "https:keto.example",
+        "https:/keto.example",
+        "https:///keto.example",
+        "https:\\\\keto.example",
+        "https://keto.example\\a",
+        "https://keto.example/a\\b",
+        "https://keto.example/a b",
+        "https://keto.example/ü",
+        "https://keto.example/a/../b",
+        "https://keto.example/./a",
+        "https://keto.example/%2E%2e/b",
+        "https://@keto.example",
+        "https://keto.example:",
+        "https://keto.example:0443",
+        "https://k%65to.example",
+        "https://ke\u{AD}to.example",
+        "https://ke\u{200B}to.example",
+        "https://\u{FF4B}eto.example",
+        "https://kéto.example",
+        "http://127.1",
+        "http://0x7f.0.0.1",
+        "http://2130706433:4466",
+        "http://[0:0:0:0:0:0:0:1]:4466",
+    ] {
+        assert_eq!(
+            with(url),
+            [
+                "`tenants.default.keto.read_url`: not read as it is written: no white space, control characters, backslashes or `..`, the host in ASCII, an address in full"
+            ],
+            "{url:?}"
+        );
+    }
+    for url in [
+        "https://keto.example/",
+        "https://keto.example/a/b/",
+        "https://keto.example/a%20b/~x;y=1",
+        "https://keto.example//a",
+        "https://keto.example:443",
+        "https://keto.example:4466/a",
+        "HTTPS://Keto.Example",
+        "https://xn--kto-bma.example",
+        "http://127.0.0.1:80/",
+        "http://[::1]:4466/a",
+    ] {
+        assert_eq!(with(url), Vec::<String>::new(), "{url:?}");
+    }
+}
+
 /// R124
 #[test]
 fn development_allows_http_but_no_metadata_address() {
