@@ -132,8 +132,9 @@ impl fmt::Display for Part {
     reason = "each reason has one status, matched exhaustively by the callers"
 )]
 pub enum ResolveError {
-    /// A value contains a control character or a line separator.
-    #[error("a value for a placeholder contains a control character")]
+    /// A value contains a control character, or another one that is not seen or turns what is seen: two different objects could
+    /// look alike.
+    #[error("a value for a placeholder contains a control character or one that is not seen")]
     Control,
     /// A value is empty.
     #[error("a value for a placeholder is empty")]
@@ -145,7 +146,8 @@ pub enum ResolveError {
     /// There is no value of that name. This is a mistake of the application, not of the caller.
     #[error("there is no value for a placeholder")]
     Missing,
-    /// A value contains a character that separates the parts of a tuple, or white space that could be trimmed away.
+    /// A value contains a character that separates the parts of a tuple, white space that could be trimmed away, or what looks
+    /// like a space and is none.
     #[error("a value for a placeholder contains a reserved character")]
     Reserved,
     /// The default subject is not one that a tuple can have. This is a mistake of the application, not of the caller.

@@ -1,4 +1,21 @@
 //! Is this text a role, scope, namespace, relation or tenant name?
+//!
+//! # Characters that are nowhere
+//!
+//! Some characters are in no name, in no part of a tuple, and in no value of a placeholder. Two names that differ in them only
+//! look the same to whoever reads them in a list of grants or in a log, so that one could be taken for the other:
+//!
+//! - control characters (`Cc` of Unicode), and the line and paragraph separators U+2028 and U+2029,
+//! - what Unicode calls default ignorable, which most fonts do not show: zero-width spaces and joiners (U+200B to U+200D, U+2060),
+//!   marks, embeddings, overrides and isolates that turn the direction of writing (U+061C, U+200E, U+200F, U+202A to U+202E,
+//!   U+2066 to U+2069), the soft hyphen, the byte order mark, fillers, variation selectors, tags, and the code points reserved for
+//!   more of them,
+//! - the marks of interlinear annotations, U+FFF9 to U+FFFB,
+//! - white space other than the plain space, and the empty Braille pattern U+2800, which looks like it,
+//! - U+FFFD, which stands for bytes that were not UTF-8.
+//!
+//! That takes ids away that need joiners or variation selectors, as some words of Persian and Hindi and some emoji do. Everything
+//! else is allowed where the kind of name allows it: letters of two scripts that look alike are different letters here.
 
 use thiserror::Error;
 
@@ -34,16 +51,16 @@ pub enum NameError {
 
 /// Checks the name of a role.
 ///
-/// A role is 1 to 128 bytes of any script. It may contain single spaces between other characters, but no other
-/// white space, no control characters, and neither `,` nor `"` nor `\`: a comma inside one role is a list that was
-/// put into one pair of quotes.
+/// A role is 1 to 128 bytes of any script. It may contain single spaces between other characters, but none of the
+/// [characters that are nowhere](self#characters-that-are-nowhere), and neither `,` nor `"` nor `\`: a comma inside one role
+/// is a list that was put into one pair of quotes.
 ///
 /// # Errors
 ///
 /// [`NameError`] tells what is wrong.
 pub fn check_role(name: &str) -> Result<(), NameError> {
     check(name, MAX_NAME_LENGTH, |c| {
-        !is_invisible(c) && !matches!(c, ',' | '"' | '\\')
+        deception(c).is_none() && !matches!(c, ',' | '"' | '\\')
     })?;
 
     check_spaces(name)
@@ -63,8 +80,9 @@ pub fn check_scope(name: &str) -> Result<(), NameError> {
     )
 }
 
-/// Checks the name of a Keto namespace: 1 to 128 bytes of any script, without white space, control characters and the
-/// characters that separate the parts of a tuple (`:` `#` `@` `(` `)` `"` `{` `}`).
+/// Checks the name of a Keto namespace: 1 to 128 bytes of any script, without spaces, the
+/// [characters that are nowhere](self#characters-that-are-nowhere) and those that separate the parts of a tuple
+/// (`:` `#` `@` `(` `)` `"` `{` `}`).
 ///
 /// # Errors
 ///
@@ -116,14 +134,54 @@ pub(crate) fn check_spaces(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Tells whether a reader may not see the character as what it is: control characters, separators other than the plain
-/// space, the byte order mark, and the replacement for undecodable bytes.
-pub(crate) fn is_invisible(c: char) -> bool {
-    c.is_control() || (c.is_whitespace() && c != ' ') || matches!(c, '\u{FEFF}' | '\u{FFFD}')
+/// What makes a character one that is nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deception {
+    /// It looks like a space, and is none.
+    Blank,
+    /// It stands for bytes that were not UTF-8.
+    Undecodable,
+    /// It is not seen, or turns or breaks what is seen.
+    Unseen,
+}
+
+/// Tells why a character is nowhere, if it is: the only place that knows.
+pub(crate) fn deception(c: char) -> Option<Deception> {
+    match c {
+        ' '..='~' => None,
+        '\u{FFFD}' => Some(Deception::Undecodable),
+        _ if c.is_control() || is_unseen(c) => Some(Deception::Unseen),
+        _ if c.is_whitespace() || c == '\u{2800}' => Some(Deception::Blank),
+        _ => None,
+    }
+}
+
+/// Line and paragraph separators, marks of annotations, and `Default_Ignorable_Code_Point` of Unicode's character database.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}'
+            | '\u{34F}'
+            | '\u{61C}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
 }
 
 fn is_name_character(c: char) -> bool {
-    !is_invisible(c) && c != ' ' && !RESERVED.contains(&c)
+    deception(c).is_none() && c != ' ' && !RESERVED.contains(&c)
 }
 
 fn check(name: &str, max: usize, allowed: impl Fn(char) -> bool) -> Result<(), NameError> {
@@ -185,6 +243,13 @@ mod tests {
             "a\u{2028}b",
             "a\u{A0}b",
             "a\tb",
+            "a\u{200B}b",
+            "a\u{2060}b",
+            "a\u{202E}b",
+            "a\u{2066}b",
+            "a\u{AD}b",
+            "a\u{E0041}b",
+            "a\u{2800}b",
         ] {
             for check in [
                 check_role,
@@ -195,6 +260,54 @@ mod tests {
             ] {
                 assert_eq!(check(bad), Err(NameError::Character { position: 1 }), "{bad:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_told_from_what_is_beside_it() {
+        for (first, last) in [
+            ('\0', '\u{1F}'),
+            ('\u{7F}', '\u{9F}'),
+            ('\u{AD}', '\u{AD}'),
+            ('\u{34F}', '\u{34F}'),
+            ('\u{61C}', '\u{61C}'),
+            ('\u{115F}', '\u{1160}'),
+            ('\u{17B4}', '\u{17B5}'),
+            ('\u{180B}', '\u{180F}'),
+            ('\u{200B}', '\u{200F}'),
+            ('\u{2028}', '\u{202E}'),
+            ('\u{2060}', '\u{206F}'),
+            ('\u{3164}', '\u{3164}'),
+            ('\u{FE00}', '\u{FE0F}'),
+            ('\u{FEFF}', '\u{FEFF}'),
+            ('\u{FFA0}', '\u{FFA0}'),
+            ('\u{FFF0}', '\u{FFFB}'),
+            ('\u{1BCA0}', '\u{1BCA3}'),
+            ('\u{1D173}', '\u{1D17A}'),
+            ('\u{E0000}', '\u{E0FFF}'),
+        ] {
+            for c in first..=last {
+                assert_eq!(deception(c), Some(Deception::Unseen), "{c:?}");
+            }
+            let before = char::from_u32((first as u32).wrapping_sub(1));
+            let behind = char::from_u32(last as u32 + 1);
+            for c in [before, behind].into_iter().flatten() {
+                assert_ne!(deception(c), Some(Deception::Unseen), "{c:?}");
+            }
+        }
+        for c in [
+            '\u{A0}', '\u{1680}', '\u{2000}', '\u{200A}', '\u{202F}', '\u{205F}', '\u{2800}', '\u{3000}',
+        ] {
+            assert_eq!(deception(c), Some(Deception::Blank), "{c:?}");
+        }
+        assert_eq!(deception('\u{FFFD}'), Some(Deception::Undecodable));
+    }
+
+    #[test]
+    fn letters_marks_and_signs_of_every_script_are_seen() {
+        for c in " ~éßñøжع\u{64B}ह\u{94D}ก\u{E48}猫倉名前한\u{301}€…–™\u{2801}🐈".chars()
+        {
+            assert_eq!(deception(c), None, "{c:?}");
         }
     }
 

@@ -9,17 +9,18 @@
 //! | is not there | [`ResolveError::Missing`] |
 //! | is empty | [`ResolveError::Empty`] |
 //! | is longer than 512 bytes, or makes the text longer than 1024 | [`ResolveError::TooLong`] |
-//! | contains a control character, a line or paragraph separator, or a byte order mark | [`ResolveError::Control`] |
+//! | contains a control character, or another one that is not seen or turns what is seen | [`ResolveError::Control`] |
 //! | contains U+FFFD, which stands for bytes that were not UTF-8 | [`ResolveError::Undecodable`] |
-//! | contains `:` `#` `@` `(` `)` `"` `{` `}`, white space other than the plain space, or a plain space at either end or beside another one | [`ResolveError::Reserved`] |
+//! | contains `:` `#` `@` `(` `)` `"` `{` `}`, what looks like a plain space and is none, or a plain space at either end or beside another one | [`ResolveError::Reserved`] |
 //!
-//! Everything else is taken as it is: `a/b` and `..` are ordinary objects to Keto.
+//! Which characters are not seen, [`name`](crate::name#characters-that-are-nowhere) tells. Everything else is taken as it is: `a/b`
+//! and `..` are ordinary objects to Keto.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
-    name::{RESERVED, check_spaces},
+    name::{Deception, RESERVED, check_spaces, deception},
     tuple::{MAX_OBJECT_LENGTH, is_object_character, is_subject_id_character},
 };
 
@@ -215,14 +216,12 @@ fn value_is_legal(value: &str) -> Result<(), ResolveError> {
     }
 
     for c in value.chars() {
-        if c == '\u{FFFD}' {
-            return Err(ResolveError::Undecodable);
-        }
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}') {
-            return Err(ResolveError::Control);
-        }
-        if RESERVED.contains(&c) || (c.is_whitespace() && c != ' ') {
-            return Err(ResolveError::Reserved);
+        match deception(c) {
+            Some(Deception::Undecodable) => return Err(ResolveError::Undecodable),
+            Some(Deception::Unseen) => return Err(ResolveError::Control),
+            Some(Deception::Blank) => return Err(ResolveError::Reserved),
+            None if RESERVED.contains(&c) => return Err(ResolveError::Reserved),
+            None => {}
         }
     }
     check_spaces(value).map_err(|_| ResolveError::Reserved)

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tuple::Subject;
 
 fn resolved(template: &str, value: &str) -> Result<String, ResolveError> {
     Template::parse(template)
@@ -53,7 +54,20 @@ fn a_missing_value_is_an_error_and_not_a_word() {
 fn each_kind_of_bad_value_has_its_own_error() {
     assert_eq!(resolved("{id}", ""), Err(ResolveError::Empty));
     for reserved in [
-        "a:b", "#", "a@b", "(", ")", "\"", "{id}", "}", " a", "a ", " ", "a  b", "a\u{A0}b",
+        "a:b",
+        "#",
+        "a@b",
+        "(",
+        ")",
+        "\"",
+        "{id}",
+        "}",
+        " a",
+        "a ",
+        " ",
+        "a  b",
+        "a\u{A0}b",
+        "a\u{2800}b",
     ] {
         assert_eq!(
             resolved("{id}", reserved),
@@ -71,6 +85,13 @@ fn each_kind_of_bad_value_has_its_own_error() {
         "\u{2029}",
         "\u{FEFF}a",
         "\t",
+        "a\u{200B}",
+        "a\u{200D}b",
+        "a\u{2060}b",
+        "\u{202E}a",
+        "a\u{2069}",
+        "a\u{FE0F}",
+        "a\u{E0061}",
     ] {
         assert_eq!(
             resolved("{id}", control),
@@ -79,6 +100,20 @@ fn each_kind_of_bad_value_has_its_own_error() {
         );
     }
     assert_eq!(resolved("{id}", "a\u{FFFD}b"), Err(ResolveError::Undecodable));
+}
+
+/// A value that a template takes is an object, and the other way round: one place knows the characters of both.
+#[test]
+fn values_and_objects_refuse_the_same_characters() {
+    let alone = Template::parse("{id}").unwrap();
+    for c in ('\0'..='\u{1FFFF}').chain('\u{E0000}'..='\u{E1000}') {
+        let value = format!("a{c}b");
+        let is_value = alone.resolve(&|_| Some(value.as_str().into())).is_ok();
+        let is_object = Subject::set("n", value.as_str(), "").is_ok();
+
+        // The parts of a template may have a `:`, what fills them may not.
+        assert_eq!(is_value, is_object && c != ':', "{c:?}");
+    }
 }
 
 #[test]

@@ -16,9 +16,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, Part},
-    name::{
-        MAX_NAME_LENGTH, NameError, RESERVED, check_namespace, check_relation, check_spaces, is_invisible,
-    },
+    name::{MAX_NAME_LENGTH, NameError, RESERVED, check_namespace, check_relation, check_spaces, deception},
     notation::{self, Piece, SubjectNotation},
 };
 
@@ -154,8 +152,9 @@ impl Subject {
     ///
     /// # Errors
     ///
-    /// An id that is empty, longer than [`MAX_OBJECT_LENGTH`], or contains `"`, `{`, `}`, control characters, white space
-    /// other than single spaces between other characters, or U+FFFD.
+    /// An id that is empty, longer than [`MAX_OBJECT_LENGTH`], or contains `"`, `{`, `}`, one of the
+    /// [characters that are nowhere](crate::name#characters-that-are-nowhere), or spaces other than single ones between other
+    /// characters.
     pub fn id(id: impl Into<String>) -> Result<Self, GrammarError> {
         let id = id.into();
         subject_id_is_legal(&id)?;
@@ -322,12 +321,12 @@ fn subject_id_is_legal(text: &str) -> Result<(), GrammarError> {
 /// An object is looked up as a whole, so `:` may be in it; what starts a relation or a subject may not, so that no id
 /// that came from outside can ever look like the rest of another tuple.
 pub(crate) fn is_object_character(c: char) -> bool {
-    !is_invisible(c) && (c == ':' || !RESERVED.contains(&c))
+    deception(c).is_none() && (c == ':' || !RESERVED.contains(&c))
 }
 
 /// An id may be an email address or a URL, and is always the last part of its tuple.
 pub(crate) fn is_subject_id_character(c: char) -> bool {
-    !is_invisible(c) && !matches!(c, '"' | '{' | '}')
+    deception(c).is_none() && !matches!(c, '"' | '{' | '}')
 }
 
 fn text_is_legal(text: &str, part: Part, allowed: impl Fn(char) -> bool) -> Result<(), GrammarError> {
