@@ -5,16 +5,15 @@
 //! permission cannot be made, and an answer of the wrong length is no answer.
 
 mod question;
+mod tuple;
 
 use std::{borrow::Cow, fmt};
 
-use self::question::Asked;
 pub use self::question::Question;
+use self::{question::Asked, tuple::TupleTemplate};
 use crate::{
-    error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
-    notation::{self, Piece, SubjectNotation},
-    template::Template,
-    tuple::{Quoted, RelationTuple, Subject, namespace_is_legal, relation_is_legal},
+    error::{GrammarError, GrammarErrorKind as Kind, ResolveError},
+    tuple::Subject,
 };
 
 /// The placeholders that are never taken from the path: the subject of an identity (`user`, `sub`) and the id of a client.
@@ -57,25 +56,6 @@ enum Node {
     Tuple(TupleTemplate),
 }
 
-/// A tuple whose object and subject may contain placeholders. Without a subject it asks for the default subject.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct TupleTemplate {
-    namespace: String,
-    object: Template,
-    relation: String,
-    subject: Option<SubjectTemplate>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum SubjectTemplate {
-    Id(Template),
-    Set {
-        namespace: String,
-        object: Template,
-        relation: String,
-    },
-}
-
 impl Permission {
     /// Asks whether the default subject has `relation` to the object that the template `object` names.
     ///
@@ -85,16 +65,7 @@ impl Permission {
     ///
     /// A part that is empty, too long, or contains what it may not. The position counts from the start of that part.
     pub fn new(namespace: &str, relation: &str, object: &str) -> Result<Self, GrammarError> {
-        namespace_is_legal(namespace)?;
-        relation_is_legal(relation)?;
-        let object = Template::parse(object)?;
-
-        Ok(Self(Node::Tuple(TupleTemplate {
-            namespace: namespace.to_owned(),
-            object,
-            relation: relation.to_owned(),
-            subject: None,
-        })))
+        TupleTemplate::new(namespace, relation, object).map(|tuple| Self(Node::Tuple(tuple)))
     }
 
     /// Reads a tuple with placeholders, as in `CatProfile:{id}#owners@User:{user}`.
@@ -106,17 +77,7 @@ impl Permission {
     ///
     /// A text that is no tuple, with the byte at which the trouble starts.
     pub fn tuple(text: &str) -> Result<Self, GrammarError> {
-        let notation = notation::tuple(text)?;
-
-        Ok(Self(Node::Tuple(TupleTemplate {
-            namespace: fixed(notation.namespace, Part::Namespace, namespace_is_legal)?,
-            object: template(notation.object, Template::parse)?,
-            relation: fixed(notation.relation, Part::Relation, relation_is_legal)?,
-            subject: notation
-                .subject
-                .map(|subject| SubjectTemplate::read(&subject))
-                .transpose()?,
-        })))
+        TupleTemplate::parse(text).map(|tuple| Self(Node::Tuple(tuple)))
     }
 
     /// Asks for any of several permissions.
@@ -226,7 +187,7 @@ impl Node {
                 }
             }
             Self::Tuple(tuple) => {
-                for name in tuple.templates().flat_map(Template::placeholders) {
+                for name in tuple.placeholders() {
                     if !names.contains(&name) {
                         names.push(name);
                     }
@@ -259,76 +220,6 @@ impl Node {
     }
 }
 
-impl TupleTemplate {
-    fn templates(&self) -> impl Iterator<Item = &Template> {
-        let subject = self.subject.as_ref().map(|subject| match subject {
-            SubjectTemplate::Id(template) | SubjectTemplate::Set { object: template, .. } => template,
-        });
-        std::iter::once(&self.object).chain(subject)
-    }
-
-    /// Returns the tuple to ask for, or nothing when it is about the other kind of principal.
-    fn resolve<'v>(
-        &self,
-        values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
-        default_subject: &Subject,
-    ) -> Result<Option<RelationTuple>, ResolveError> {
-        let is_inapplicable = self
-            .templates()
-            .flat_map(Template::placeholders)
-            .any(|name| RESERVED_PLACEHOLDERS.contains(&name) && values(name).is_none());
-        // A value of the path that is none is refused all the same, so that both kinds of principals are told the same.
-        let stand_in = |name: &str| {
-            let is_reserved = RESERVED_PLACEHOLDERS.contains(&name);
-            values(name).or_else(|| is_reserved.then_some(Cow::Borrowed(STAND_IN)))
-        };
-
-        let object = self.object.resolve(&stand_in)?;
-        let subject = match &self.subject {
-            None => default_subject.clone(),
-            Some(subject) => subject.resolve(&stand_in)?,
-        };
-        // INVARIANT: all other parts were checked before or are made of checked parts.
-        let tuple = RelationTuple::new(self.namespace.as_str(), object, self.relation.as_str(), subject)
-            .map_err(|_| ResolveError::Subject)?;
-        Ok((!is_inapplicable).then_some(tuple))
-    }
-}
-
-impl SubjectTemplate {
-    fn read(notation: &SubjectNotation<'_>) -> Result<Self, GrammarError> {
-        Ok(match *notation {
-            SubjectNotation::Id(id) => Self::Id(template(id, Template::parse_subject_id)?),
-            SubjectNotation::Set {
-                namespace,
-                object,
-                relation,
-            } => Self::Set {
-                namespace: fixed(namespace, Part::Namespace, namespace_is_legal)?,
-                object: template(object, Template::parse)?,
-                relation: relation.map_or_else(
-                    || Ok(String::new()),
-                    |it| fixed(it, Part::Relation, relation_is_legal),
-                )?,
-            },
-        })
-    }
-
-    fn resolve<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<Subject, ResolveError> {
-        match self {
-            Self::Id(id) => id.resolve(values).map(Subject::Id),
-            Self::Set {
-                namespace,
-                object,
-                relation,
-            } => {
-                let object = object.resolve(values)?;
-                Subject::set(namespace.as_str(), object, relation.as_str()).map_err(|_| ResolveError::Subject)
-            }
-        }
-    }
-}
-
 impl fmt::Display for Permission {
     /// Prints tuples in Keto's notation and combinations as `any(…, …)` and `all(…, …)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -355,34 +246,6 @@ impl fmt::Display for Node {
     }
 }
 
-impl fmt::Display for TupleTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}#{}",
-            self.namespace,
-            Quoted(self.object.as_str()),
-            self.relation
-        )?;
-        match &self.subject {
-            None => Ok(()),
-            Some(SubjectTemplate::Id(id)) => write!(f, "@{}", Quoted(id.as_str())),
-            Some(SubjectTemplate::Set {
-                namespace,
-                object,
-                relation,
-            }) => {
-                write!(f, "@{namespace}:{}", Quoted(object.as_str()))?;
-                if relation.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, "#{relation}")
-                }
-            }
-        }
-    }
-}
-
 fn members(
     permissions: impl IntoIterator<Item = Result<Permission, GrammarError>>,
 ) -> Result<Vec<Node>, GrammarError> {
@@ -406,29 +269,6 @@ fn members(
     }
     Ok(members)
 }
-
-fn fixed(
-    piece: Piece<'_>,
-    part: Part,
-    is_legal: impl Fn(&str) -> Result<(), GrammarError>,
-) -> Result<String, GrammarError> {
-    if let Some(brace) = piece.text.find(['{', '}']) {
-        return Err(GrammarError::new(Kind::Placeholder(part), brace).behind(piece.at));
-    }
-    is_legal(piece.text).map_err(|err| err.behind(piece.at))?;
-
-    Ok(piece.text.to_owned())
-}
-
-fn template(
-    piece: Piece<'_>,
-    parse: impl Fn(&str) -> Result<Template, GrammarError>,
-) -> Result<Template, GrammarError> {
-    parse(piece.text).map_err(|err| err.behind(piece.at))
-}
-
-/// Stands for a reserved placeholder without a value in a tuple that is thrown away.
-const STAND_IN: &str = "-";
 
 #[cfg(test)]
 mod tests;

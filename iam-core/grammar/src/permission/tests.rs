@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::name::RESERVED;
+use crate::{error::Part, name::RESERVED, tuple::RelationTuple};
 
 fn values(name: &str) -> Option<Cow<'static, str>> {
     match name {

@@ -1,0 +1,186 @@
+//! What does one tuple of a permission ask, and of whom?
+//!
+//! Objects and subject ids are templates; namespaces and relations are fixed where the permission is written.
+
+use std::{borrow::Cow, fmt};
+
+use super::RESERVED_PLACEHOLDERS;
+use crate::{
+    error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
+    notation::{self, Piece, SubjectNotation},
+    template::Template,
+    tuple::{Quoted, RelationTuple, Subject, namespace_is_legal, relation_is_legal},
+};
+
+/// A tuple whose object and subject may contain placeholders. Without a subject it asks for the default subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct TupleTemplate {
+    namespace: String,
+    object: Template,
+    relation: String,
+    subject: Option<SubjectTemplate>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum SubjectTemplate {
+    Id(Template),
+    Set {
+        namespace: String,
+        object: Template,
+        relation: String,
+    },
+}
+
+impl TupleTemplate {
+    /// Makes a tuple of its parts, which asks for the default subject.
+    pub(super) fn new(namespace: &str, relation: &str, object: &str) -> Result<Self, GrammarError> {
+        namespace_is_legal(namespace)?;
+        relation_is_legal(relation)?;
+        let object = Template::parse(object)?;
+
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            object,
+            relation: relation.to_owned(),
+            subject: None,
+        })
+    }
+
+    /// Reads a tuple in Keto's notation.
+    pub(super) fn parse(text: &str) -> Result<Self, GrammarError> {
+        let notation = notation::tuple(text)?;
+
+        Ok(Self {
+            namespace: fixed(notation.namespace, Part::Namespace, namespace_is_legal)?,
+            object: template(notation.object, Template::parse)?,
+            relation: fixed(notation.relation, Part::Relation, relation_is_legal)?,
+            subject: notation
+                .subject
+                .map(|subject| SubjectTemplate::read(&subject))
+                .transpose()?,
+        })
+    }
+
+    /// Returns the names of the placeholders in the order of the text; a name that is used twice comes twice.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.templates().flat_map(Template::placeholders)
+    }
+
+    /// Returns the tuple to ask for, or nothing when it is about the other kind of principal.
+    pub(super) fn resolve<'v>(
+        &self,
+        values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+        default_subject: &Subject,
+    ) -> Result<Option<RelationTuple>, ResolveError> {
+        let is_inapplicable = self
+            .placeholders()
+            .any(|name| RESERVED_PLACEHOLDERS.contains(&name) && values(name).is_none());
+        // A value of the path that is none is refused all the same, so that both kinds of principals are told the same.
+        let stand_in = |name: &str| {
+            let is_reserved = RESERVED_PLACEHOLDERS.contains(&name);
+            values(name).or_else(|| is_reserved.then_some(Cow::Borrowed(STAND_IN)))
+        };
+
+        let object = self.object.resolve(&stand_in)?;
+        let subject = match &self.subject {
+            None => default_subject.clone(),
+            Some(subject) => subject.resolve(&stand_in)?,
+        };
+        // INVARIANT: all other parts were checked before or are made of checked parts.
+        let tuple = RelationTuple::new(self.namespace.as_str(), object, self.relation.as_str(), subject)
+            .map_err(|_| ResolveError::Subject)?;
+        Ok((!is_inapplicable).then_some(tuple))
+    }
+
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let subject = self.subject.as_ref().map(|subject| match subject {
+            SubjectTemplate::Id(template) | SubjectTemplate::Set { object: template, .. } => template,
+        });
+        std::iter::once(&self.object).chain(subject)
+    }
+}
+
+impl SubjectTemplate {
+    fn read(notation: &SubjectNotation<'_>) -> Result<Self, GrammarError> {
+        Ok(match *notation {
+            SubjectNotation::Id(id) => Self::Id(template(id, Template::parse_subject_id)?),
+            SubjectNotation::Set {
+                namespace,
+                object,
+                relation,
+            } => Self::Set {
+                namespace: fixed(namespace, Part::Namespace, namespace_is_legal)?,
+                object: template(object, Template::parse)?,
+                relation: relation.map_or_else(
+                    || Ok(String::new()),
+                    |it| fixed(it, Part::Relation, relation_is_legal),
+                )?,
+            },
+        })
+    }
+
+    fn resolve<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<Subject, ResolveError> {
+        match self {
+            Self::Id(id) => id.resolve(values).map(Subject::Id),
+            Self::Set {
+                namespace,
+                object,
+                relation,
+            } => {
+                let object = object.resolve(values)?;
+                Subject::set(namespace.as_str(), object, relation.as_str()).map_err(|_| ResolveError::Subject)
+            }
+        }
+    }
+}
+
+impl fmt::Display for TupleTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}#{}",
+            self.namespace,
+            Quoted(self.object.as_str()),
+            self.relation
+        )?;
+        match &self.subject {
+            None => Ok(()),
+            Some(SubjectTemplate::Id(id)) => write!(f, "@{}", Quoted(id.as_str())),
+            Some(SubjectTemplate::Set {
+                namespace,
+                object,
+                relation,
+            }) => {
+                write!(f, "@{namespace}:{}", Quoted(object.as_str()))?;
+                if relation.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, "#{relation}")
+                }
+            }
+        }
+    }
+}
+
+fn fixed(
+    piece: Piece<'_>,
+    part: Part,
+    is_legal: impl Fn(&str) -> Result<(), GrammarError>,
+) -> Result<String, GrammarError> {
+    if let Some(brace) = piece.text.find(['{', '}']) {
+        return Err(GrammarError::new(Kind::Placeholder(part), brace).behind(piece.at));
+    }
+    is_legal(piece.text).map_err(|err| err.behind(piece.at))?;
+
+    Ok(piece.text.to_owned())
+}
+
+fn template(
+    piece: Piece<'_>,
+    parse: impl Fn(&str) -> Result<Template, GrammarError>,
+) -> Result<Template, GrammarError> {
+    parse(piece.text).map_err(|err| err.behind(piece.at))
+}
+
+/// Stands for a reserved placeholder without a value in a tuple that is thrown away.
+const STAND_IN: &str = "-";
