@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use iam_core::audit::AuditEvent;
+use iam_grammar::name::is_unseen;
 
 /// Cleans every text of an event that somebody outside may have influenced.
 pub(super) fn clean(event: &mut AuditEvent<'_>) {
@@ -38,7 +39,7 @@ fn clean_text(text: &mut Cow<'_, str>) {
         .collect::<String>();
     let mut cleaned = String::with_capacity(redacted.len());
     for letter in redacted.chars() {
-        if is_deceptive(letter) {
+        if is_unseen(letter) {
             cleaned.extend(letter.escape_unicode());
         } else {
             cleaned.push(letter);
@@ -87,32 +88,6 @@ fn redact_word(word: &str) -> Cow<'_, str> {
 
 fn is_token_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '~' | '+' | '/' | '=')
-}
-
-/// Control characters, those that turn or break a line, and those that are not seen: what Unicode calls default ignorable
-/// (`Default_Ignorable_Code_Point` of its character database).
-fn is_deceptive(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{ad}'
-                | '\u{34f}'
-                | '\u{61c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{17b4}'..='\u{17b5}'
-                | '\u{180b}'..='\u{180f}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0f}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}'
-                | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 /// The longest text in bytes.

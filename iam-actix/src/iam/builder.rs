@@ -135,6 +135,12 @@ impl IamBuilder {
                 "development mode: upstreams without TLS are allowed, and callers are told why they are refused"
             );
         }
+        for tenant in registry.iter().filter(|tenant| !tenant.has_csrf_check()) {
+            tracing::warn!(
+                tenant = tenant.name(),
+                "`csrf.enabled = false`: pages of other sites may act with a caller's cookies, here or at the gateway"
+            );
+        }
 
         let gate_built = Arc::new(AtomicBool::new(false));
         let auditor = Arc::new(

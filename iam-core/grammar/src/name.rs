@@ -150,34 +150,36 @@ pub(crate) fn deception(c: char) -> Option<Deception> {
     match c {
         ' '..='~' => None,
         '\u{FFFD}' => Some(Deception::Undecodable),
-        _ if c.is_control() || is_unseen(c) => Some(Deception::Unseen),
+        _ if is_unseen(c) => Some(Deception::Unseen),
         _ if c.is_whitespace() || c == '\u{2800}' => Some(Deception::Blank),
         _ => None,
     }
 }
 
-/// Line and paragraph separators, marks of annotations, and `Default_Ignorable_Code_Point` of Unicode's character database.
-fn is_unseen(c: char) -> bool {
-    matches!(
-        c,
-        '\u{AD}'
-            | '\u{34F}'
-            | '\u{61C}'
-            | '\u{115F}'..='\u{1160}'
-            | '\u{17B4}'..='\u{17B5}'
-            | '\u{180B}'..='\u{180F}'
-            | '\u{200B}'..='\u{200F}'
-            | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}'
-            | '\u{3164}'
-            | '\u{FE00}'..='\u{FE0F}'
-            | '\u{FEFF}'
-            | '\u{FFA0}'
-            | '\u{FFF0}'..='\u{FFFB}'
-            | '\u{1BCA0}'..='\u{1BCA3}'
-            | '\u{1D173}'..='\u{1D17A}'
-            | '\u{E0000}'..='\u{E0FFF}'
-    )
+/// Tells whether a character is not seen, or turns or breaks what is: control characters, line and paragraph separators, marks of
+/// annotations, and `Default_Ignorable_Code_Point` of Unicode's character database.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{AD}'
+                | '\u{34F}'
+                | '\u{61C}'
+                | '\u{115F}'..='\u{1160}'
+                | '\u{17B4}'..='\u{17B5}'
+                | '\u{180B}'..='\u{180F}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{3164}'
+                | '\u{FE00}'..='\u{FE0F}'
+                | '\u{FEFF}'
+                | '\u{FFA0}'
+                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{1BCA0}'..='\u{1BCA3}'
+                | '\u{1D173}'..='\u{1D17A}'
+                | '\u{E0000}'..='\u{E0FFF}'
+        )
 }
 
 fn is_name_character(c: char) -> bool {

@@ -249,8 +249,8 @@ pub struct CsrfConfig {
     /// # Security
     ///
     /// With `false`, every site can have the browser of somebody who is logged in send requests that change something, or open a
-    /// WebSocket: wherever a cookie is what the caller is known by, also at a gateway that turns the cookie into a token. Nothing
-    /// at the start or in the log tells of it. It is for services that no browser reaches with a cookie.
+    /// WebSocket: wherever a cookie is what the caller is known by, also at a gateway that turns the cookie into a token. It is for
+    /// services that no browser reaches with a cookie.
     pub enabled: bool,
     /// The origins that may send them besides the application's own, compared byte by byte: `*` stands for nothing.
     pub allowed_origins: Vec<String>,

@@ -89,6 +89,11 @@ impl Tenant {
             .map_or_else(ReplayMode::default, |token| token.replay)
     }
 
+    /// Tells whether a page of another site is kept from acting with a caller's cookies.
+    pub const fn has_csrf_check(&self) -> bool {
+        self.csrf.is_some()
+    }
+
     pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
         let token = self.token.iter().map(|token| token.header.as_str());
         let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);

@@ -26,6 +26,23 @@ fn inline(key_set: &Value) -> IamConfig {
     .unwrap()
 }
 
+/// What is allowed and dangerous is said when it starts, once for each tenant.
+#[tokio::test]
+async fn what_is_less_safe_than_by_default_is_said_at_the_start() {
+    let key_set = TestIssuer::new().unwrap().key_set();
+    let (log, _guard) = Log::listen();
+    let said = || ["development mode", "`csrf.enabled = false`"].map(|text| log.count(text));
+
+    drop(Iam::builder(inline(&key_set)).start().await.unwrap());
+    assert_eq!(said(), [0, 0]);
+
+    let mut config = inline(&key_set);
+    config.development = true;
+    config.tenants.get_mut("default").unwrap().csrf.enabled = false;
+    drop(Iam::builder(config).start().await.unwrap());
+    assert_eq!(said(), [1, 1]);
+}
+
 /// Every problem at once, for the person who can mend them, and an event for those who watch (D84).
 #[tokio::test]
 async fn a_configuration_with_problems_starts_nothing_and_lists_them_all() {
