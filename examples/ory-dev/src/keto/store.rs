@@ -1,6 +1,6 @@
 //! Which tuples are there?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -39,10 +39,21 @@ pub struct StoreFull;
 #[derive(Debug, Default)]
 struct Inner {
     tuples: BTreeMap<u64, Tuple>,
-    /// The numbers of the tuples by a hash of their namespace, object and relation.
-    index: HashMap<u64, Vec<u64>>,
+    /// The hash of each key of each tuple, with the tuple's number.
+    index: BTreeSet<(u64, u64)>,
     hasher: RandomState,
     last: u64,
+}
+
+/// What tuples are looked up by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Key<'a> {
+    /// Every subject of a relation of an object.
+    Relation(ObjectRelation<'a>),
+    /// Every subject that is a set.
+    Sets(ObjectRelation<'a>),
+    /// This subject.
+    Subject(ObjectRelation<'a>, AskedSubject<'a>),
 }
 
 impl Store {
@@ -78,14 +89,14 @@ impl Store {
     /// Removes every tuple that the filter means, and returns how many.
     pub fn remove(&self, filter: &Filter) -> usize {
         let mut inner = self.write();
-        let meant: Vec<(u64, u64)> = inner
+        let meant: Vec<u64> = inner
             .tuples
             .iter()
             .filter(|(_, tuple)| filter.matches(tuple))
-            .map(|(number, tuple)| (*number, inner.hash(tuple.of())))
+            .map(|(number, _)| *number)
             .collect();
-        for (number, hash) in &meant {
-            inner.forget(*number, *hash);
+        for number in &meant {
+            inner.forget(*number);
         }
         meant.len()
     }
@@ -142,49 +153,54 @@ impl Filter {
 
 impl Inner {
     fn insert(&mut self, tuple: Tuple) {
-        let hash = self.hash(tuple.of());
         self.last = self.last.saturating_add(1);
-        self.index.entry(hash).or_default().push(self.last);
+        for key in keys(&tuple) {
+            self.index.insert((self.hash(key), self.last));
+        }
         self.tuples.insert(self.last, tuple);
     }
 
     fn remove(&mut self, tuple: &Tuple) {
-        let hash = self.hash(tuple.of());
-        let same: Vec<u64> = self
-            .at(tuple.of())
-            .filter(|(_, stored)| *stored == tuple)
-            .map(|(number, _)| number)
-            .collect();
+        let key = Key::Subject(tuple.of(), tuple.subject.as_opl());
+        let same: Vec<u64> = self.at(key).map(|(number, _)| number).collect();
         for number in same {
-            self.forget(number, hash);
+            self.forget(number);
         }
     }
 
-    fn forget(&mut self, number: u64, hash: u64) {
-        self.tuples.remove(&number);
-        if let Some(numbers) = self.index.get_mut(&hash) {
-            numbers.retain(|other| *other != number);
-            if numbers.is_empty() {
-                self.index.remove(&hash);
-            }
+    fn forget(&mut self, number: u64) {
+        let Some(tuple) = self.tuples.remove(&number) else {
+            return;
+        };
+        for key in keys(&tuple) {
+            self.index.remove(&(self.hash(key), number));
         }
     }
 
-    fn at(&self, of: ObjectRelation<'_>) -> impl Iterator<Item = (u64, &Tuple)> {
-        let numbers = self
-            .index
-            .get(&self.hash(of))
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        numbers
-            .iter()
-            .filter_map(|number| Some((*number, self.tuples.get(number)?)))
-            .filter(move |(_, tuple)| tuple.of() == of)
+    /// Returns the tuples that have the key, in the order in which they were written.
+    fn at(&self, key: Key<'_>) -> impl Iterator<Item = (u64, &Tuple)> {
+        let hash = self.hash(key);
+        self.index
+            .range((hash, 0)..=(hash, u64::MAX))
+            .filter_map(|(_, number)| Some((*number, self.tuples.get(number)?)))
+            // Two keys may have one hash.
+            .filter(move |(_, tuple)| keys(tuple).any(|other| other == key))
     }
 
-    fn hash(&self, of: ObjectRelation<'_>) -> u64 {
-        self.hasher.hash_one(of)
+    fn hash(&self, key: Key<'_>) -> u64 {
+        self.hasher.hash_one(key)
     }
+}
+
+fn keys(tuple: &Tuple) -> impl Iterator<Item = Key<'_>> {
+    let of = tuple.of();
+    let sets = match &tuple.subject {
+        Subject::Id(_) => None,
+        Subject::Set(_) => Some(Key::Sets(of)),
+    };
+    [Key::Relation(of), Key::Subject(of, tuple.subject.as_opl())]
+        .into_iter()
+        .chain(sets)
 }
 
 /// The tuples at one moment: nothing is written while it lives.
@@ -196,17 +212,18 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Returns the subjects of a relation of an object.
     pub(super) fn subjects(&self, of: ObjectRelation<'_>) -> impl Iterator<Item = &Subject> {
-        self.inner.at(of).map(|(_, tuple)| &tuple.subject)
+        self.inner.at(Key::Relation(of)).map(|(_, tuple)| &tuple.subject)
     }
 }
 
 impl Relations for View<'_> {
     fn contains(&self, of: ObjectRelation<'_>, subject: AskedSubject<'_>) -> bool {
-        self.subjects(of).any(|stored| stored.as_opl() == subject)
+        self.inner.at(Key::Subject(of, subject)).next().is_some()
     }
 
     fn subject_sets(&self, of: ObjectRelation<'_>) -> Vec<ObjectRelation<'_>> {
-        let sets = self.subjects(of).filter_map(|subject| match subject {
+        let sets = self.inner.at(Key::Sets(of));
+        let sets = sets.filter_map(|(_, tuple)| match &tuple.subject {
             Subject::Id(_) => None,
             Subject::Set(set) => Some(set.as_opl()),
         });
@@ -290,5 +307,102 @@ mod tests {
         assert_eq!(all, store.find(&Filter::default()));
         assert_eq!(end, None);
         assert_eq!(store.page(&of("a"), 0, 5).1, None);
+    }
+
+    #[test]
+    fn check_looks_at_no_tuple_but_those_it_asks_for() {
+        let store = Store::default();
+        for index in 0..100 {
+            store.insert(tuple(&format!("n:a#r@u{index}"))).unwrap();
+        }
+        store.insert(tuple("n:a#r@(n:g#m)")).unwrap();
+        let looked_at = |key: Key<'_>| {
+            let inner = store.read();
+            let hash = inner.hash(key);
+            inner.index.range((hash, 0)..=(hash, u64::MAX)).count()
+        };
+
+        let relation = ObjectRelation {
+            namespace: "n",
+            object: "a",
+            relation: "r",
+        };
+        assert_eq!(looked_at(Key::Relation(relation)), 101);
+        assert_eq!(looked_at(Key::Sets(relation)), 1);
+        assert_eq!(looked_at(Key::Subject(relation, AskedSubject::Id("u7"))), 1);
+        assert_eq!(looked_at(Key::Subject(relation, AskedSubject::Id("u"))), 0);
+    }
+
+    /// Deleting one tuple walked over all others of its object: this took minutes.
+    #[test]
+    fn very_many_tuples_of_one_object_are_deleted_and_leave_nothing_behind() {
+        let store = Store::default();
+        let tuples: Vec<Tuple> = (0..100_000)
+            .map(|index| tuple(&format!("n:a#r@u{index}")))
+            .collect();
+        store.transact(tuples.clone(), &[]).unwrap();
+
+        store.transact(Vec::new(), &tuples[..50_000]).unwrap();
+        let left = store.view();
+        assert!(!left.contains(tuples[49_999].of(), tuples[49_999].subject.as_opl()));
+        assert!(
+            tuples[50_000..]
+                .iter()
+                .all(|tuple| left.contains(tuple.of(), tuple.subject.as_opl()))
+        );
+        drop(left);
+
+        assert_eq!(store.remove(&of("a")), 50_000);
+        assert!(store.find(&Filter::default()).is_empty() && store.read().index.is_empty());
+    }
+
+    /// Writes and deletes a few tuples over and over, and compares with a plain list.
+    #[test]
+    fn whatever_is_written_and_deleted_is_found_in_the_order_of_writing() {
+        let texts = [
+            "n:a#r@u",
+            "n:a#r@v",
+            "n:a#r@(n:g#m)",
+            "n:a#s@u",
+            "n:g#m@u",
+            "m:a#r@u",
+        ];
+        let tuples = texts.map(tuple);
+        let store = Store::default();
+        let mut list: Vec<&Tuple> = Vec::new();
+        let mut random = 1_u32;
+
+        for _ in 0..1_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let chosen = &tuples[(random >> 16) as usize % tuples.len()];
+            if random >> 31 == 0 {
+                store.insert(chosen.clone()).unwrap();
+                list.push(chosen);
+            } else {
+                store.transact(Vec::new(), std::slice::from_ref(chosen)).unwrap();
+                list.retain(|other| *other != chosen);
+            }
+
+            let view = store.view();
+            for asked in &tuples {
+                let same = list.iter().filter(|other| other.of() == asked.of());
+                let subjects: Vec<_> = same.map(|other| &other.subject).collect();
+                let sets: Vec<_> = subjects
+                    .iter()
+                    .filter_map(|subject| match subject {
+                        Subject::Id(_) => None,
+                        Subject::Set(set) => Some(set.as_opl()),
+                    })
+                    .collect();
+                assert!(view.subjects(asked.of()).eq(subjects));
+                assert_eq!(view.subject_sets(asked.of()), sets);
+                assert_eq!(
+                    view.contains(asked.of(), asked.subject.as_opl()),
+                    list.contains(&asked)
+                );
+            }
+            drop(view);
+            assert!(store.find(&Filter::default()).iter().eq(list.iter().copied()));
+        }
     }
 }
