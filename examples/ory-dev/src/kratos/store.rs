@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use super::session::Session;
 #[derive(Debug)]
 pub(crate) struct Store {
     limits: Limits,
-    identities: BTreeMap<Uuid, Identity>,
+    identities: BTreeMap<Uuid, Arc<Identity>>,
     owners: HashMap<String, Uuid>,
     sessions: BTreeMap<u64, Session>,
     by_id: HashMap<Uuid, u64>,
@@ -79,12 +80,12 @@ impl Store {
             return Err(AddError::Full);
         }
         self.own(&identity);
-        self.identities.insert(identity.id, identity);
+        self.identities.insert(identity.id, Arc::new(identity));
         Ok(())
     }
 
     /// Replaces an identity by its changed self, under the same rule.
-    pub(crate) fn replace_identity(&mut self, identity: Identity) -> Result<(), AddError> {
+    pub(crate) fn replace_identity(&mut self, identity: Arc<Identity>) -> Result<(), AddError> {
         if self.taken(&identity) {
             return Err(AddError::Taken);
         }
@@ -95,28 +96,28 @@ impl Store {
     }
 
     /// Removes an identity and its sessions.
-    pub(crate) fn remove_identity(&mut self, id: Uuid) -> Option<Identity> {
+    pub(crate) fn remove_identity(&mut self, id: Uuid) -> Option<Arc<Identity>> {
         let removed = self.identities.remove(&id)?;
         self.owners.retain(|_, owner| *owner != id);
         self.remove_sessions_of(id);
         Some(removed)
     }
 
-    pub(crate) fn identity(&self, id: Uuid) -> Option<&Identity> {
+    pub(crate) fn identity(&self, id: Uuid) -> Option<&Arc<Identity>> {
         self.identities.get(&id)
     }
 
     /// Returns the identity that an identifier belongs to; upper and lower case are the same.
     pub(crate) fn identified_by(&self, identifier: &str) -> Option<&Identity> {
-        self.identities
-            .get(self.owners.get(&identifier.trim().to_lowercase())?)
+        let owner = self.owners.get(&identifier.trim().to_lowercase())?;
+        self.identity(*owner).map(Arc::as_ref)
     }
 
     /// Returns the identities behind `after`, in the order of their ids.
     pub(crate) fn identities_after(&self, after: Uuid) -> impl Iterator<Item = &Identity> {
         self.identities
             .range((Bound::Excluded(after), Bound::Unbounded))
-            .map(|(_, identity)| identity)
+            .map(|(_, identity)| identity.as_ref())
     }
 
     pub(crate) fn add_session(&mut self, session: Session) {
@@ -297,11 +298,14 @@ mod tests {
         store.add_identity(second).unwrap();
 
         first.password_identifiers = vec!["b@x.y".into()];
-        assert_eq!(store.replace_identity(first.clone()), Err(AddError::Taken));
+        assert_eq!(
+            store.replace_identity(Arc::new(first.clone())),
+            Err(AddError::Taken)
+        );
         let id = first.id;
         first = identity("c@x.y");
         first.id = id;
-        store.replace_identity(first).unwrap();
+        store.replace_identity(Arc::new(first)).unwrap();
 
         assert!(store.identified_by("a@x.y").is_none());
         assert_eq!(store.identified_by("c@x.y").unwrap().id, id);
@@ -371,7 +375,7 @@ mod tests {
         );
 
         owner.active = false;
-        store.replace_identity(owner.clone()).unwrap();
+        store.replace_identity(Arc::new(owner.clone())).unwrap();
         assert!(store.active_session(&key, now).is_none());
 
         store.remove_identity(owner.id);

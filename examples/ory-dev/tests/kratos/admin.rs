@@ -122,6 +122,32 @@ async fn patched_address_cannot_be_that_of_another() {
     assert_eq!(stand.log_in("third@example.com", PASSWORD).await.status, 200);
 }
 
+#[actix_web::test]
+async fn patches_at_once_are_all_kept_or_refused() {
+    let stand = Stand::start();
+    let body = json!({"traits": {"email": "at-once@example.com"}, "metadata_public": []});
+    let id = create(&stand, body).await.value()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let url = stand.admin(&format!("admin/identities/{id}"));
+    let patches = (0..32).map(|number| {
+        let (stand, url) = (&stand, &url);
+        let patch = json!([{"op": "add", "path": "/metadata_public/-", "value": number}]);
+        async move { (number, stand.json("PATCH", url, &[], &patch).await.status) }
+    });
+
+    let answers = futures_util::future::join_all(patches).await;
+
+    let found = identity(&stand, &id).await;
+    let found: Vec<_> = found["metadata_public"].as_array().unwrap().iter().collect();
+    assert!(!found.is_empty());
+    for (number, status) in &answers {
+        let kept = found.contains(&&json!(number));
+        assert_eq!(*status, if kept { 200 } else { 409 }, "{number}");
+    }
+}
+
 /// D55
 #[actix_web::test]
 async fn put_without_metadata_loses_it_and_keeps_the_state() {

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,8 +73,18 @@ pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payl
     let id = id_in(&request)?;
     let operations: Value = serde_json::from_slice(&body).map_err(|err| malformed(&err.to_string()))?;
 
-    let mut store = shared.store();
-    let before = store.identity(id).ok_or_else(Refusal::not_found)?;
+    // Many operations on a long list take seconds: away from the worker that answers requests.
+    let worker = shared.clone();
+    let changed =
+        web::block(move || worker.change_identity(id, |before| patched(&worker, before, &operations)));
+    let identity = changed
+        .await
+        .map_err(|_| Refusal::internal("the patch was not applied"))??;
+    Ok(show(&shared, &identity, View::ADMIN, StatusCode::OK))
+}
+
+/// Returns the identity as the patch leaves it.
+fn patched(shared: &Shared, before: &Identity, operations: &Value) -> Result<Identity, Refusal> {
     let document = json!({
         "schema_id": before.schema_id,
         "state": before.state(),
@@ -83,7 +93,7 @@ pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payl
         "metadata_admin": before.metadata_admin,
         "verifiable_addresses": before.json(None, View::PUBLIC).get("verifiable_addresses"),
     });
-    let after = patch::apply(&operations, &document)?;
+    let after = patch::apply(operations, &document)?;
 
     let member = |name: &str| after.get(name).cloned().unwrap_or_default();
     let schema_id = member("schema_id");
@@ -91,7 +101,7 @@ pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payl
         .as_str()
         .ok_or_else(|| malformed("`schema_id` must be a string"))?;
     let traits = member("traits");
-    let schema = checked_schema(&shared, schema_id, &traits)?;
+    let schema = checked_schema(shared, schema_id, &traits)?;
     let mut change = Change::read(b"{}")?;
     change.says_addresses(
         after
@@ -106,11 +116,7 @@ pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payl
     identity.metadata_admin = member("metadata_admin");
     change.mark_addresses(&mut identity, now);
     let state = is_active(&member("state"))?;
-    let identity = touch(identity, state, &shared);
-    store
-        .replace_identity(identity.clone())
-        .map_err(AddError::refusal)?;
-    Ok(show(&shared, &identity, View::ADMIN, StatusCode::OK))
+    Ok(touch(identity, state, shared))
 }
 
 /// Replaces an identity. Metadata that the body does not have is lost; a missing state stays.
@@ -121,21 +127,19 @@ pub(crate) async fn replace(shared: Data<Shared>, request: HttpRequest, body: Pa
     let schema = checked_schema(&shared, &change.schema_id, &change.traits)?;
     let hash = change.hashed_password(&shared).await?;
 
-    let now = shared.now();
-    let mut store = shared.store();
-    let mut identity = store.identity(id).ok_or_else(Refusal::not_found)?.clone();
-    identity.set_traits(schema, change.traits.clone(), now);
-    identity.metadata_public = change.metadata_public.clone();
-    identity.metadata_admin = change.metadata_admin.clone();
-    if hash.is_some() {
-        identity.hashed_password = hash;
-    }
-    change.mark_addresses(&mut identity, now);
-    let state = change.active.unwrap_or(identity.active);
-    let identity = touch(identity, state, &shared);
-    store
-        .replace_identity(identity.clone())
-        .map_err(AddError::refusal)?;
+    let identity = shared.change_identity(id, |before| {
+        let now = shared.now();
+        let mut identity = before.clone();
+        identity.set_traits(schema, change.traits.clone(), now);
+        identity.metadata_public = change.metadata_public.clone();
+        identity.metadata_admin = change.metadata_admin.clone();
+        if hash.is_some() {
+            identity.hashed_password.clone_from(&hash);
+        }
+        change.mark_addresses(&mut identity, now);
+        let state = change.active.unwrap_or(identity.active);
+        Ok(touch(identity, state, &shared))
+    })?;
     Ok(show(&shared, &identity, View::REPLACED, StatusCode::OK))
 }
 
