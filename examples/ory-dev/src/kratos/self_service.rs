@@ -89,15 +89,18 @@ pub(crate) fn return_to(shared: &Shared, request: &HttpRequest) -> Result<Option
     let Some(text) = query(request, "return_to").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let forbidden = || {
-        Refusal::bad_request(format!("Requested return_to URL \"{text}\" is not allowed."))
-            .id("self_service_flow_return_to_forbidden")
-    };
+    let refuse = |reason: String| Refusal::bad_request(reason).id("self_service_flow_return_to_forbidden");
+    let forbidden = || refuse(format!("Requested return_to URL \"{text}\" is not allowed."));
     let url = shared
         .config
         .default_return_url
         .join(&text)
         .map_err(|_| forbidden())?;
+    // A flow keeps it for minutes.
+    if url.as_str().len() > MAX_RETURN_TO {
+        let reason = format!("Requested return_to URL is longer than {MAX_RETURN_TO} bytes.");
+        return Err(refuse(reason));
+    }
     let allowed = |allowed: &Url| {
         url.scheme() == allowed.scheme()
             && url.host() == allowed.host()
@@ -203,3 +206,5 @@ pub(super) fn page_of(shared: &Shared, flow: &Flow) -> String {
 
 pub(super) const EXPIRED: &str = "self_service_flow_expired";
 const MAX_QUERY: usize = 2048;
+/// Kratos takes whatever the request line holds.
+const MAX_RETURN_TO: usize = 2048;

@@ -244,6 +244,43 @@ async fn browser_is_sent_back_only_where_the_configuration_allows() {
 }
 
 #[actix_web::test]
+async fn browser_is_sent_back_to_no_endless_url() {
+    let stand = Stand::start();
+    let base = "http://127.0.0.1:4455/";
+
+    for (target, allowed) in [
+        (format!("{base:x<2049}"), false),
+        (format!("{base:x<2048}"), true),
+        // Six bytes each in a URL.
+        (format!("{base}{}", "\u{e4}".repeat(500)), false),
+    ] {
+        let encoded: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+        let query = format!("return_to={encoded}");
+        for kind in [
+            "login/browser",
+            "login/api",
+            "registration/browser",
+            "registration/api",
+        ] {
+            let url = stand.public(&format!("self-service/{kind}?{query}"));
+            let answer = stand.get(&url, &[JSON]).await;
+
+            let shown = answer.value();
+            if allowed {
+                assert_eq!(answer.status, 200, "{kind}");
+                assert_eq!(shown["return_to"].as_str().map(str::len), Some(2048), "{kind}");
+            } else {
+                let error = &shown["error"];
+                let reason = "Requested return_to URL is longer than 2048 bytes.";
+                assert_eq!((answer.status, &error["code"]), (400, &json!(400)), "{kind}");
+                assert_eq!(error["id"], "self_service_flow_return_to_forbidden", "{kind}");
+                assert_eq!(error["reason"], reason, "{kind}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
 async fn person_who_is_logged_in_gets_no_new_form_unless_asked_to_prove_it_again() {
     let stand = Stand::start();
     let started = start(&stand, "registration", "", "").await;
