@@ -296,22 +296,20 @@ impl<'a> Options<'a> {
             return Ok(());
         };
         for (key, _) in members {
-            if self.known.contains(key.as_str()) {
-                continue;
-            }
-            let Some((_, why)) = self.harmless.iter().find(|(harmless, _)| harmless == key) else {
+            if let Some((_, why)) = self.harmless.iter().find(|(harmless, _)| harmless == key) {
+                warnings.push(format!(
+                    "`{}`: `{}` has no effect here: {why}",
+                    self.file.display(),
+                    self.path_of(key)
+                ));
+            } else if !self.known.contains(key.as_str()) {
                 let supported: Vec<_> = self.known.iter().map(|known| format!("`{known}`")).collect();
                 let problem = format!(
                     "not supported by this stand-in; supported here: {}",
                     supported.join(", ")
                 );
                 return Err(ConfigError::option(self.file, self.path_of(key), &problem));
-            };
-            warnings.push(format!(
-                "`{}`: `{}` has no effect here: {why}",
-                self.file.display(),
-                self.path_of(key)
-            ));
+            }
         }
         Ok(())
     }

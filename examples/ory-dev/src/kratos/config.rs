@@ -88,14 +88,7 @@ impl KratosConfig {
         let admin = listener(serve.section("admin")?, 4434, warn)?;
         serve.finish(warn)?;
 
-        let mut secrets = root.section("secrets")?;
-        let cookie_secrets = secrets.strings("cookie")?;
-        let cookie_secrets = secrets.required("cookie", cookie_secrets.filter(|keys| !keys.is_empty()))?;
-        let cookie_secrets = cookie_secrets.into_iter().map(ToOwned::to_owned).collect();
-        secrets.harmless("cipher", "nothing is stored, so nothing is encrypted");
-        secrets.harmless("default", "`secrets.cookie` is used");
-        secrets.finish(warn)?;
-
+        let cookie_secrets = cookie_secrets(root.section("secrets")?, warn)?;
         let session_lifespan = session_lifespan(root.section("session")?, warn)?;
         let bcrypt_cost = bcrypt_cost(root.section("hashers")?, warn)?;
         let (default_schema, schemas) = schemas(root.section("identity")?, vars, warn)?;
@@ -183,6 +176,30 @@ fn listener(
         base_url,
         configured_port: address.port(),
     })
+}
+
+fn cookie_secrets(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<Vec<String>, ConfigError> {
+    options.harmless("cipher", "nothing is stored, so nothing is encrypted");
+    options.harmless("default", "`secrets.cookie` is used");
+    // The real server refuses other lengths, also of what has no effect here.
+    for (key, length, problem) in [
+        ("cookie", 16..=usize::MAX, "must have at least 16 characters"),
+        ("default", 16..=usize::MAX, "must have at least 16 characters"),
+        ("cipher", 32..=32, "must have 32 characters"),
+    ] {
+        let secrets = options.strings(key)?.unwrap_or_default();
+        let wrong = secrets
+            .iter()
+            .position(|secret| !length.contains(&secret.chars().count()));
+        if let Some(index) = wrong {
+            return Err(options.refuse(&format!("{key}[{index}]"), problem));
+        }
+    }
+
+    let secrets = options.strings("cookie")?.filter(|secrets| !secrets.is_empty());
+    let secrets = options.required("cookie", secrets)?;
+    options.finish(warnings)?;
+    Ok(secrets.into_iter().map(ToOwned::to_owned).collect())
 }
 
 fn session_lifespan(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<Duration, ConfigError> {
@@ -423,6 +440,31 @@ mod tests {
                 "cookie: []",
                 "secrets.cookie",
             ),
+            (
+                "cookie: [ development-only-cookie-secret-000000 ]",
+                "cookie: [ development-only-cookie-secret-000000, 15-characters-0 ]",
+                "secrets.cookie[1]",
+            ),
+            (
+                "cookie: [ development-only-cookie-secret-000000 ]",
+                "cookie: [ x ]",
+                "secrets.cookie[0]",
+            ),
+            (
+                "secrets:\n",
+                "secrets:\n  default: [ 15-characters-0 ]\n",
+                "secrets.default[0]",
+            ),
+            (
+                "32-LONG-DEV-SECRET-NOT-SECURE-00",
+                "31-LONG-DEV-SECRET-NOT-SECURE-0",
+                "secrets.cipher[0]",
+            ),
+            (
+                "32-LONG-DEV-SECRET-NOT-SECURE-00",
+                "33-LONG-DEV-SECRET-NOT-SECURE-000",
+                "secrets.cipher[0]",
+            ),
         ] {
             assert!(SHIPPED.contains(from), "{from}");
             let err = read(&SHIPPED.replacen(from, to, 1)).unwrap_err().to_string();
@@ -431,6 +473,29 @@ mod tests {
                 "{path}: {err}"
             );
         }
+    }
+
+    #[test]
+    fn secrets_that_are_just_long_enough_are_read() {
+        let secrets = "secrets:\n  default: [ 16-characters-00 ]\n  cookie: [ 16-characters-01, 16-characters-\u{e4}\u{e4} ]\n";
+        let (before, after) = SHIPPED.split_once("secrets:\n").unwrap();
+        let (_, after) = after.split_once("000000 ]\n").unwrap();
+
+        let config = read(&format!("{before}{secrets}{after}")).unwrap();
+
+        assert_eq!(
+            config.cookie_secrets,
+            ["16-characters-01", "16-characters-\u{e4}\u{e4}"]
+        );
+        assert!(config.warnings().iter().any(|w| w.contains("`secrets.default`")));
+    }
+
+    #[test]
+    fn refused_secret_is_not_repeated() {
+        let err =
+            read(&SHIPPED.replacen("development-only-cookie-secret-000000", "short-secret", 1)).unwrap_err();
+
+        assert!(!format!("{err} {err:?}").contains("short-secret"));
     }
 
     #[test]
