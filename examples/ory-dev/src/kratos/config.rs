@@ -254,12 +254,16 @@ fn schemas(
 
 fn allowed_urls(options: &mut Options<'_>) -> Result<Vec<Url>, ConfigError> {
     let mut urls = Vec::new();
-    for text in options.strings("allowed_return_urls")?.unwrap_or_default() {
+    let texts = options.strings("allowed_return_urls")?.unwrap_or_default();
+    for (index, text) in texts.into_iter().enumerate() {
+        let refuse = |problem| Err(options.refuse(&format!("allowed_return_urls[{index}]"), problem));
         match Url::parse(text) {
-            Ok(url) if url.has_host() => urls.push(url),
-            Ok(_) | Err(_) => {
-                return Err(options.refuse("allowed_return_urls", "must be a list of absolute URLs"));
+            // Which wildcards the real server takes depends on its list of public suffixes.
+            Ok(url) if url.host_str().is_some_and(|host| host.contains('*')) => {
+                return refuse("wildcards are not supported by this stand-in; list each host");
             }
+            Ok(url) if url.has_host() => urls.push(url),
+            Ok(_) | Err(_) => return refuse("must be an absolute URL"),
         }
     }
     Ok(urls)
@@ -436,6 +440,11 @@ mod tests {
                 "identity.default_schema_id",
             ),
             (
+                "allowed_return_urls: [http://127.0.0.1:4455]",
+                "allowed_return_urls: [http://127.0.0.1:4455, /dashboard]",
+                "selfservice.allowed_return_urls[1]",
+            ),
+            (
                 "cookie: [ development-only-cookie-secret-000000 ]",
                 "cookie: []",
                 "secrets.cookie",
@@ -473,6 +482,31 @@ mod tests {
                 "{path}: {err}"
             );
         }
+    }
+
+    #[test]
+    fn wildcard_in_the_host_of_a_return_url_is_refused_and_one_in_its_path_means_itself() {
+        let with = |url: &str| {
+            let list = "allowed_return_urls: [http://127.0.0.1:4455]";
+            assert!(SHIPPED.contains(list));
+            read(&SHIPPED.replacen(list, &format!("allowed_return_urls: ['http://a/', '{url}']"), 1))
+        };
+
+        for url in [
+            "https://*.example.org",
+            "https://*.example.org:8443/x",
+            "https://*",
+            "https://*example.org/",
+            "https://app.*.org/",
+            "https://%2A.example.org/",
+            "app://*.example.org/",
+        ] {
+            let err = with(url).unwrap_err().to_string();
+            let path = "`selfservice.allowed_return_urls[1]`: wildcards are not supported";
+            assert!(err.contains(path), "{url}: {err}");
+        }
+        let config = with("https://example.org/*").unwrap();
+        assert_eq!(config.allowed_return_urls.last().unwrap().path(), "/*");
     }
 
     #[test]
