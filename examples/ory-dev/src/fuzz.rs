@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::config::{Document, Vars};
 
-pub use crate::keto::fuzz::{keto_body, keto_query, keto_yml};
-pub use crate::kratos::fuzz::{
-    identity_schema, kratos_cookie, kratos_form, kratos_identity, kratos_patch, kratos_yml,
-};
-pub use crate::oathkeeper::fuzz::{
-    access_rules, gateway_keys, gateway_path, gateway_pattern, gateway_template, oathkeeper_yml,
+pub use crate::{
+    keto::fuzz::{keto_body, keto_query, keto_yml},
+    kratos::fuzz::{identity_schema, kratos_cookie, kratos_form, kratos_identity, kratos_patch, kratos_yml},
+    oathkeeper::fuzz::{
+        access_rules, gateway_keys, gateway_path, gateway_pattern, gateway_template, oathkeeper_yml,
+    },
 };
 
 /// Parses the input as a file, in the notation that it looks like.

@@ -5,8 +5,7 @@
     reason = "a program for the command line"
 )]
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use ory_dev::{Stack, shipped_configuration};
 

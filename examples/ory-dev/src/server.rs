@@ -3,15 +3,15 @@
 //! A [`Server`] runs on a thread with its own actix `System`, so that it works under every runtime, and can be
 //! stopped and started while the rest of the process goes on.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
-use actix_web::dev::ServerHandle;
-use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpServer, dev::ServerHandle, web::ServiceConfig};
 use futures_util::future;
 
 /// Why a server did not start.
@@ -293,8 +293,10 @@ const GRACE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpStream;
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+    };
 
     use actix_web::{HttpResponse, web};
 

@@ -1,13 +1,17 @@
 //! How does everything start together, on the ports that the files say?
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::config::{ConfigError, Vars};
-use crate::keto::{Keto, KetoConfig};
-use crate::kratos::{Kratos, KratosConfig};
-use crate::oathkeeper::{Oathkeeper, OathkeeperConfig, OathkeeperError};
-use crate::server::StartError;
+use crate::{
+    config::{ConfigError, Vars},
+    keto::{Keto, KetoConfig},
+    kratos::{Kratos, KratosConfig},
+    oathkeeper::{Oathkeeper, OathkeeperConfig, OathkeeperError},
+    server::StartError,
+};
 
 /// Kratos, Keto and Oathkeeper in this process.
 #[derive(Debug)]

@@ -4,12 +4,13 @@
 
 mod keto_support;
 
-use std::fs;
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr};
 
 use keto_support::{Answer, get, send, start};
-use ory_dev::config::Vars;
-use ory_dev::keto::{Filter, Keto, Subject, SubjectSet, Tuple};
+use ory_dev::{
+    config::Vars,
+    keto::{Filter, Keto, Subject, SubjectSet, Tuple},
+};
 use serde_json::{Value, json};
 
 /// Starts a Keto with a permission file and limits of its own.

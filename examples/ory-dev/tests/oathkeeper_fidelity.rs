@@ -6,12 +6,10 @@ mod oathkeeper_support;
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use oathkeeper_support::people::People;
-use oathkeeper_support::{Answer, Login, Stand, ask, decode};
+use oathkeeper_support::{Answer, Login, Stand, ask, decode, people::People};
 
 const RECORDING: &str = include_str!("recordings/oathkeeper.json");
 

@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ory_dev::{StackConfig, StackError, shipped_configuration};
 use serde_json::{Value, json};

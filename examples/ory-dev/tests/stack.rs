@@ -1,7 +1,9 @@
 //! Does the whole stack start from the files that come with it, and stop?
 
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::{
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+};
 
 use ory_dev::{Stack, StackConfig, StackError, shipped_configuration};
 

@@ -1,15 +1,14 @@
 //! What does a file hold?
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
-use super::error::ConfigError;
-use super::options::Options;
-use super::strict::Strict;
-use super::vars::Vars;
+use super::{error::ConfigError, options::Options, strict::Strict, vars::Vars};
 
 /// One parsed file. YAML and JSON are told apart by the name: `.json` is JSON, anything else YAML.
 ///

@@ -1,7 +1,9 @@
 //! Why can a file not be used?
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::document::MAX_FILE;
 

@@ -11,11 +11,13 @@ mod options;
 mod notation;
 mod error;
 
-pub use self::document::{Document, MAX_FILE, read_text};
-pub use self::error::ConfigError;
-pub use self::notation::{file_path, parse_duration};
-pub use self::options::Options;
-pub use self::vars::Vars;
+pub use self::{
+    document::{Document, MAX_FILE, read_text},
+    error::ConfigError,
+    notation::{file_path, parse_duration},
+    options::Options,
+    vars::Vars,
+};
 
 #[cfg(test)]
 mod tests;

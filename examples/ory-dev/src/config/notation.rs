@@ -1,7 +1,6 @@
 //! How are durations and files written?
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 

@@ -1,15 +1,19 @@
 //! Is every option of this mapping known?
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::error::ConfigError;
-use super::notation::{file_path, parse_duration};
+use super::{
+    error::ConfigError,
+    notation::{file_path, parse_duration},
+};
 
 /// One mapping of a file. Each accessor marks its key as known; [`Options::finish`] refuses the keys that nobody
 /// asked for. An absent mapping behaves like an empty one, and `null` like an absent value.

@@ -1,12 +1,18 @@
 //! How do answers look?
 
-use std::fmt::{self, Write as _};
-use std::io;
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
-use actix_web::web::Bytes;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION},
+    },
+    web::Bytes,
+};
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;

@@ -1,15 +1,13 @@
 //! What does the body say?
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::{fmt, marker::PhantomData};
 
-use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use actix_web::{http::StatusCode, web::Bytes};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer,
+};
 
-use super::MAX_BODY;
-use super::answer::Refusal;
+use super::{MAX_BODY, answer::Refusal};
 
 /// What actix read of the body.
 pub(super) type Read = Result<Bytes, actix_web::Error>;

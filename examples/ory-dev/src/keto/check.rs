@@ -1,16 +1,16 @@
 //! `/relation-tuples/check`, `/check/openapi` and `/batch/check`: is it allowed?
 
-use actix_web::http::StatusCode;
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use iam_grammar::opl::{CheckError, ObjectRelation};
 use serde::{Deserialize, Serialize};
 
-use super::State;
-use super::answer::{self, Refusal, go_quote};
-use super::body::{self, Object, Read};
-use super::query::Query;
-use super::tuple::{Subject, WireTuple};
+use super::{
+    State,
+    answer::{self, Refusal, go_quote},
+    body::{self, Object, Read},
+    query::Query,
+    tuple::{Subject, WireTuple},
+};
 
 /// Answers 200 or 403.
 pub(super) async fn get_mirrored(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {

@@ -1,7 +1,6 @@
 //! What do `keto.yml` and the permission file say?
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use iam_grammar::opl::{self, CheckLimits, Mode, Namespaces};
 
@@ -165,8 +164,7 @@ const HARMLESS: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::PathBuf;
+    use std::{fs, path::PathBuf};
 
     use super::*;
 

@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use serde_json::json;
 
-use super::State;
-use super::answer::{self, Refusal};
-use super::check::clamp;
-use super::query::Query;
-use super::store::View;
-use super::tuple::{Subject, SubjectSet, WireTuple};
+use super::{
+    State,
+    answer::{self, Refusal},
+    check::clamp,
+    query::Query,
+    store::View,
+    tuple::{Subject, SubjectSet, WireTuple},
+};
 
 /// Answers with the tree below an object's relation. Permits are not computed: only tuples are followed.
 pub(super) async fn expand(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {

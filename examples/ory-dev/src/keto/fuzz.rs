@@ -3,12 +3,14 @@
 use actix_web::web::Bytes;
 use serde_json::Value;
 
-use super::body::{self, Object};
-use super::check;
-use super::config::KetoConfig;
-use super::query::Query;
-use super::tuple::{Subject, SubjectSet, WireTuple};
-use super::write::Deltas;
+use super::{
+    body::{self, Object},
+    check,
+    config::KetoConfig,
+    query::Query,
+    tuple::{Subject, SubjectSet, WireTuple},
+    write::Deltas,
+};
 use crate::fuzz::{assert_known, document};
 
 /// Bodies with one tuple, with the tuples of a batch, and with the parts of a patch.

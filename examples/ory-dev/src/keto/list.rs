@@ -1,14 +1,15 @@
 //! `GET /relation-tuples`: which tuples are there?
 
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde_json::json;
 
-use super::State;
-use super::answer::{self, Refusal, go_quote};
-use super::query::Query;
-use super::store::Filter;
-use super::tuple::{Subject, WireTuple};
+use super::{
+    State,
+    answer::{self, Refusal, go_quote},
+    query::Query,
+    store::Filter,
+    tuple::{Subject, WireTuple},
+};
 
 /// Lists the tuples that the query means, a page at a time.
 pub(super) async fn list(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {

@@ -18,17 +18,19 @@ mod write;
 mod syntax;
 pub(crate) mod fuzz;
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
-use actix_web::{HttpResponse, Resource, guard};
+use actix_web::{
+    HttpResponse, Resource, guard,
+    web::{self, Data, PayloadConfig, ServiceConfig},
+};
 use iam_grammar::opl::{CheckLimits, Namespaces};
 use serde_json::json;
 
-use crate::config::{ConfigError, Vars};
-use crate::server::{Server, StartError};
+use crate::{
+    config::{ConfigError, Vars},
+    server::{Server, StartError},
+};
 
 pub use config::KetoConfig;
 pub use store::{Filter, Store, StoreFull};

@@ -1,8 +1,7 @@
 //! Where does the next page start? A token that only this process can write.
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use uuid::Uuid;
 
 /// The key of the tokens; another one in each process.

@@ -2,9 +2,11 @@
 
 use url::form_urlencoded;
 
-use super::answer::{Refusal, go_quote};
-use super::store::Filter;
-use super::tuple::{Subject, SubjectSet, WireTuple};
+use super::{
+    answer::{Refusal, go_quote},
+    store::Filter,
+    tuple::{Subject, SubjectSet, WireTuple},
+};
 
 /// The decoded pairs of a query string.
 #[derive(Debug)]

@@ -4,8 +4,10 @@ use actix_web::HttpResponse;
 use iam_grammar::opl::{self, Fault, OplError};
 use serde::Serialize;
 
-use super::answer::{self, Refusal};
-use super::body::{self, Read};
+use super::{
+    answer::{self, Refusal},
+    body::{self, Read},
+};
 
 /// Answers 200 with the mistakes of the body, or without any.
 pub(super) async fn check(body: Read) -> Result<HttpResponse, Refusal> {

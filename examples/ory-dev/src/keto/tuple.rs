@@ -3,8 +3,7 @@
 use iam_grammar::opl;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::answer::Refusal;
-use super::body::optional;
+use super::{answer::Refusal, body::optional};
 
 /// A relation tuple as Keto stores it: of any text, unlike the notation's
 /// [`RelationTuple`](iam_grammar::RelationTuple), from which it can be made.

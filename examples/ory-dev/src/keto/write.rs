@@ -1,17 +1,17 @@
 //! `/admin/relation-tuples`: create, delete and patch.
 
-use actix_web::http::StatusCode;
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::State;
-use super::answer::{self, Refusal, go_quote};
-use super::body::{self, Object, Read};
-use super::list::check_namespaces;
-use super::query::Query;
-use super::store::StoreFull;
-use super::tuple::{Subject, Tuple, WireTuple};
+use super::{
+    State,
+    answer::{self, Refusal, go_quote},
+    body::{self, Object, Read},
+    list::check_namespaces,
+    query::Query,
+    store::StoreFull,
+    tuple::{Subject, Tuple, WireTuple},
+};
 
 /// Adds the tuple of the body, and answers with the body.
 pub(super) async fn create(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {

@@ -1,11 +1,14 @@
 //! How does Kratos answer? Statuses, error bodies, and JSON or HTML.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
 use serde_json::{Map, Value, json};
 
 /// An error as Kratos writes it: `{"error": {code, status, …}}`.

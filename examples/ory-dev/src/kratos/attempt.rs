@@ -1,23 +1,29 @@
 //! What becomes of a submitted form? What login and registration have in common, from the admission to the answer.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web::Payload,
+};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::answer::{Refusal, json, query, redirect, wants_json, wants_page};
-use super::clock::Moment;
-use super::csrf::{self, CsrfToken};
-use super::flow::{Flow, Kind};
-use super::schema::message;
-use super::self_service::{Answer, EXPIRED, already_logged_in, page_of, return_url, show};
-use super::session::{Devices, Presented, SESSION_COOKIE, Session};
-use super::shared::Shared;
-use super::store::Store;
-use super::submission::{MAX_FORM, Submission, read_body};
-use super::{login, registration};
+use super::{
+    answer::{Refusal, json, query, redirect, wants_json, wants_page},
+    clock::Moment,
+    csrf::{self, CsrfToken},
+    flow::{Flow, Kind},
+    login, registration,
+    schema::message,
+    self_service::{Answer, EXPIRED, already_logged_in, page_of, return_url, show},
+    session::{Devices, Presented, SESSION_COOKIE, Session},
+    shared::Shared,
+    store::Store,
+    submission::{MAX_FORM, Submission, read_body},
+};
 
 /// Answers the submission of a form.
 pub(crate) async fn submit(

@@ -1,13 +1,10 @@
 //! Which of `kratos.yml` is used, and what else may stand there?
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use url::Url;
 
-use super::clock::Clock;
-use super::schema::Schema;
+use super::{clock::Clock, schema::Schema};
 use crate::config::{ConfigError, Document, Options, Vars};
 
 /// The configuration of an embedded Kratos, read from the real server's files.

@@ -1,16 +1,21 @@
 //! Did the form come from our own page? A cookie, and a masked copy of it in the form.
 
-use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
 use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::answer::{Refusal, wants_json};
-use super::secret;
-use super::session::cookie;
+use super::{
+    answer::{Refusal, wants_json},
+    secret,
+    session::cookie,
+};
 
 /// The anti-CSRF token of a request: the one that its cookie carries, or a new one.
 #[derive(Clone, Copy, Debug)]

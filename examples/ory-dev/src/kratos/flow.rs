@@ -1,15 +1,16 @@
 //! Where does a person stand in a form? Self-service flows and the forms that they show.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::clock::Moment;
-use super::config::{FlowConfig, KratosConfig};
-use super::schema::{Field, Schema};
+use super::{
+    clock::Moment,
+    config::{FlowConfig, KratosConfig},
+    schema::{Field, Schema},
+};
 
 /// One self-service flow.
 #[derive(Clone, Debug)]

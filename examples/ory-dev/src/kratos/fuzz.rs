@@ -1,22 +1,24 @@
 //! Damaged forms, identities and cookies, for a fuzzer.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use serde_json::{Value, json};
 use url::Url;
 
-use super::admin::change::Change;
-use super::admin::patch;
-use super::clock::Clock;
-use super::config::KratosConfig;
-use super::flow::{Flow, Kind};
-use super::registration::examine;
-use super::schema::Schema;
-use super::secret::CookieKeys;
-use super::submission::Submission;
-use crate::config::Document;
-use crate::fuzz::{assert_known, document, vars};
+use super::{
+    admin::{change::Change, patch},
+    clock::Clock,
+    config::KratosConfig,
+    flow::{Flow, Kind},
+    registration::examine,
+    schema::Schema,
+    secret::CookieKeys,
+    submission::Submission,
+};
+use crate::{
+    config::Document,
+    fuzz::{assert_known, document, vars},
+};
 
 /// Submissions of a registration form: JSON, or fields when the input does not begin with a brace.
 ///

@@ -1,13 +1,14 @@
 //! Who has an account? The record of an identity, and how the two interfaces show it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::clock::Moment;
-use super::schema::{Extracted, Schema};
+use super::{
+    clock::Moment,
+    schema::{Extracted, Schema},
+};
 
 /// One identity.
 #[derive(Clone, Debug)]

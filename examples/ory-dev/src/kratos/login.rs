@@ -4,14 +4,16 @@ use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::answer::Refusal;
-use super::attempt::{Attempt, Success};
-use super::identity::View;
-use super::password;
-use super::schema::{message, missing};
-use super::self_service::Answer;
-use super::session::Presented;
-use super::shared::Shared;
+use super::{
+    answer::Refusal,
+    attempt::{Attempt, Success},
+    identity::View,
+    password,
+    schema::{message, missing},
+    self_service::Answer,
+    session::Presented,
+    shared::Shared,
+};
 
 /// Answers the submission of a login form.
 pub(crate) async fn log_in(mut attempt: Attempt<'_>) -> Answer {

@@ -1,18 +1,22 @@
 //! Is it over? The end of a session, for browsers and for native applications.
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Payload},
+};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::json;
 
-use super::answer::{Refusal, json, query, redirect, wants_json};
-use super::attempt::{error_page, with_cookies};
-use super::csrf::CsrfToken;
-use super::self_service::{Answer, return_to};
-use super::session::{Presented, SESSION_COOKIE};
-use super::shared::Shared;
-use super::submission::{MAX_FORM, Submission, read_body};
+use super::{
+    answer::{Refusal, json, query, redirect, wants_json},
+    attempt::{error_page, with_cookies},
+    csrf::CsrfToken,
+    self_service::{Answer, return_to},
+    session::{Presented, SESSION_COOKIE},
+    shared::Shared,
+    submission::{MAX_FORM, Submission, read_body},
+};
 
 /// Hands out the link that ends the browser's session. Without its token another site could log people out.
 pub(crate) async fn create(shared: Data<Shared>, request: HttpRequest) -> Answer {

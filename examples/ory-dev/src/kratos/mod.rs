@@ -28,14 +28,15 @@ mod admin;
 mod routes;
 pub(crate) mod fuzz;
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use actix_web::web::Data;
 use url::Url;
 
-use crate::config::{ConfigError, Vars};
-use crate::server::{Listeners, Server, StartError};
+use crate::{
+    config::{ConfigError, Vars},
+    server::{Listeners, Server, StartError},
+};
 
 pub use clock::Clock;
 pub use config::KratosConfig;

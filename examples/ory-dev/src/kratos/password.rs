@@ -3,8 +3,7 @@
 use actix_web::web;
 use serde_json::{Value, json};
 
-use super::answer::Refusal;
-use super::schema::message;
+use super::{answer::Refusal, schema::message};
 
 /// Hashes with bcrypt, away from the worker that answers requests.
 pub(crate) async fn hash(password: String, cost: u32) -> Result<String, Refusal> {

@@ -2,16 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Refusal;
-use super::attempt::{Attempt, Success};
-use super::flow::Flow;
-use super::identity::{Identity, View};
-use super::password;
-use super::schema::{Schema, message, missing};
-use super::self_service::Answer;
-use super::shared::Shared;
-use super::store::AddError;
-use super::submission::Submission;
+use super::{
+    answer::Refusal,
+    attempt::{Attempt, Success},
+    flow::Flow,
+    identity::{Identity, View},
+    password,
+    schema::{Schema, message, missing},
+    self_service::Answer,
+    shared::Shared,
+    store::AddError,
+    submission::Submission,
+};
 
 /// Answers the submission of a registration form.
 pub(crate) async fn register(mut attempt: Attempt<'_>) -> Answer {

@@ -1,21 +1,29 @@
 //! Which path leads where, and which headers does every answer carry?
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Data, Payload, ReqData, ServiceConfig};
-use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{
+    Error, HttpMessage as _, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+    middleware::{Next, from_fn},
+    web::{self, Data, Payload, ReqData, ServiceConfig},
+};
 use futures_util::future::ready;
 use url::Url;
 
-use super::admin::{identities, sessions};
-use super::answer::{self, Refusal};
-use super::csrf::CsrfToken;
-use super::flow::Kind;
-use super::shared::Shared;
-use super::{attempt, logout, self_service, whoami};
+use super::{
+    admin::{identities, sessions},
+    answer::{self, Refusal},
+    attempt,
+    csrf::CsrfToken,
+    flow::Kind,
+    logout, self_service,
+    shared::Shared,
+    whoami,
+};
 
 /// Adds the routes of the public interface.
 pub(crate) fn public(app: &mut ServiceConfig) {

@@ -1,9 +1,7 @@
 //! What must nobody guess? Tokens, and the seal on the session cookie.
 
 use aws_lc_rs::{hmac, rand};
-use base64::DecodeError;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::{DecodeError, Engine as _, engine::general_purpose::URL_SAFE};
 
 use super::answer::Refusal;
 

@@ -1,18 +1,19 @@
 //! How does a flow begin, and how is it shown? Login and registration begin alike.
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use super::answer::{Refusal, accepts_json, json, query, redirect};
-use super::csrf::{self, CsrfToken};
-use super::flow::{Flow, Kind};
-use super::identity::Identity;
-use super::schema::Schema;
-use super::session::Presented;
-use super::shared::Shared;
+use super::{
+    answer::{Refusal, accepts_json, json, query, redirect},
+    csrf::{self, CsrfToken},
+    flow::{Flow, Kind},
+    identity::Identity,
+    schema::Schema,
+    session::Presented,
+    shared::Shared,
+};
 
 /// Starts a native flow.
 pub(crate) fn start_native(kind: Kind, shared: &Shared, request: &HttpRequest) -> Answer {

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::{HttpRequest, http::header};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::answer::Refusal;
-use super::clock::Moment;
-use super::identity::Identity;
-use super::secret::{self, CookieError, CookieKeys, Handle};
-use super::store::{SessionKey, Store};
+use super::{
+    answer::Refusal,
+    clock::Moment,
+    identity::Identity,
+    secret::{self, CookieError, CookieKeys, Handle},
+    store::{SessionKey, Store},
+};
 
 /// One session.
 #[derive(Clone, Debug)]

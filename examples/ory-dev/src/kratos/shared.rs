@@ -6,14 +6,16 @@ use actix_web::http::StatusCode;
 use url::Url;
 use uuid::Uuid;
 
-use super::answer::Refusal;
-use super::clock::Moment;
-use super::config::KratosConfig;
-use super::csrf;
-use super::identity::Identity;
-use super::schema::Schema;
-use super::secret::CookieKeys;
-use super::store::{AddError, Limits, Store};
+use super::{
+    answer::Refusal,
+    clock::Moment,
+    config::KratosConfig,
+    csrf,
+    identity::Identity,
+    schema::Schema,
+    secret::CookieKeys,
+    store::{AddError, Limits, Store},
+};
 
 /// The state of one Kratos.
 #[derive(Debug)]

@@ -1,18 +1,17 @@
 //! What is remembered? Identities, sessions and flows, in memory and bounded.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
 
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
-use super::answer::Refusal;
-use super::clock::Moment;
-use super::flow::Flow;
-use super::identity::Identity;
-use super::secret::Handle;
-use super::session::Session;
+use super::{
+    answer::Refusal, clock::Moment, flow::Flow, identity::Identity, secret::Handle, session::Session,
+};
 
 /// Everything that this Kratos knows. Identities are refused beyond the limit; sessions and flows push out the
 /// oldest, which then count as unknown: the failure closes, it never opens.
@@ -247,15 +246,14 @@ impl AddError {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::time::Duration;
+    use std::{path::Path, time::Duration};
 
     use serde_json::json;
 
-    use super::super::clock::Clock;
-    use super::super::flow::Kind;
-    use super::super::schema::Schema;
-    use super::*;
+    use super::{
+        super::{clock::Clock, flow::Kind, schema::Schema},
+        *,
+    };
     use crate::config::{Document, Vars};
 
     const LIMITS: Limits = Limits {

@@ -1,7 +1,9 @@
 //! What was sent with a form? JSON or form fields, as one JSON object.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Payload};
+use actix_web::{
+    HttpRequest,
+    web::{Bytes, Payload},
+};
 use serde_json::{Map, Value};
 
 use super::answer::{Refusal, media_type};

@@ -1,17 +1,23 @@
 //! Who is asking? The session behind a request, and the other sessions of that person.
 
-use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::Data;
+use actix_web::{
+    HttpRequest,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+    web::Data,
+};
 use serde_json::Value;
 
-use super::answer::{Refusal, json, query};
-use super::identity::View;
-use super::page::{self, Paged};
-use super::self_service::Answer;
-use super::session::{Devices, Presented};
-use super::shared::Shared;
+use super::{
+    answer::{Refusal, json, query},
+    identity::View,
+    page::{self, Paged},
+    self_service::Answer,
+    session::{Devices, Presented},
+    shared::Shared,
+};
 
 /// Returns the session of the caller.
 pub(crate) async fn whoami(shared: Data<Shared>, request: HttpRequest) -> Answer {

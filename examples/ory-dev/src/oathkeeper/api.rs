@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
-use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method,
+        header::{ACCEPT, CONTENT_LENGTH},
+    },
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::oathkeeper::gate::{Gate, Incoming, end_to_end, host_of, is_host};
-use crate::oathkeeper::proxy::Clients;
-use crate::oathkeeper::refusal::{Refusal, json_line};
-use crate::oathkeeper::target::Target;
+use crate::oathkeeper::{
+    gate::{Gate, Incoming, end_to_end, host_of, is_host},
+    proxy::Clients,
+    refusal::{Refusal, json_line},
+    target::Target,
+};
 
 /// Answers one request to the API.
 pub(crate) async fn api(request: HttpRequest, gate: Arc<Gate>, clients: Clients) -> HttpResponse {

@@ -1,15 +1,19 @@
 //! Who is calling? The authenticators, each of which knows the caller, refuses him, or is not responsible.
 
-use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{
+    Method,
+    header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue},
+};
 use awc::Client;
 use serde_json::Value;
 use url::Url;
 
-use crate::oathkeeper::gate::Incoming;
-use crate::oathkeeper::proxy::send_empty;
-use crate::oathkeeper::refusal::Refusal;
-use crate::oathkeeper::session::{JsonPath, Session};
+use crate::oathkeeper::{
+    gate::Incoming,
+    proxy::send_empty,
+    refusal::Refusal,
+    session::{JsonPath, Session},
+};
 
 /// One authenticator of a rule, with its configuration.
 #[derive(Debug, Clone)]

@@ -1,8 +1,12 @@
 //! What time is it at the gateway?
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// The time of one gateway: the machine's, plus what a test has moved it ahead.
 #[derive(Debug, Clone, Default)]

@@ -1,21 +1,17 @@
 //! Damaged rules, keys and requests, for a fuzzer.
 
-use std::path::Path;
-use std::sync::OnceLock;
+use std::{path::Path, sync::OnceLock};
 
 use serde_json::json;
 
-use super::config::OathkeeperConfig;
-use super::glob::Glob;
-use super::handlers::Handlers;
-use super::keys::parse_keys;
-use super::mutate::Mutator;
-use super::rule::rules_of;
-use super::session::Session;
-use super::target::Target;
-use super::template::Template;
-use crate::config::Document;
-use crate::fuzz::{assert_known, document, vars};
+use super::{
+    config::OathkeeperConfig, glob::Glob, handlers::Handlers, keys::parse_keys, mutate::Mutator,
+    rule::rules_of, session::Session, target::Target, template::Template,
+};
+use crate::{
+    config::Document,
+    fuzz::{assert_known, document, vars},
+};
 
 /// Access rules, for the handlers of the shipped configuration.
 ///

@@ -1,20 +1,26 @@
 //! May this request come through? Rule, authenticators, authorizer, mutators: the path, top to bottom.
 
-use actix_web::HttpRequest;
-use actix_web::http::Method;
-use actix_web::http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{
+            CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE,
+            PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        },
+        uri::Authority,
+    },
 };
-use actix_web::http::uri::Authority;
 use awc::Client;
 
-use crate::oathkeeper::authn::Outcome;
-use crate::oathkeeper::mutate::Mint;
-use crate::oathkeeper::refusal::Refusal;
-use crate::oathkeeper::rule::{Authorizer, Rule};
-use crate::oathkeeper::session::Session;
-use crate::oathkeeper::target::Target;
+use crate::oathkeeper::{
+    authn::Outcome,
+    mutate::Mint,
+    refusal::Refusal,
+    rule::{Authorizer, Rule},
+    session::Session,
+    target::Target,
+};
 
 /// Everything that the workers of one gateway share.
 #[derive(Debug)]

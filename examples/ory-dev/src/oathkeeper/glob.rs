@@ -5,8 +5,7 @@
 //! (an empty branch is allowed) and `\` takes the next character literally. The automaton is simulated state by
 //! state, so that no pattern can make a match take more than pattern length times URL length steps.
 
-use std::iter::Peekable;
-use std::str::Chars;
+use std::{iter::Peekable, str::Chars};
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]

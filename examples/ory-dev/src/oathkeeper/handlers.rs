@@ -1,19 +1,27 @@
 //! How is each handler configured? The handler sections of `oathkeeper.yml`, and what a rule overrides.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
-use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use actix_web::http::{
+    Method,
+    header::{AUTHORIZATION, COOKIE, HeaderName},
+};
 use serde_json::Value;
 
-use crate::config::{ConfigError, Options};
-use crate::oathkeeper::authn::{Authenticator, Credential, SessionCheck, TokenPlace};
-use crate::oathkeeper::mutate::{IdToken, Mutator};
-use crate::oathkeeper::rule::{Authorizer, Rule, headers_of, plain_http_url, texts_of};
-use crate::oathkeeper::session::JsonPath;
-use crate::oathkeeper::template::Template;
+use crate::{
+    config::{ConfigError, Options},
+    oathkeeper::{
+        authn::{Authenticator, Credential, SessionCheck, TokenPlace},
+        mutate::{IdToken, Mutator},
+        rule::{Authorizer, Rule, headers_of, plain_http_url, texts_of},
+        session::JsonPath,
+        template::Template,
+    },
+};
 
 /// The handlers that the configuration enables, with their configuration.
 #[derive(Debug, Default)]

@@ -27,27 +27,37 @@ mod proxy;
 mod api;
 pub(crate) mod fuzz;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use actix_web::web;
 use url::Url;
 
-pub use self::clock::Clock;
-pub use self::config::OathkeeperConfig;
-pub use self::key_file::{KeyFile, KeyFileError};
+pub use self::{
+    clock::Clock,
+    config::OathkeeperConfig,
+    key_file::{KeyFile, KeyFileError},
+};
 
-use crate::config::{ConfigError, Vars};
-use crate::oathkeeper::gate::{Gate, Moved};
-use crate::oathkeeper::keys::KeyRing;
-use crate::oathkeeper::mutate::{Mint, TokenCache};
-use crate::oathkeeper::proxy::Clients;
-use crate::server::{Listeners, Server, StartError};
+use crate::{
+    config::{ConfigError, Vars},
+    oathkeeper::{
+        gate::{Gate, Moved},
+        keys::KeyRing,
+        mutate::{Mint, TokenCache},
+        proxy::Clients,
+    },
+    server::{Listeners, Server, StartError},
+};
 
 /// A running gateway. Dropping it stops it.
 ///

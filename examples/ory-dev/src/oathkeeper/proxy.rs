@@ -1,22 +1,30 @@
 //! How does an admitted request reach its service, and the answer its caller? The proxy listener.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::body::{self, SizedStream};
-use actix_web::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
-use awc::error::{ConnectError, PayloadError, SendRequestError};
-use awc::{Client, ClientRequest, ClientResponse, Connector, SendClientRequest};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{self, SizedStream},
+    http::{
+        Method, StatusCode,
+        header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING},
+    },
+    web,
+};
+use awc::{
+    Client, ClientRequest, ClientResponse, Connector, SendClientRequest,
+    error::{ConnectError, PayloadError, SendRequestError},
+};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
-use crate::oathkeeper::gate::{Gate, Incoming, connection_options, end_to_end, host_of, is_hop_by_hop};
-use crate::oathkeeper::refusal::Refusal;
-use crate::oathkeeper::rule::{Rule, Upstream};
-use crate::oathkeeper::session::Session;
-use crate::oathkeeper::target::Target;
+use crate::oathkeeper::{
+    gate::{Gate, Incoming, connection_options, end_to_end, host_of, is_hop_by_hop},
+    refusal::Refusal,
+    rule::{Rule, Upstream},
+    session::Session,
+    target::Target,
+};
 
 /// The clients of one worker.
 #[derive(Clone)]

@@ -1,8 +1,12 @@
 //! What does a caller hear who may not come through? Oathkeeper's error body and its headers.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    },
+};
 use serde::Serialize;
 
 /// Why a request does not reach the service.

@@ -7,11 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::config::{ConfigError, Document, Options, Vars};
-use crate::oathkeeper::authn::Authenticator;
-use crate::oathkeeper::glob::Glob;
-use crate::oathkeeper::handlers::Handlers;
-use crate::oathkeeper::mutate::Mutator;
+use crate::{
+    config::{ConfigError, Document, Options, Vars},
+    oathkeeper::{authn::Authenticator, glob::Glob, handlers::Handlers, mutate::Mutator},
+};
 
 /// One access rule, ready for use.
 #[derive(Debug, Clone)]

@@ -5,13 +5,11 @@
 //! with `|`. Everything else is refused when the gateway starts, so that no template silently means less here than
 //! it does in the real gateway.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::oathkeeper::session::Session;
-use crate::oathkeeper::value;
+use crate::oathkeeper::{session::Session, value};
 
 /// A parsed template.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! A running Keto and a client that shows exactly what came back.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
-use ory_dev::config::Vars;
-use ory_dev::keto::Keto;
+use ory_dev::{config::Vars, keto::Keto};
 use serde_json::Value;
 
 /// Starts a Keto with the shipped files on ports of its own.

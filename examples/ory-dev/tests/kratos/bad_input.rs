@@ -1,7 +1,9 @@
 //! What does nonsense get? A clear refusal, never a session, a panic or a full memory.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use serde_json::json;
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use actix_web::http::Method;
-use actix_web::http::header::HeaderMap;
-use ory_dev::config::Vars;
-use ory_dev::kratos::{Clock, Kratos, KratosConfig};
+use actix_web::http::{Method, header::HeaderMap};
+use ory_dev::{
+    config::Vars,
+    kratos::{Clock, Kratos, KratosConfig},
+};
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "Corr3ct-Horse-Battery";

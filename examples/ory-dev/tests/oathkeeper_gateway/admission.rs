@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::oathkeeper_support::{Stand, ask, decode};
 use crate::{
-    bearer_rules, claims, error_of, header_mutator, logged_in, noop, open_stand, raw, raw_get, rule,
+    bearer_rules, claims, error_of, header_mutator, logged_in, noop,
+    oathkeeper_support::{Stand, ask, decode},
+    open_stand, raw, raw_get, rule,
 };
 
 #[actix_web::test]

@@ -1,15 +1,20 @@
 //! What reaches the service, and what of its answer reaches the caller?
 
-use std::collections::BTreeSet;
-use std::io::{Error, Write};
-use std::net::TcpStream;
+use std::{
+    collections::BTreeSet,
+    io::{Error, Write},
+    net::TcpStream,
+};
 
 use actix_web::web::Bytes;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use crate::oathkeeper_support::{Stand, ask};
-use crate::{noop, open_stand, raw, raw_get, rule};
+use crate::{
+    noop,
+    oathkeeper_support::{Stand, ask},
+    open_stand, raw, raw_get, rule,
+};
 
 #[actix_web::test]
 async fn what_claims_to_come_from_a_proxy_or_is_about_the_connection_does_not_reach_the_service() {

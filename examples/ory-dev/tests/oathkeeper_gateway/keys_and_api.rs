@@ -1,15 +1,16 @@
 //! Which keys sign, and what does the API say?
 
-use std::fs;
-use std::net::TcpStream;
-use std::time::Duration;
+use std::{fs, net::TcpStream, time::Duration};
 
 use actix_web::rt::time::sleep;
 use ory_dev::oathkeeper::{Clock, Oathkeeper};
 use serde_json::json;
 
-use crate::oathkeeper_support::{Answer, Stand, ask, configuration, decode};
-use crate::{bearer_rules, claims, error_of, logged_in, noop, open_stand, rule};
+use crate::{
+    bearer_rules, claims, error_of, logged_in, noop,
+    oathkeeper_support::{Answer, Stand, ask, configuration, decode},
+    open_stand, rule,
+};
 
 #[actix_web::test]
 async fn rules_are_shown_one_by_one_and_by_page() {

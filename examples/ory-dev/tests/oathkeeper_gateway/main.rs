@@ -9,9 +9,11 @@ mod admission;
 mod forwarding;
 mod keys_and_api;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use oathkeeper_support::{Answer, Login, Stand};
 use serde_json::{Value, json};

@@ -5,22 +5,29 @@
 
 pub(crate) mod people;
 
-use std::collections::HashMap;
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
-use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ory_dev::config::Vars;
-use ory_dev::oathkeeper::{KeyFile, Oathkeeper, OathkeeperConfig};
-use ory_dev::server::Server;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::HeaderMap},
+    web,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ory_dev::{
+    config::Vars,
+    oathkeeper::{KeyFile, Oathkeeper, OathkeeperConfig},
+    server::Server,
+};
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;

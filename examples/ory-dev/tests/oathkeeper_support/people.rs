@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ory_dev::config::Vars;
-use ory_dev::kratos::Kratos;
+use ory_dev::{config::Vars, kratos::Kratos};
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;

@@ -2,12 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::answer::Refusal;
-use super::super::clock::Moment;
-use super::super::identity::Identity;
-use super::super::password;
-use super::super::schema::Schema;
-use super::super::shared::Shared;
+use super::super::{
+    answer::Refusal, clock::Moment, identity::Identity, password, schema::Schema, shared::Shared,
+};
 
 /// What a create or replace body says.
 #[derive(Debug)]

@@ -1,21 +1,29 @@
 //! Which accounts exist, and what do they say? Create, read, patch, replace, list, delete.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web::{self, Data, Payload},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::answer::{Refusal, json, query};
-use super::super::identity::{Credentials, Identity, View};
-use super::super::page;
-use super::super::self_service::Answer;
-use super::super::shared::Shared;
-use super::super::store::AddError;
-use super::super::submission::{MAX_ADMIN, read_body};
-use super::change::{Change, checked_schema, is_active, malformed};
-use super::{id_in, patch};
+use super::{
+    super::{
+        answer::{Refusal, json, query},
+        identity::{Credentials, Identity, View},
+        page,
+        self_service::Answer,
+        shared::Shared,
+        store::AddError,
+        submission::{MAX_ADMIN, read_body},
+    },
+    change::{Change, checked_schema, is_active, malformed},
+    id_in, patch,
+};
 
 /// Creates an identity.
 pub(crate) async fn create(shared: Data<Shared>, body: Payload) -> Answer {

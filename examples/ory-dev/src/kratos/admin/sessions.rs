@@ -1,23 +1,30 @@
 //! Who is logged in where? Read, extend and revoke sessions.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web::Data,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::answer::{JSON, Refusal, json, query};
-use super::super::clock::Moment;
-use super::super::identity::View;
-use super::super::page::{self, Paged};
-use super::super::self_service::Answer;
-use super::super::session::{Devices, Session};
-use super::super::shared::Shared;
-use super::super::store::Store;
-use super::id_in;
+use super::{
+    super::{
+        answer::{JSON, Refusal, json, query},
+        clock::Moment,
+        identity::View,
+        page::{self, Paged},
+        self_service::Answer,
+        session::{Devices, Session},
+        shared::Shared,
+        store::Store,
+    },
+    id_in,
+};
 
 /// Lists the sessions of an identity, the newest first.
 pub(crate) async fn of_identity(shared: Data<Shared>, request: HttpRequest) -> Answer {

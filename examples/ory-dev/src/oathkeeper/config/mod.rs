@@ -1,17 +1,23 @@
 //! What is configured? `oathkeeper.yml` and the rules that it names.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use url::Url;
 
-use crate::config::{ConfigError, Document, Options, Vars, file_path};
-use crate::oathkeeper::clock::Clock;
-use crate::oathkeeper::handlers::Handlers;
-use crate::oathkeeper::rule::{Rule, read_rules};
+use crate::{
+    config::{ConfigError, Document, Options, Vars, file_path},
+    oathkeeper::{
+        clock::Clock,
+        handlers::Handlers,
+        rule::{Rule, read_rules},
+    },
+};
 
 /// The configuration of one embedded gateway.
 #[derive(Debug, Clone)]

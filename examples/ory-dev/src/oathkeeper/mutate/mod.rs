@@ -1,20 +1,20 @@
 //! What does the service learn about the caller? The mutators, and the tokens that they mint.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::oathkeeper::clock::Clock;
-use crate::oathkeeper::keys::KeyRing;
-use crate::oathkeeper::refusal::Refusal;
-use crate::oathkeeper::session::Session;
-use crate::oathkeeper::template::Template;
+use crate::oathkeeper::{
+    clock::Clock, keys::KeyRing, refusal::Refusal, session::Session, template::Template,
+};
 
 /// One mutator of a rule, with its configuration.
 #[derive(Debug, Clone)]

@@ -1,20 +1,13 @@
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CacheKey, IdToken, MAX_TOKENS, Mint, TokenCache};
-use crate::oathkeeper::clock::Clock;
-use crate::oathkeeper::key_file::KeyFile;
-use crate::oathkeeper::keys::KeyRing;
-use crate::oathkeeper::session::Session;
-use crate::oathkeeper::template::Template;
+use crate::oathkeeper::{
+    clock::Clock, key_file::KeyFile, keys::KeyRing, session::Session, template::Template,
+};
 
 struct Setup {
     folder: PathBuf,
