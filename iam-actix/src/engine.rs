@@ -1,6 +1,10 @@
 //! What does the gate need from the rest of the crate?
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use futures_util::future::LocalBoxFuture;
 use iam_core::{
@@ -11,7 +15,6 @@ use iam_core::{
     tenant::{Tenant, TenantRegistry},
 };
 use iam_grammar::RelationTuple;
-use std::sync::Mutex;
 
 /// The state behind an [`Iam`](crate::Iam), shared by all workers.
 ///

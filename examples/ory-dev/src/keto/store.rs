@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(looked_at(Key::Subject(relation, AskedSubject::Id("u"))), 0);
     }
 
-    /// Deleting one tuple walked over all others of its object: this took minutes.
+    /// A delete that walks over all other tuples of its object would take minutes here.
     #[test]
     fn very_many_tuples_of_one_object_are_deleted_and_leave_nothing_behind() {
         let store = Store::default();

@@ -1,7 +1,6 @@
 //! What is wrong with a permission file, and where.
 
-use std::fmt;
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use thiserror::Error;
 
