@@ -80,10 +80,11 @@ impl KeyStore {
             keys,
             retired,
             usable_until: now.saturating_add(policy.refresh).saturating_add(policy.stale),
-            generation: if change.removed > 0 {
-                old.generation.wrapping_add(1)
-            } else {
+            // Also for a key that came: it may have taken over the id of one on grace, or a token without an id may be either's now.
+            generation: if change == KeyChange::default() {
                 old.generation
+            } else {
+                old.generation.wrapping_add(1)
             },
             fetched_at: Some(now),
             failing_since: None,
@@ -117,7 +118,7 @@ impl KeyStore {
         ended
     }
 
-    /// Returns a number that changes whenever a key leaves the set or its grace is ended.
+    /// Returns a number that changes whenever the set changes or the grace of a key is ended.
     pub fn generation(&self) -> u64 {
         self.snapshot.load().generation
     }
@@ -218,7 +219,7 @@ impl Snapshot {
         now < self.usable_until
     }
 
-    /// Tells whether a key may still be used: none has left the set since, and its grace, if it was on it, is not over.
+    /// Tells whether a key may still be used: the set has not changed since, and its grace, if it was on it, is not over.
     pub(crate) fn still_usable(&self, key: &KeyUse, now: Timestamp) -> bool {
         key.generation == self.generation && now < key.until
     }

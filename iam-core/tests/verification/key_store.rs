@@ -12,7 +12,7 @@ use std::{
 use iam_core::{
     clock::Timestamp,
     jwks::{KeyLimits, KeySet, KeyStatus, KeyStore, RefreshPolicy},
-    jwt::{Algorithm, Verifier, VerifyError},
+    jwt::{Algorithm, TokenFault, Verifier, VerifyError},
 };
 use serde_json::json;
 
@@ -179,6 +179,61 @@ fn key_replaced_under_its_own_id_has_no_grace() {
     assert_eq!(world.verdict(&successor, 10), None);
 }
 
+/// R153: also where its predecessor is on grace already, and its tokens are in the cache.
+#[test]
+fn key_on_grace_ends_with_the_successor_under_its_id() {
+    let world = World::new();
+    let successor = Signer::named("old", Algorithm::EdDsa);
+    world.install([&world.old, &world.new], 0);
+    world.install([&world.new], 10);
+    assert_eq!(world.verdict(&world.old, 11), None);
+
+    world.install([&successor, &world.new], 12);
+
+    assert_eq!(world.verdict(&world.old, 13), Some(VerifyError::InvalidSignature));
+    assert_eq!(world.verdict(&successor, 13), None);
+}
+
+/// R153: the cache knows no more of keys on grace than the store does.
+#[test]
+fn key_that_is_dropped_early_leaves_no_token_in_the_cache() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    world.install([], 10);
+    assert_eq!(world.verdict(&world.old, 11), None);
+
+    for round in 0..21 {
+        let others: Vec<_> = (0..10)
+            .map(|index| {
+                let signer = Signer::new(Algorithm::EdDsa);
+                signer.jwk_with(json!({"kid": format!("{round}-{index}")}))
+            })
+            .collect();
+        world.store.install(key_set(others), at(12));
+    }
+
+    assert_eq!(world.verdict(&world.old, 13), Some(VerifyError::UnknownKey));
+}
+
+/// R153: a token that names no key is good only while one key alone can have signed it, from the cache as well.
+#[test]
+fn cached_token_without_a_key_id_is_refused_when_it_may_be_of_another_key() {
+    let world = World::new();
+    let token = world.old.raw(
+        json!({"alg": "EdDSA", "typ": "JWT"}).to_string(),
+        claims_with(json!({})).to_string(),
+    );
+    world.install([&world.old], 0);
+    assert!(world.verifier.examine(token.as_bytes(), at(1)).is_ok());
+
+    world.install([&world.old, &world.new], 2);
+
+    assert_eq!(
+        world.verifier.examine(token.as_bytes(), at(3)).err(),
+        Some(TokenFault::KeyIdMissing)
+    );
+}
+
 /// R153: the same numbers with another `alg` are another key.
 #[test]
 fn key_that_changes_its_algorithm_is_another_key() {
@@ -203,9 +258,10 @@ fn key_that_changes_its_algorithm_is_another_key() {
 fn unchanged_set_keeps_its_generation() {
     let world = World::new();
     world.install([&world.old], 0);
-    let generation = world.store.generation();
     world.install([&world.old, &world.new], 10);
-    world.install([&world.new, &world.old], 20);
+    let generation = world.store.generation();
+    world.install([&world.old, &world.new], 20);
+    world.install([&world.new, &world.old], 30);
 
     assert_eq!(world.store.generation(), generation);
 }
