@@ -8,8 +8,8 @@ use crate::{error::Error, slot::RequestSecurity};
 
 /// Permissions asked in a handler, where the object is known only from the body or the database.
 ///
-/// What is asked here is part of the request's one audit event; the last answer is the outcome. What is asked once the
-/// request is answered, from a body that is streamed, has an event of its own.
+/// What is asked here is part of the request's one audit event. Its outcome is the refusal that becomes the response, else the
+/// last answer. What is asked once the request is answered, from a body that is streamed, has an event of its own.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};
@@ -45,7 +45,7 @@ impl FromRequest for Access {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(let_in(request, |slot, admitted| match admitted.principal() {
             Some(_) => Ok(Self(Rc::clone(slot))),
-            None => Err(slot.extractor_error(nobody(admitted.access()))),
+            None => Err(slot.error(nobody(admitted.access()))),
         }))
     }
 }

@@ -58,7 +58,7 @@ impl<T: FromStr> FromRequest for Granted<T> {
                     "nothing_granted",
                 ))
                 .and_then(|grant| read(&grant))
-                .map_err(|refusal| slot.extractor_error(refusal))
+                .map_err(|refusal| slot.error(refusal))
         }))
     }
 }

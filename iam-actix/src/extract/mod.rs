@@ -41,9 +41,9 @@ fn let_in<T>(
         return Err(Error::without_gate());
     };
 
-    let admitted = slot.admitted().ok_or_else(|| {
-        slot.extractor_error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in"))
-    })?;
+    let admitted = slot
+        .admitted()
+        .ok_or_else(|| slot.error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in")))?;
     take(&slot, admitted)
 }
 

@@ -114,11 +114,10 @@ impl FromRequest for Client {
 fn of<T>(request: &HttpRequest, take: impl FnOnce(&principal::Principal) -> Option<T>) -> Result<T, Error> {
     let_in(request, |slot, admitted| {
         let Some(principal) = admitted.principal() else {
-            return Err(slot.extractor_error(nobody(admitted.access())));
+            return Err(slot.error(nobody(admitted.access())));
         };
 
-        take(principal).ok_or_else(|| {
-            slot.extractor_error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal"))
-        })
+        take(principal)
+            .ok_or_else(|| slot.error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal")))
     })
 }

@@ -218,18 +218,14 @@ impl RequestSecurity {
         }
     }
 
-    /// Makes the error of a refusal that was decided in a handler.
+    /// Makes the error of an extractor, or of what a handler asks. It is recorded when it becomes the response: `Option<_>` and
+    /// handlers may swallow it.
     pub(crate) fn error(&self, refusal: Refusal) -> Error {
-        Error::new(
+        let error = Error::new(
             refusal,
             Some(self.request_id.clone()),
             self.engine.registry().development(),
-        )
-    }
-
-    /// Makes the error of an extractor. It is recorded when it becomes the response: `Option<_>` may swallow it.
-    pub(crate) fn extractor_error(&self, refusal: Refusal) -> Error {
-        let error = self.error(refusal);
+        );
 
         let pending = &mut self.record.borrow_mut().pending;
         // What was swallowed cannot become a response any more.

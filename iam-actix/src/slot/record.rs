@@ -23,11 +23,11 @@ pub(super) struct Record {
     pub(super) outcome: Outcome,
     /// What the handler asked by itself.
     pub(super) asked: Vec<String>,
-    /// The refusals of extractors, in order. The last that became a response counts.
+    /// The refusals of extractors and of what the handler asked, in order. The last that became a response counts.
     pub(super) pending: Vec<Pending>,
 }
 
-/// The refusal of an extractor, which `Option<_>` or a handler may swallow.
+/// A refusal that `Option<_>` or a handler may swallow.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) refusal: Refusal,

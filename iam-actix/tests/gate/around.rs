@@ -311,6 +311,27 @@ async fn a_hidden_policy_is_reported_once_with_its_place_and_the_remedy() {
     assert!(reported[0].contains("around.rs:"));
 }
 
+/// The public scope around it has not let in whom the protected one refused.
+#[actix_web::test]
+async fn a_refusal_of_a_hidden_scope_is_on_record_as_one() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let admin = web::scope("/admin").route("/jobs", web::get().to(handler));
+    let app = app!(
+        world, touched,
+        .service(web::scope("/api").service(admin.protected().wrap(from_fn(pass))).public())
+    );
+
+    assert_refusal(&send!(app, GET "/api/admin/jobs"), 401);
+    world.denied(Reason::MissingCredential).await;
+    let forged = ("authorization", "Bearer x.y.z");
+    assert_refusal(&send!(app, GET "/api/admin/jobs", forged), 401);
+    world.denied(Reason::Malformed).await;
+    touched.nothing();
+    assert_eq!(send!(app, GET "/api/admin/jobs", world.bearer()).status(), 200);
+    world.allowed().await;
+}
+
 #[actix_web::test]
 async fn a_route_of_another_tenant_behind_a_hiding_middleware_is_401() {
     let (mut world, acme) = beside_acme(|_, _| ()).await;

@@ -20,6 +20,7 @@ use actix_web::{
     rt::time::timeout,
     test, web,
 };
+use futures_util::future::join;
 use iam_actix::{
     Access, AuditEvents, Client, Error, Granted, Iam, Permission, RouteExt as _, audit_channel,
     require_permission, require_role, single_use,
@@ -511,6 +512,34 @@ async fn a_handler_asks_with_the_same_answers_and_the_same_one_event() {
     assert_eq!(world.allowed().await.requirements.len(), 2);
     world.keto.allow("orders:7#edit@user:alice");
     assert_eq!(send!(app, GET "/edit/7", world.bearer()).status(), StatusCode::OK);
+    world.allowed().await;
+}
+
+/// Asks both before it looks at either answer.
+async fn edit_and_view(access: Access, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    let (edit, view) = join(
+        access.require("orders", "edit", &id),
+        access.require("orders", "view", &id),
+    )
+    .await;
+    edit.and(view)?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// What the caller sees is on record, whatever was answered last.
+#[actix_web::test]
+async fn of_two_answers_the_refusal_that_became_the_response_is_on_record() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/both/{id}", web::get().to(edit_and_view)));
+    world.keto.allow("orders:7#view@user:alice");
+
+    assert_refusal(&send!(app, GET "/both/7", world.bearer()), 403);
+    let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.requirements.len(), 2);
+
+    world.keto.allow("orders:7#edit@user:alice");
+    assert_eq!(send!(app, GET "/both/7", world.bearer()).status(), 200);
     world.allowed().await;
 }
 
