@@ -25,9 +25,17 @@ impl AccessMap {
         self.routes.push(route);
     }
 
-    pub(super) fn push_unsampled(&mut self, target: &Target) {
-        self.unsampled_routes
-            .push(format!("{} {}", target.method_name(), target.pattern));
+    /// Adds what holds for the methods that no guard asks for, if it is open and a method of the same pattern is not.
+    pub(super) fn push_if_open_beside_closed(&mut self, others: RouteAccess) {
+        let mut named = self.routes.iter().filter(|route| route.pattern == others.pattern);
+
+        if others.mode.is_open() && named.any(|route| !route.mode.is_open()) {
+            self.routes.push(others);
+        }
+    }
+
+    pub(super) fn push_unsampled(&mut self, target: &Target<'_>) {
+        self.unsampled_routes.push(target.to_string());
     }
 
     pub(super) fn set_unsampled(&mut self, unsampled: impl Iterator<Item = Declaration>) {
@@ -36,7 +44,8 @@ impl AccessMap {
         self.unsampled.dedup();
     }
 
-    /// Returns the routes that were sampled, one entry for each method of each pattern.
+    /// Returns the routes that were sampled, one entry for each method of each pattern, and one with `*` for those that no guard
+    /// asks for where they are open and a method that one asks for is not.
     pub fn routes(&self) -> &[RouteAccess] {
         &self.routes
     }
@@ -46,7 +55,8 @@ impl AccessMap {
         &self.unsampled
     }
 
-    /// Returns the routes that no sample reached, as `GET /orders/{id}`: because none fits their pattern, or others take them all.
+    /// Returns the routes of which the map does not tell everything, as `GET /orders/{id}`: no sample fits their pattern, others take
+    /// them all, or a guard that looks at more than the method chooses what is served.
     pub fn unsampled_routes(&self) -> &[String] {
         &self.unsampled_routes
     }
@@ -102,7 +112,7 @@ impl fmt::Display for AccessMap {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct RouteAccess {
-    /// The method, `*` when the route does not look at it.
+    /// The method; `*` for all that no route of the pattern looks at.
     pub method: String,
     /// The full pattern.
     pub pattern: String,
@@ -133,8 +143,17 @@ pub enum Mode {
     Public,
 }
 
+impl Mode {
+    const fn is_open(self) -> bool {
+        match self {
+            Self::Closed | Self::Protected => false,
+            Self::Optional | Self::Public => true,
+        }
+    }
+}
+
 impl RouteAccess {
-    pub(super) fn new(engine: &Arc<dyn Engine>, target: &Target, chain: Option<&Chain>) -> Self {
+    pub(super) fn new(engine: &Arc<dyn Engine>, target: &Target<'_>, chain: Option<&Chain>) -> Self {
         let policy = chain.map(Chain::effective);
         let registry = engine.registry();
         let effective: Option<&EffectivePolicy> =
@@ -149,7 +168,7 @@ impl RouteAccess {
 
         Self {
             method: target.method_name().to_owned(),
-            pattern: target.pattern.clone(),
+            pattern: target.pattern.to_owned(),
             mode: match policy {
                 Some(Err(_)) => Mode::Closed,
                 None => Mode::Protected,
@@ -260,7 +279,7 @@ pub enum Problem {
     /// The application could not be built.
     #[error("the application could not be built")]
     Init,
-    /// No request reached the gate of this `Iam`.
+    /// No sample reached the gate of this `Iam`.
     #[error("no gate: register `iam.middleware()` on the application")]
     NoGate,
     /// A permission is asked of principals whose tenant has no permission server. The route answers 500.
@@ -277,6 +296,12 @@ pub enum Problem {
         requirement: String,
         /// The tenant's name.
         tenant: String,
+    },
+    /// A route is served by an application whose gate stands further in: nothing protects it.
+    #[error("`{route}` is outside of the gate: register `iam.middleware()` on the application itself")]
+    OutsideGate {
+        /// The method and the full pattern.
+        route: String,
     },
     /// A permission asks for a path parameter that the pattern does not have. The route answers 500.
     #[error("`{pattern}`: no parameter `{name}` in the pattern where it is resolved; {declared}")]
@@ -339,7 +364,7 @@ pub enum Problem {
         /// Where the policy is written.
         declared: Declaration,
     },
-    /// Strict mode: no sample reached a route.
+    /// Strict mode: no sample reached a route, or a guard that looks at more than the method chooses what is served there.
     #[error("not sampled: {route}")]
     UnsampledRoute {
         /// The method and the full pattern.

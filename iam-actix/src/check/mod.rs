@@ -6,10 +6,12 @@
 //!
 //! # Limits
 //!
-//! - Exact for what was sampled: what a request to that path gets. A route that only a guard other than its method's tells apart,
+//! - Exact for what was sampled: what a request to that path gets. A route that a guard other than its method's tells apart,
 //!   one inside of a scope that is [protected](crate::ScopeExt::protected) or behind a middleware that answers asynchronously
 //!   inside the gate, one whose pattern no sample fits, and one whose every sample another route takes are not; their policies,
 //!   and the routes where the map would be silent or wrong, are listed as *unsampled*.
+//! - The methods that no guard of a pattern asks for have a line, with `*`, only where they are open and others are not. What
+//!   there is to be found may be a 404.
 //! - Where two patterns match one path and the route that Actix Web chooses says nothing, it is taken for either.
 //! - Default services have no pattern, so they are not in the map. They are protected unless a scope around them is open.
 //! - What a handler asks by itself, with [`Access`](crate::Access), is in its body, which is not run.
@@ -30,7 +32,7 @@ use actix_http::Request;
 use actix_service::IntoServiceFactory;
 use actix_web::{
     Error, HttpMessage as _, HttpRequest,
-    dev::{AppConfig, Service, ServiceFactory, ServiceResponse},
+    dev::{AppConfig, ResourceDef, Service, ServiceFactory, ServiceResponse},
     introspection::IntrospectionTree,
     test::TestRequest,
     web,
@@ -41,7 +43,7 @@ use iam_core::{
 };
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
-use self::sample::Target;
+use self::sample::{Place, Target};
 use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
 
 thread_local! {
@@ -132,7 +134,16 @@ where
         .map_err(|_| CheckError::one(Problem::Init))?;
     let built = BUILT.take();
 
-    let root = see(engine, &service, TestRequest::with_uri("/").to_request()).await;
+    let mut application = Application {
+        engine,
+        service,
+        is_gate_late: false,
+    };
+    let mut root = application.see(TestRequest::default().to_request()).await;
+    if !root.reached_gate {
+        application.is_gate_late = true;
+        root = application.see(TestRequest::default().to_request()).await;
+    }
     let (true, Some(tree)) = (root.reached_gate, root.tree) else {
         return Err(CheckError::one(Problem::NoGate));
     };
@@ -140,37 +151,33 @@ where
     let mut map = AccessMap::default();
     let mut problems = Vec::new();
     let mut sampled: Vec<*const RoutePolicy> = Vec::new();
-    let targets = sample::targets(&tree.root);
-    let is_of_another = |route: &str, target: &Target| {
-        route != target.pattern && targets.iter().any(|other| other.pattern == route)
-    };
-    for target in &targets {
-        let mut reached = None;
-        for path in target.samples() {
-            let request = TestRequest::with_uri(&path)
-                .method(target.method.clone())
-                .to_request();
-            let seen = see(engine, &service, request).await;
-            // Another pattern may match the same path, and stand before this one.
-            if !seen
-                .route
-                .as_deref()
-                .is_some_and(|route| is_of_another(route, target))
-            {
-                reached = Some(seen);
-                break;
+    let places = sample::places(&tree.root);
+    for place in &places {
+        for target in place.targets() {
+            let reached = application.reach(&target, &places).await;
+            if place.is_guarded || reached.is_none() {
+                map.push_unsampled(&target);
             }
-        }
-        let Some(seen) = reached else {
-            map.push_unsampled(target);
-            continue;
-        };
+            let Some(seen) = reached else { continue };
 
-        if let Some(chain) = &seen.chain {
-            sampled.extend(chain.policies().map(std::ptr::from_ref));
-            find_problems(engine, chain, &seen, &target.pattern, &mut problems);
+            if !seen.reached_gate {
+                problems.push(Problem::OutsideGate {
+                    route: target.to_string(),
+                });
+                continue;
+            }
+            if let Some(chain) = &seen.chain {
+                sampled.extend(chain.policies().map(std::ptr::from_ref));
+                find_problems(engine, chain, &seen, target.pattern, &mut problems);
+            }
+            map.push(RouteAccess::new(engine, &target, seen.chain.as_deref()));
         }
-        map.push(RouteAccess::new(engine, target, seen.chain.as_deref()));
+
+        if let Some(target) = place.other_methods()
+            && let Some(seen) = application.reach(&target, &places).await
+        {
+            map.push_if_open_beside_closed(RouteAccess::new(engine, &target, seen.chain.as_deref()));
+        }
     }
 
     map.set_unsampled(
@@ -186,20 +193,59 @@ where
     }
 }
 
-/// Sends one sample through the application and returns what was seen of it.
-async fn see<S, B>(engine: &Arc<dyn Engine>, service: &S, request: Request) -> Seen
+/// The application that is looked at.
+struct Application<'e, S> {
+    engine: &'e Arc<dyn Engine>,
+    service: S,
+    /// Set when the gate is reached only as a middleware outside of it goes on. Else a route that did not reach it at once never
+    /// does, and its handler would run.
+    is_gate_late: bool,
+}
+
+impl<S, B> Application<'_, S>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
 {
-    let probe = Probe {
-        engine: Arc::clone(engine),
-        seen: Rc::default(),
-    };
-    request.extensions_mut().insert(probe.clone());
+    /// Sends samples until one is not taken by another pattern's route, and returns what was seen of it.
+    async fn reach(&self, target: &Target<'_>, places: &[Place]) -> Option<Seen> {
+        // A resource of several patterns goes by the first one's name. Then that does not match the path.
+        let is_of_another = |route: &str, path: &str| {
+            route != target.pattern
+                && places.iter().any(|place| place.pattern == route)
+                && ResourceDef::new(route).is_match(path)
+        };
 
-    // The gate answers samples itself; what outer middleware makes of that answer is of no interest.
-    drop(service.call(request).await);
-    probe.seen.take()
+        for path in target.samples() {
+            let request = TestRequest::with_uri(&path)
+                .method(target.method.clone())
+                .to_request();
+            let seen = self.see(request).await;
+            if !seen
+                .route
+                .as_deref()
+                .is_some_and(|route| is_of_another(route, &path))
+            {
+                return Some(seen);
+            }
+        }
+        None
+    }
+
+    /// Sends one sample through the application and returns what was seen of it.
+    async fn see(&self, request: Request) -> Seen {
+        let probe = Probe {
+            engine: Arc::clone(self.engine),
+            seen: Rc::default(),
+        };
+        request.extensions_mut().insert(probe.clone());
+
+        let answer = self.service.call(request);
+        // The gate answers samples itself; what outer middleware makes of that answer is of no interest.
+        if self.is_gate_late && !probe.seen.borrow().reached_gate {
+            drop(answer.await);
+        }
+        probe.seen.take()
+    }
 }
 
 fn find_problems(

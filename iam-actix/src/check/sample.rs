@@ -1,6 +1,6 @@
 //! Which request reaches a route?
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use actix_web::{
     dev::ResourceDef,
@@ -22,23 +22,72 @@ const CANDIDATES: [&str; 10] = [
     "a/a",
 ];
 
+/// What is tried for the methods that no guard asks for. Those that outer middleware may answer itself come last.
+const METHODS: [Method; 9] = [
+    Method::TRACE,
+    Method::PATCH,
+    Method::DELETE,
+    Method::PUT,
+    Method::POST,
+    Method::GET,
+    Method::HEAD,
+    Method::CONNECT,
+    Method::OPTIONS,
+];
+
 /// The most fillings that are tried for one pattern.
 const MAX_TRIES: usize = 1000;
 
 /// The most samples that are sent for one pattern: others may take those that come first.
 const MAX_SAMPLES: usize = 32;
 
-/// One method of one pattern.
+/// Everything that is served under one pattern.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) method: Method,
-    /// Whether the route takes every method: then the sample's is only one of them.
-    pub(super) any_method: bool,
+pub(super) struct Place {
     pub(super) pattern: String,
+    /// The methods that guards ask for; none when none does.
+    methods: Vec<Method>,
+    /// Set when a guard here or further out looks at more than the method: then no sample tells what it would choose.
+    pub(super) is_guarded: bool,
 }
 
-impl Target {
-    /// Returns the method, `*` when the route does not look at it.
+/// One method of one pattern.
+#[derive(Debug)]
+pub(super) struct Target<'p> {
+    pub(super) method: Method,
+    /// Whether the sample's method is only one of those that are meant.
+    pub(super) any_method: bool,
+    pub(super) pattern: &'p str,
+}
+
+impl Place {
+    /// Returns the methods that are asked for, or one for all of them.
+    pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        let any_method = self.methods.is_empty();
+        let methods: &[Method] = if any_method { &[Method::GET] } else { &self.methods };
+
+        methods.iter().map(move |method| Target {
+            method: method.clone(),
+            any_method,
+            pattern: &self.pattern,
+        })
+    }
+
+    /// Returns one for all the methods that no guard asks for, where there are some that do.
+    pub(super) fn other_methods(&self) -> Option<Target<'_>> {
+        let other = || METHODS.into_iter().find(|method| !self.methods.contains(method));
+        let method = (!self.methods.is_empty()).then(other).flatten()?;
+
+        Some(Target {
+            method,
+            any_method: true,
+            pattern: &self.pattern,
+        })
+    }
+}
+
+impl Target<'_> {
+    /// Returns the method, `*` when others are meant too.
     pub(super) fn method_name(&self) -> &str {
         if self.any_method {
             "*"
@@ -49,32 +98,48 @@ impl Target {
 
     /// Returns paths that the pattern matches, each of them once.
     pub(super) fn samples(&self) -> impl Iterator<Item = String> {
-        samples(&self.pattern)
+        samples(self.pattern)
     }
 }
 
-/// Returns every method of every pattern of an application.
-pub(super) fn targets(root: &IntrospectionNode) -> Vec<Target> {
-    let mut targets = Vec::new();
-    collect(root, &mut targets);
-    targets
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method_name(), self.pattern)
+    }
 }
 
-fn collect(node: &IntrospectionNode, targets: &mut Vec<Target>) {
-    if matches!(node.kind, ResourceType::Resource) {
-        let any_method = node.methods.is_empty();
-        let methods: &[Method] = if any_method { &[Method::GET] } else { &node.methods };
+/// Returns every pattern of an application.
+pub(super) fn places(root: &IntrospectionNode) -> Vec<Place> {
+    let mut places = Vec::new();
+    collect(root, false, &mut places);
+    places
+}
 
-        targets.extend(methods.iter().map(|method| Target {
-            method: method.clone(),
-            any_method,
+fn collect(node: &IntrospectionNode, is_guarded: bool, places: &mut Vec<Place>) {
+    let is_guarded = is_guarded || !node.guards.iter().all(|guard| asks_for_methods_only(guard));
+    if matches!(node.kind, ResourceType::Resource) {
+        places.push(Place {
             pattern: node.full_path.clone(),
-        }));
+            methods: node.methods.clone(),
+            is_guarded,
+        });
     }
 
     for child in &node.children {
-        collect(child, targets);
+        collect(child, is_guarded, places);
     }
+}
+
+/// Tells by its name whether a guard is one of Actix Web's for methods: `GET`, or `AnyGuard(GET, POST)`.
+fn asks_for_methods_only(guard: &str) -> bool {
+    let names = guard
+        .strip_prefix("AnyGuard(")
+        .and_then(|names| names.strip_suffix(')'))
+        .unwrap_or(guard);
+
+    names
+        .split(", ")
+        .all(|name| Method::from_bytes(name.as_bytes()).is_ok())
 }
 
 /// Fills a pattern's parameters, one way after the other as long as somebody asks, and gives what the pattern matches.

@@ -394,6 +394,120 @@ async fn a_route_that_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
     );
 }
 
+/// What is open beside a route that is not, the map tells, or strict mode refuses.
+#[actix_web::test]
+async fn what_is_open_beside_a_protected_route_of_its_pattern_is_not_passed_over() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let map = world
+        .iam
+        .check(|| {
+            let admin = || route().require_role(["admin"]);
+            let rare = route().guard(guard::Header("x-kind", "rare"));
+            let hosts = web::scope("/host").guard(guard::Host("rare.example"));
+            App::new()
+                .service(
+                    web::scope("/s")
+                        .route("/header", rare)
+                        .route("/header", admin())
+                        .route("/get", admin())
+                        .route(
+                            "/both",
+                            web::route()
+                                .guard(guard::Any(guard::Get()).or(guard::Post()))
+                                .to(panics),
+                        )
+                        .public(),
+                )
+                .service(hosts.route("/x", route()).public())
+                .service(
+                    web::resource("/all")
+                        .route(admin())
+                        .route(web::route().to(panics))
+                        .public(),
+                )
+                .service(
+                    web::resource("/closed")
+                        .route(admin())
+                        .route(web::route().to(panics))
+                        .protected(),
+                )
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    let mut lines: Vec<_> = map
+        .routes()
+        .iter()
+        .map(|route| format!("{} {} {:?}", route.method, route.pattern, route.mode))
+        .collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "* /all Public",
+            "* /s/get Public",
+            "* /s/header Public",
+            "GET /all Protected",
+            "GET /closed Protected",
+            "GET /host/x Protected",
+            "GET /s/both Public",
+            "GET /s/get Protected",
+            "GET /s/header Protected",
+            "POST /s/both Public",
+        ]
+    );
+    assert_eq!(map.unsampled_routes(), ["GET /host/x", "GET /s/header"]);
+    assert!(problems(map.strict()).contains(&"not sampled: GET /s/header".to_owned()));
+}
+
+/// Actix Web calls a resource by its first pattern, whichever matched.
+#[actix_web::test]
+async fn each_pattern_of_a_resource_is_sampled_and_strict_mode_takes_it() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let map = world
+        .iam
+        .check(|| {
+            App::new()
+                .service(web::resource(["/a", "/b/{id}"]).route(route()).protected())
+                .wrap(iam.middleware())
+        })
+        .await
+        .unwrap();
+
+    let patterns: Vec<_> = map.routes().iter().map(|route| route.pattern.as_str()).collect();
+    assert_eq!(patterns, ["/a", "/b/{id}"]);
+    map.strict().unwrap();
+}
+
+#[actix_web::test]
+async fn a_route_outside_of_the_gate_does_not_pass() {
+    let world = World::start().await;
+    let iam = world.iam.clone();
+
+    let found = problems(
+        world
+            .iam
+            .check(|| {
+                App::new().route("/open", route()).service(
+                    web::scope("")
+                        .wrap(iam.middleware())
+                        .route("/closed", route().protected()),
+                )
+            })
+            .await,
+    );
+
+    assert_eq!(
+        found,
+        ["`GET /open` is outside of the gate: register `iam.middleware()` on the application itself"]
+    );
+}
+
 #[actix_web::test]
 async fn an_application_without_the_gate_does_not_pass() {
     let world = World::start().await;
