@@ -42,6 +42,11 @@ impl GrammarError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GrammarErrorKind {
+    /// Two placeholders without anything between them.
+    #[error(
+        "two placeholders need something between them that their values do not contain, as in `{{shop}}/{{id}}`"
+    )]
+    Adjacent,
     /// A `{` or `}` that does not enclose a placeholder.
     #[error("`{{` and `}}` may only enclose a placeholder, as in `{{id}}`")]
     Brace,
@@ -146,8 +151,8 @@ pub enum ResolveError {
     /// There is no value of that name. This is a mistake of the application, not of the caller.
     #[error("there is no value for a placeholder")]
     Missing,
-    /// A value contains a character that separates the parts of a tuple, white space that could be trimmed away, or what looks
-    /// like a space and is none.
+    /// A value contains a character that separates the parts of a tuple, the text that separates it from the next value, white space
+    /// that could be trimmed away, or what looks like a space and is none.
     #[error("a value for a placeholder contains a reserved character")]
     Reserved,
     /// The default subject is not one that a tuple can have. This is a mistake of the application, not of the caller.

@@ -168,7 +168,7 @@ fn a_permission_about_the_other_kind_of_principal_alone_asks_nothing() {
 fn a_value_that_is_none_is_refused_also_beside_the_other_kind_of_principal() {
     for (text, expected) in [
         ("a:{evil}#r@App:{client_id}", ResolveError::Reserved),
-        ("a:{client_id}{evil}#r", ResolveError::Reserved),
+        ("a:{client_id}-{evil}#r", ResolveError::Reserved),
         ("a:{other}#r@App:{client_id}", ResolveError::Missing),
     ] {
         for permission in [

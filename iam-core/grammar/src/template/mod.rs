@@ -1,8 +1,9 @@
 //! Which object does this request name? Text with placeholders, filled from the values of one request.
 //!
 //! A placeholder is a name between `{` and `}`: ASCII letters, digits, `_` and `.`, not starting with a digit or `.`.
-//! There is no escape: `{{` and `}}` are errors. Values are judged one by one, before they become part of the text, so no
-//! value can end one part of a tuple and start the next:
+//! There is no escape: `{{` and `}}` are errors. Between two placeholders stands fixed text. Values are judged one by one, before
+//! they become part of the text, so no value can end one part of a tuple and start the next, and no two sets of values make the
+//! same text: with `{shop}/{id}`, order `b/c` of shop `a` is asked about, and shop `a/b` is refused.
 //!
 //! | A value that | gives |
 //! |---|---|
@@ -12,6 +13,7 @@
 //! | contains a control character, or another one that is not seen or turns what is seen | [`ResolveError::Control`] |
 //! | contains U+FFFD, which stands for bytes that were not UTF-8 | [`ResolveError::Undecodable`] |
 //! | contains `:` `#` `@` `(` `)` `"` `{` `}`, what looks like a plain space and is none, or a plain space at either end or beside another one | [`ResolveError::Reserved`] |
+//! | contains the fixed text that ends it, where another placeholder follows, or makes it begin sooner | [`ResolveError::Reserved`] |
 //!
 //! Which characters are not seen, [`name`](crate::name#characters-that-are-nowhere) tells. Everything else is taken as it is: `a/b`
 //! and `..` are ordinary objects to Keto.
@@ -99,15 +101,22 @@ impl Template {
     /// The first value that is not there or contains what a value may not: see the [module](self).
     pub fn resolve<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, ResolveError> {
         let mut text = String::with_capacity(self.text.len());
-        for piece in &self.pieces {
+        let mut pieces = self.pieces.as_slice();
+        while let [piece, behind @ ..] = pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
                 Piece::Placeholder(name) => {
                     let value = values(name).ok_or(ResolveError::Missing)?;
                     value_is_legal(&value)?;
+                    if let [Piece::Literal(separator), _, ..] = behind
+                        && !ends_at_first(&value, separator)
+                    {
+                        return Err(ResolveError::Reserved);
+                    }
                     text.push_str(&value);
                 }
             }
+            pieces = behind;
         }
 
         if MAX_OBJECT_LENGTH < text.len() {
@@ -134,6 +143,9 @@ impl Template {
             let (piece, behind) = cut(rest, part, allowed).map_err(|err| err.behind(at))?;
             if matches!(piece, Piece::Placeholder(_)) {
                 placeholders = placeholders.saturating_add(1);
+                if matches!(pieces.last(), Some(Piece::Placeholder(_))) {
+                    return Err(GrammarError::new(Kind::Adjacent, at));
+                }
             }
             if MAX_PLACEHOLDERS < placeholders {
                 return Err(GrammarError::new(Kind::TooLong(Part::Template), at));
@@ -205,6 +217,13 @@ fn placeholder(text: &str) -> Result<(Piece, &str), GrammarError> {
         Some((position, _)) => Err(GrammarError::new(Kind::Character(Part::Placeholder), position)),
         None => Ok((Piece::Placeholder(name.to_owned()), behind)),
     }
+}
+
+/// Tells whether a value ends where the fixed text behind it is first found, so that the two can be told apart again.
+fn ends_at_first(value: &str, separator: &str) -> bool {
+    let text = [value, separator].concat();
+
+    text.find(separator) == Some(value.len())
 }
 
 fn value_is_legal(value: &str) -> Result<(), ResolveError> {
