@@ -137,7 +137,12 @@
 //! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
 //! - An error that is none of ours and that a middleware inside the gate returns instead of a response is passed on as it
 //!   is, without request id.
-//! - An extractor's refusal counts in the audit when it was made a response, whatever a middleware inside makes of that.
+//! - A refusal of an extractor, or of what a handler asks, counts in the audit when it was made a response, whatever a middleware
+//!   inside makes of that.
+//! - A resource of several patterns is on record by its first one, as Actix Web calls it.
+//! - Actix Web's introspection, which [`Iam::check`] reads, joins the patterns of scopes and routes while the application is built.
+//!   Two parameters of one name on one way, as in a scope `/shops/{id}` with a route `/orders/{id}`, end in a panic there: give
+//!   each a name of its own.
 //! - Extractors work until the request is answered: what a streamed body needs, its handler takes.
 //! - A token of more than 8 KiB, or with claims of more than 128 members or 16 levels, is malformed (401), be it genuine or
 //!   not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).

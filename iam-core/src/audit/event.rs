@@ -196,7 +196,7 @@ pub struct AuditEvent<'a> {
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'a, str>>,
-    /// The pattern of the route that was chosen, never the raw path.
+    /// The pattern of the route that was chosen, the first one of several; never the raw path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Cow<'a, str>>,
     /// The request's id.
