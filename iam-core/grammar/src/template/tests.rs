@@ -157,7 +157,7 @@ fn values_and_texts_have_bounds() {
         resolved("{id}", &format!("{longest}v")),
         Err(ResolveError::TooLong)
     );
-    assert!(resolved("{a}-{a}", &longest[1..]).is_ok());
+    assert!(resolved("{a}-{a}", longest.strip_prefix('v').unwrap()).is_ok());
     assert_eq!(resolved("{a}-{a}", &longest), Err(ResolveError::TooLong));
 }
 
