@@ -248,13 +248,24 @@ impl Task {
         self.waiters.pop_front()
     }
 
-    /// R036: a private key in a published set is an incident. Told once, not at each fetch that finds the same.
+    /// Told once, not at each fetch that finds the same.
     fn report(&mut self, problems: Vec<KeyProblem>) {
         if problems == self.problems {
             return;
         }
         self.problems = problems;
         for problem in &self.problems {
+            tracing::warn!(
+                tenant = self.refresh.tenant,
+                index = problem.index,
+                kid = problem.kid.as_deref().map(|kid| kid.escape_default().to_string()),
+                "a key of the set is not used: {}",
+                problem.fault
+            );
+            // R036: a published secret is an incident. Keys for other uses are nobody's fault.
+            if !problem.fault.is_incident() {
+                continue;
+            }
             let mut event = AuditEvent::notice(EventName::JwksKeyRejected, self.refresh.clock.now());
             event.tenant = Some(self.refresh.tenant.as_str().into());
             event.detail = Some(problem.fault.code());

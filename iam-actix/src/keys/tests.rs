@@ -15,7 +15,10 @@ use iam_core::{
 use tokio::sync::{Notify, Semaphore};
 
 use super::*;
-use crate::audit::{AuditEvents, audit_channel};
+use crate::{
+    audit::{AuditEvents, audit_channel},
+    test_log::Log,
+};
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -269,6 +272,22 @@ async fn more_demands_than_may_wait_are_refused_at_once() {
     again.await.unwrap();
 }
 
+/// Who has waited in vain counts no more among those who may wait.
+#[tokio::test]
+async fn a_demand_that_is_given_up_gives_its_place_back() {
+    let world = start_held(
+        |policy| {
+            policy.max_waiters = 1;
+            policy.wait = Duration::from_millis(50);
+        },
+        Answer::Body(ONE),
+    );
+
+    for _ in 0..3 {
+        assert_eq!(demand(&world.keys).await.await, Err(WaitError::Timeout));
+    }
+}
+
 #[tokio::test]
 async fn a_demand_that_goes_away_takes_nobody_with_it() {
     let mut world = start(|_| (), Answer::Body(ONE));
@@ -359,6 +378,65 @@ async fn a_private_key_in_the_set_is_reported_once() {
     assert!(world.events.next().await.is_none());
 }
 
+/// An issuer may publish keys for other uses beside those for signatures.
+#[tokio::test]
+async fn a_key_that_is_merely_unusable_is_no_incident() {
+    let mut world = start(|_| (), Answer::Body(FOR_ENCRYPTION));
+    (&mut world.first).await.unwrap();
+
+    drop(world.threads);
+
+    assert!(world.events.next().await.is_none());
+    assert_eq!(world.store.kids(), ["one"]);
+}
+
+/// Makes the task of a world on this thread, to hear what it says to the log.
+fn task(world: &World) -> Task {
+    let refresh = Refresh {
+        auditor: Arc::new(Auditor::start(Vec::new(), 1, None).unwrap()),
+        clock: Arc::new(world.clock.clone()),
+        fetch: Box::new(|| Box::pin(future::pending())),
+        policy: RefreshPolicy::default(),
+        store: Arc::clone(&world.store),
+        tenant: "default".to_owned(),
+    };
+    Task::new(refresh, watch::channel(0).0)
+}
+
+#[tokio::test]
+async fn an_outage_is_told_of_once_while_the_last_good_set_serves() {
+    let mut world = start(|_| (), Answer::Body(ONE));
+    (&mut world.first).await.unwrap();
+    let mut task = task(&world);
+    let (log, _guard) = Log::listen();
+
+    for outage in 1..=2 {
+        for _ in 0..3 {
+            task.note_failure("no answer");
+        }
+        assert_eq!(log.count("the last good one serves"), outage);
+        task.note_success(0, 0);
+        assert_eq!(log.count("can be fetched again"), outage);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_used_is_told_of_once_and_hides_nothing_of_its_line() {
+    let world = start(|_| (), Answer::Body(ONE));
+    let mut task = task(&world);
+    let set = FOR_ENCRYPTION.replace("two", r"two\u202e");
+    let (_, problems) = KeySet::parse(set.as_bytes(), KeyLimits::default()).unwrap();
+    let (log, _guard) = Log::listen();
+
+    for _ in 0..3 {
+        task.report(problems.clone());
+    }
+
+    assert_eq!(log.count("not used: not for signatures"), 1);
+    // As written here, with what `Debug` adds.
+    assert_eq!(log.count(r"two\\u{202e}"), 1);
+}
+
 #[test]
 fn random_delays_lie_between_zero_and_one() {
     let numbers: Vec<_> = (0..1000).map(|_| jitter()).collect();
@@ -373,3 +451,4 @@ const ONE: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs
 const TWO: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"two"}]}"#;
 /// RFC 7517 appendix A.2.
 const PRIVATE: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE","kid":"one"}]}"#;
+const FOR_ENCRYPTION: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"one"},{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"two","use":"enc"}]}"#;

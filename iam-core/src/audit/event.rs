@@ -57,7 +57,7 @@ pub enum EventName {
     AuthzPermissionRevoke,
     /// No usable answer from the permission service.
     AuthzUpstreamUnavailable,
-    /// A key set held keys that cannot be used, private ones among them.
+    /// A key set held a secret: the private part of a key, or a symmetric one. The key is not used.
     JwksKeyRejected,
     /// A configuration that does not start.
     ConfigBootFailure,
