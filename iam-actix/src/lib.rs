@@ -7,7 +7,7 @@
 //! use actix_web::{App, HttpServer, Responder, get, post, web};
 //! use iam_actix::{Body, Iam, IamConfig, Identity, public, require_permission, require_role};
 //!
-//! #[public] // the only way to open a route
+//! #[public] // open to everybody; `#[optional]` knows who comes, if they say so
 //! #[get("/inventory/health")]
 //! async fn health() -> impl Responder {
 //!     "ok"

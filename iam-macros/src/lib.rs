@@ -76,7 +76,8 @@ use crate::words::Word;
 
 /// Opens a route: nobody is authenticated, credentials are not looked at.
 ///
-/// It is the only way to open a route. It takes no arguments, and does not go together with any other attribute.
+/// Only this and [`macro@optional`] let anonymous callers in. It takes no arguments, and does not go together with any other
+/// attribute.
 ///
 /// ```
 /// use actix_web::{Responder, get};

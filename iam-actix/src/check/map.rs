@@ -247,7 +247,15 @@ pub struct CheckError {
 }
 
 impl CheckError {
-    pub(super) const fn new(problems: Vec<Problem>) -> Self {
+    /// Keeps each problem once: those of a pattern are found for each of its methods.
+    pub(super) fn new(found: Vec<Problem>) -> Self {
+        let mut problems = Vec::with_capacity(found.len());
+        for problem in found {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+
         Self { problems }
     }
 

@@ -344,7 +344,6 @@ struct Running;
 
 impl Running {
     fn start() -> Self {
-        BUILT.take();
         CHECKS.set(CHECKS.get().saturating_add(1));
         Self
     }
@@ -353,5 +352,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         CHECKS.set(CHECKS.get().saturating_sub(1));
+        if CHECKS.get() == 0 {
+            BUILT.take();
+        }
     }
 }

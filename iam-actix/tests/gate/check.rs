@@ -246,7 +246,12 @@ async fn contradictions_and_unknown_tenants_are_found() {
         .check(|| {
             App::new()
                 .service(web::scope("/two").route("/x", route().tenant("a")).tenant("b"))
-                .route("/unknown", route().tenant("nobody"))
+                .service(
+                    web::resource("/unknown")
+                        .route(route())
+                        .route(web::post().to(panics))
+                        .tenant("nobody"),
+                )
                 .route("/broken", route().require_role([""]))
                 .wrap(iam.middleware())
         })
