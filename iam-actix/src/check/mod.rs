@@ -357,3 +357,25 @@ impl Drop for Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else every wrapper that is built later would be kept, and every request looked at.
+    #[test]
+    fn whatever_ends_a_check_leaves_nothing_behind() {
+        let policy = || Rc::new(RoutePolicy::new("here", "public").public());
+        let left = || (CHECKS.get(), BUILT.with_borrow(Vec::len));
+        let outer = Running::start();
+        register(&policy());
+
+        drop(Running::start());
+        assert_eq!(left(), (1, 1));
+        drop(outer);
+        assert_eq!(left(), (0, 0));
+
+        register(&policy());
+        assert_eq!(left(), (0, 0));
+    }
+}
