@@ -38,7 +38,7 @@ use self::{
     compact::Compact,
     header::{Header, LastHeader},
 };
-pub(crate) use self::{compact::decode, header::MAX_KID_BYTES};
+pub(crate) use self::{compact::decode, header::MAX_KID_BYTES, payload::CLAIMS_OF_EVERY_TOKEN};
 use crate::{
     clock::Timestamp,
     jwks::{KeyStore, KeyUse, Snapshot},

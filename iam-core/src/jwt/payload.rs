@@ -59,6 +59,20 @@ impl<'p> Audience<'p> {
     }
 }
 
+/// RFC 7519 §4.1, RFC 9068 §2.2: the claims that are read here for every profile. [`Members::take`] leaves none of them among the
+/// others, so that whoever looked for a tenant or for metadata in one of them would find it in no token.
+pub(crate) const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
+    "aud",
+    "client_id",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "scope",
+    "sub",
+];
+
 /// The members of a payload, of whatever type.
 #[derive(Default)]
 struct Members<'p> {
@@ -197,4 +211,35 @@ fn numeric_date(number: &Number) -> Option<Timestamp> {
         .filter(|secs| (0.0..9_007_199_254_740_992.0).contains(secs))?;
     let since = Duration::try_from_secs_f64(secs).ok()?;
     Some(Timestamp::default().saturating_add(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R116: the names that no rule may look for are those that have a place of their own, and no others.
+    #[test]
+    fn claims_of_every_token_are_those_that_are_not_among_the_others() {
+        let mut members = Members::default();
+        for name in CLAIMS_OF_EVERY_TOKEN {
+            assert_eq!(members.take(name.into(), Json::Null), Ok(()));
+        }
+
+        let Members {
+            iss: Some(_),
+            sub: Some(_),
+            aud: Some(_),
+            exp: Some(_),
+            nbf: Some(_),
+            iat: Some(_),
+            jti: Some(_),
+            client_id: Some(_),
+            scope: Some(_),
+            others,
+        } = members
+        else {
+            panic!("a claim has a place and may be looked for among the others")
+        };
+        assert!(others.is_empty());
+    }
 }

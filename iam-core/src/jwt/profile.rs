@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Algorithm;
+use super::{Algorithm, payload::CLAIMS_OF_EVERY_TOKEN};
 
 /// The widest clock skew that a profile may allow.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -175,16 +175,19 @@ impl ProfileBuilder {
     ///
     /// # Errors
     ///
-    /// An empty issuer, an empty or blank audience, no algorithm, a clock skew beyond [`MAX_CLOCK_SKEW`], a lifetime of
-    /// zero, a claim or a tenant without a name.
+    /// An empty issuer, no audience, an empty one or one with `*`, no algorithm, a clock skew beyond [`MAX_CLOCK_SKEW`], a
+    /// lifetime of zero, a claim or a tenant without a name, a claim that every token has a meaning for (`sub`, `iss`, `aud`
+    /// and so on), and one claim for both the tenant and the metadata. Texts of nothing but white space count as empty.
     pub fn build(self) -> Result<Profile, ProfileError> {
         let profile = self.0;
-        let named = |name: &String| !name.is_empty();
-        if profile.issuer.is_empty() {
+        if is_blank(&profile.issuer) {
             return Err(ProfileError::IssuerEmpty);
         }
-        if profile.audience.is_empty() || !profile.audience.iter().all(named) {
+        if profile.audience.is_empty() || profile.audience.iter().any(|one| is_blank(one)) {
             return Err(ProfileError::AudienceEmpty);
+        }
+        if profile.audience.iter().any(|one| one.contains('*')) {
+            return Err(ProfileError::AudienceWildcard);
         }
         if profile.algorithms.is_empty() {
             return Err(ProfileError::AlgorithmsEmpty);
@@ -195,13 +198,33 @@ impl ProfileBuilder {
         if profile.max_lifetime.is_zero() {
             return Err(ProfileError::LifetimeZero);
         }
-        let tenant = profile.tenant.iter().flat_map(|rule| [&rule.claim, &rule.name]);
-        if !tenant.chain(&profile.metadata_claim).all(named) {
-            return Err(ProfileError::NameEmpty);
-        }
+        check_claims(&profile)?;
 
         Ok(profile)
     }
+}
+
+/// Checks the claims that a profile names: each has to be one that says this and nothing else.
+fn check_claims(profile: &Profile) -> Result<(), ProfileError> {
+    let tenant = profile.tenant.as_ref().map(|rule| &rule.claim);
+    let claims = || tenant.into_iter().chain(&profile.metadata_claim);
+    let tenant_name = profile.tenant.iter().map(|rule| &rule.name);
+    if claims().chain(tenant_name).any(|name| is_blank(name)) {
+        return Err(ProfileError::NameEmpty);
+    }
+    // A rule about one of these would find it in no token, and so could never refuse one.
+    if claims().any(|claim| CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str())) {
+        return Err(ProfileError::ClaimOfEveryToken);
+    }
+    if tenant.is_some() && tenant == profile.metadata_claim.as_ref() {
+        return Err(ProfileError::ClaimOfBoth);
+    }
+
+    Ok(())
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// Why a profile is not one.
@@ -214,6 +237,15 @@ pub enum ProfileError {
     /// There is no audience, or an empty one.
     #[error("the audience is empty")]
     AudienceEmpty,
+    /// An audience has an asterisk, which stands for nothing else in one.
+    #[error("`*` stands for nothing in an audience")]
+    AudienceWildcard,
+    /// The tenant and the metadata are looked for in one claim.
+    #[error("the tenant and the metadata have the same claim")]
+    ClaimOfBoth,
+    /// The tenant or the metadata is looked for in a claim that says something else in every token.
+    #[error("a claim of the tenant or the metadata says something else in every token")]
+    ClaimOfEveryToken,
     /// The clock skew is wider than five minutes.
     #[error("the clock skew is wider than five minutes")]
     ClockSkewTooWide,
@@ -266,10 +298,68 @@ mod tests {
                 ProfileError::NameEmpty,
             ),
             (builder().metadata_claim(""), ProfileError::NameEmpty),
+            (Profile::builder(" ", audience(&["a"])), ProfileError::IssuerEmpty),
+            (
+                Profile::builder("i", audience(&["a", " \t"])),
+                ProfileError::AudienceEmpty,
+            ),
+            (
+                Profile::builder("i", audience(&["a", "orders-*"])),
+                ProfileError::AudienceWildcard,
+            ),
+            (
+                builder().tenant(TenantRule::new("\u{a0}", "default")),
+                ProfileError::NameEmpty,
+            ),
+            (
+                builder().tenant(TenantRule::new("tenant", "\n")),
+                ProfileError::NameEmpty,
+            ),
+            (builder().metadata_claim(" "), ProfileError::NameEmpty),
+            (
+                builder()
+                    .tenant(TenantRule::new("ext", "default"))
+                    .metadata_claim("ext"),
+                ProfileError::ClaimOfBoth,
+            ),
         ];
         for (builder, error) in cases {
             assert_eq!(builder.build().err(), Some(error));
         }
         assert!(builder().clock_skew(MAX_CLOCK_SKEW).build().is_ok());
+    }
+    /// R116: a token with `client_id: "other"` is not told apart by a rule about `client_id`.
+    #[test]
+    fn claim_that_every_token_has_a_meaning_for_is_refused() {
+        for claim in [
+            "aud",
+            "client_id",
+            "exp",
+            "iat",
+            "iss",
+            "jti",
+            "nbf",
+            "scope",
+            "sub",
+        ] {
+            for builder in [
+                builder().tenant(TenantRule::new(claim, "acme")),
+                builder().tenant(TenantRule::new(claim, "acme").required()),
+                builder().metadata_claim(claim),
+            ] {
+                assert_eq!(
+                    builder.build().err(),
+                    Some(ProfileError::ClaimOfEveryToken),
+                    "{claim}"
+                );
+            }
+        }
+        assert!(
+            builder()
+                .tenant(TenantRule::new("tenant", "acme"))
+                .metadata_claim("ext")
+                .build()
+                .is_ok()
+        );
     }
 }

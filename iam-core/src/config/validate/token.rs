@@ -7,7 +7,7 @@ use crate::{
     config::{JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind, report::Report, tree::printable},
     http::CallLimits,
     jwks::{KeyLimits, KeySet, KeyStore, RefreshPolicy},
-    jwt::{Algorithm, MAX_CLOCK_SKEW, Profile, TenantRule, Verifier},
+    jwt::{Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, Profile, TenantRule, Verifier},
     tenant::{JwksSource, ReplayMode, TokenSource},
 };
 
@@ -261,20 +261,6 @@ fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 8] {
         ("max_keys", written.max_keys.is_some()),
     ]
 }
-
-/// RFC 7519 §4.1, RFC 9068 §2.2: the claims that a verifier reads itself, and that `VerifiedClaims::claim` therefore never gives. A
-/// tenant looked for in one of them would be in no token.
-const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
-    "aud",
-    "client_id",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "scope",
-    "sub",
-];
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const HUNDREDTH: Duration = Duration::from_millis(10);
