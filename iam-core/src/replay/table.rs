@@ -56,7 +56,7 @@ impl Table {
         Some(Claim::Replayed { first_seen })
     }
 
-    /// Puts an id in the place of one whose time is over.
+    /// Puts an id in the place of one whose time is over. Its own is not.
     pub(super) fn replace(
         &mut self,
         place: usize,
@@ -67,8 +67,8 @@ impl Table {
         let old = self.places.get_mut(place)?;
         let over = mem::replace(old, Entry::new(hash, until, now));
 
+        // INVARIANT: `earliest` stays as it is, for it is no later than the time of what was over, and this id's is later.
         self.swept_until = self.swept_until.max(over.until());
-        self.earliest = self.earliest.min(seconds_up(until));
         Some(())
     }
 
@@ -319,3 +319,80 @@ const INSERTS_PER_SWEEP: u32 = 16;
 
 /// The sweep has gone round before as many new ids have come as half of those that live.
 const PLACES_PER_SWEEP: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    /// Spreads the ids over the table.
+    fn hash(id: u64) -> Hash {
+        Hash(id.wrapping_mul(0x9E37_79B9_7F4A_7C15), id)
+    }
+
+    /// Claims as the store does, one without a bound.
+    fn claim(table: &mut Table, hash: Hash, until: Timestamp, now: Timestamp) {
+        let done = match table.find(hash, now) {
+            Place::Known(place) => table.renew(place, until, now).map(drop),
+            _ if until <= now.max(table.swept_until()) => Some(()),
+            Place::Over(place) => table.replace(place, hash, until, now),
+            Place::Free(place) => table.insert(Some(place), hash, until, now).map(drop),
+            Place::Nowhere => table.insert(None, hash, until, now).map(drop),
+        };
+        assert_eq!(done, Some(()));
+    }
+
+    /// R160: a full store is swept for each claim that it refuses, and must not look at all of its entries for each.
+    #[test]
+    fn full_table_is_walked_only_when_an_entry_may_be_over() {
+        let mut table = Table::default();
+        for id in 0..100 {
+            claim(&mut table, hash(id), at(100), at(9));
+        }
+
+        let mut walks = Vec::new();
+        for second in 10..500 {
+            // Each in a token that lives longer: so a walk finds that nothing is over as early as was thought, and tells that it was.
+            for id in 0..100 {
+                claim(&mut table, hash(id), at(second + 90), at(second));
+            }
+            for _ in 0..10 {
+                let thought = table.earliest;
+                assert_eq!(table.sweep(at(second)), 0);
+                if table.earliest != thought {
+                    walks.push(second);
+                }
+            }
+        }
+
+        assert_eq!(walks, [100, 190, 280, 370, 460]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// R160: otherwise a sweep would pass by what is over, and a store would stay full. Whatever the clock does.
+        #[test]
+        fn no_entry_is_over_before_the_table_looks_for_it(
+            steps in proptest::collection::vec((0_u64..40, 0_u64..60_000, 0_u64..60_000), 1..300),
+        ) {
+            let mut table = Table::default();
+            for (id, now, lifetime) in steps {
+                let now = Timestamp::from_millis(now);
+                if id == 0 {
+                    table.sweep(now);
+                } else {
+                    claim(&mut table, hash(id), now.saturating_add(Duration::from_millis(lifetime)), now);
+                }
+
+                let earliest = table.places.iter().filter(|entry| !entry.is_free()).map(|entry| entry.until).min();
+                prop_assert!(earliest.is_none_or(|earliest| table.earliest <= earliest));
+            }
+        }
+    }
+}

@@ -216,6 +216,29 @@ fn clock_that_jumps_ahead_and_back_resurrects_no_id() {
     );
 }
 
+/// R161: nor does one that went there and back while another id took the place of the first. Whether it does is up to the key of the
+/// store: so there are many.
+#[test]
+fn id_whose_place_was_taken_is_not_first_again_when_the_clock_goes_back() {
+    let secs = Timestamp::from_secs;
+    let mut taken = 0;
+    for _ in 0..10_000 {
+        let store = MemoryReplayStore::new(10);
+        assert_eq!(claim(&store, "a", secs(100), secs(10)), Ok(Claim::First));
+        assert_eq!(claim(&store, "b", secs(300), secs(200)), Ok(Claim::First));
+        if store.len() > 1 {
+            continue;
+        }
+
+        taken += 1;
+        assert!(matches!(
+            claim(&store, "a", secs(100), secs(10)),
+            Ok(Claim::Replayed { .. })
+        ));
+    }
+    assert!(taken > 0);
+}
+
 /// An id whose time is over counts as used; the store never promises what it cannot remember.
 #[test]
 fn id_whose_time_is_over_is_never_the_first() {
