@@ -1,6 +1,6 @@
 //! The list of problems while it grows.
 
-use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, fmt::Display, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use url::{Host, Url};
 
@@ -144,7 +144,7 @@ impl Report {
                 None => return Some(url),
                 Some(fault) => fault,
             },
-            Err(_) => "not a URL",
+            Err(_) => "not a URL".into(),
         };
         self.add(path, fault);
         None
@@ -169,26 +169,38 @@ impl Report {
     }
 }
 
-fn url_fault(url: &Url, text: &str, development: bool) -> Option<&'static str> {
+fn url_fault(url: &Url, text: &str, development: bool) -> Option<Cow<'static, str>> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Some("not an https URL");
+        return Some("not an https URL".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Some("a URL may not hold credentials");
+        return Some("a URL may not hold credentials".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Some("a URL may not have a query or a fragment here");
+        return Some("a URL may not have a query or a fragment here".into());
     }
     // 169.254.169.254 is where clouds hand out credentials of the machine.
     if ip(url).is_some_and(is_link_local) {
-        return Some("a link-local address");
+        return Some("a link-local address".into());
     }
     if is_repaired(url, text) {
-        return Some(
-            "not read as it is written: no white space, control characters, backslashes or `..`, the host in ASCII, an address in full",
-        );
+        return Some(repaired(url));
     }
-    scheme_fault(url, development)
+    scheme_fault(url, development).map(Cow::Borrowed)
+}
+
+/// Says how a URL that was repaired is written. It has no credentials, no query and no fragment.
+fn repaired(url: &Url) -> Cow<'static, str> {
+    let written = match url.path() {
+        "/" => url.as_str().trim_end_matches('/'),
+        _ => url.as_str(),
+    };
+    // Behind a password with a slash in it, which ends the host, the rest of the credentials is part of the path.
+    if written.contains('@') {
+        return "not read as it is written: no white space, control characters, quotes, braces, backslashes or `..`, the host and the path in ASCII, an address in full".into();
+    }
+
+    format!("not read as it is written, but as `{written}`: write that, if it is what is meant").into()
 }
 
 /// Tells whether an http URL without credentials, query and fragment says something else than the text it was read from.

@@ -449,45 +449,54 @@ fn urls_that_are_not_read_as_they_are_written_are_refused() {
         problems(config)
     };
 
-    for url in [
-        " https://keto.example",
-        "https://keto.example ",
-        "https://keto.example\n",
-        "\u{1}https://keto.example",
-        "ht\ttps://keto.example",
-        "https://keto.\nexample",
-        "https://keto.example/a\tb",
-        "https:keto.example",
-        "https:/keto.example",
-        "https:///keto.example",
-        "https:\\\\keto.example",
-        "https://keto.example\\a",
-        "https://keto.example/a\\b",
-        "https://keto.example/a b",
-        "https://keto.example/ü",
-        "https://keto.example/a/../b",
-        "https://keto.example/./a",
-        "https://keto.example/%2E%2e/b",
-        "https://@keto.example",
-        "https://keto.example:",
-        "https://keto.example:0443",
-        "https://k%65to.example",
-        "https://ke\u{AD}to.example",
-        "https://ke\u{200B}to.example",
-        "https://\u{FF4B}eto.example",
-        "https://kéto.example",
-        "http://127.1",
-        "http://0x7f.0.0.1",
-        "http://2130706433:4466",
-        "http://[0:0:0:0:0:0:0:1]:4466",
+    let keto = "https://keto.example";
+    let internal = "http://127.0.0.1";
+    for (url, read_as) in [
+        (" https://keto.example", keto),
+        ("https://keto.example ", keto),
+        ("https://keto.example\n", keto),
+        ("\u{1}https://keto.example", keto),
+        ("ht\ttps://keto.example", keto),
+        ("https://keto.\nexample", keto),
+        ("https://keto.example/a\tb", "https://keto.example/ab"),
+        ("https:keto.example", keto),
+        ("https:/keto.example", keto),
+        ("https:///keto.example", keto),
+        ("https:\\\\keto.example", keto),
+        ("https://keto.example\\a", "https://keto.example/a"),
+        ("https://keto.example/a\\b", "https://keto.example/a/b"),
+        ("https://keto.example/a b", "https://keto.example/a%20b"),
+        ("https://keto.example/ü", "https://keto.example/%C3%BC"),
+        ("https://keto.example/\"a\"", "https://keto.example/%22a%22"),
+        ("https://keto.example/{slug}", "https://keto.example/%7Bslug%7D"),
+        ("https://keto.example/a/../b/", "https://keto.example/b/"),
+        ("https://keto.example/./a", "https://keto.example/a"),
+        ("https://keto.example/%2E%2e/b", "https://keto.example/b"),
+        ("https://@keto.example", keto),
+        ("https://keto.example:", keto),
+        ("https://keto.example:0443", keto),
+        ("https://keto.example:04466/", "https://keto.example:4466"),
+        ("https://k%65to.example", keto),
+        ("https://ke\u{AD}to.example", keto),
+        ("https://ke\u{200B}to.example", keto),
+        ("https://\u{FF4B}eto.example", keto),
+        ("https://kéto.example", "https://xn--kto-bma.example"),
+        // As long as what is made of them.
+        ("https://\u{133}.example", "https://ij.example"),
+        ("https://\u{FB03}.example", "https://ffi.example"),
+        ("http://127.1", internal),
+        ("http://0x7f.0.0.1", internal),
+        ("http://2130706433:4466", "http://127.0.0.1:4466"),
+        ("http://[0:0:0:0:0:0:0:1]:4466", "http://[::1]:4466"),
     ] {
         assert_eq!(
             with(url),
-            [
-                "`tenants.default.keto.read_url`: not read as it is written: no white space, control characters, backslashes or `..`, the host in ASCII, an address in full"
-            ],
+            [format!(
+                "`tenants.default.keto.read_url`: not read as it is written, but as `{read_as}`: write that, if it is what is meant"
+            )],
             "{url:?}"
         );
+        assert_eq!(with(read_as), Vec::<String>::new(), "{read_as:?}");
     }
     for url in [
         "https://keto.example/",
@@ -502,6 +511,31 @@ fn urls_that_are_not_read_as_they_are_written_are_refused() {
         "http://[::1]:4466/a",
     ] {
         assert_eq!(with(url), Vec::<String>::new(), "{url:?}");
+    }
+}
+
+/// R131: a password with a slash ends the host, and what follows looks like a path.
+#[test]
+fn url_that_is_not_read_as_it_is_written_shows_no_credentials() {
+    for url in [
+        "https://user:pass word@keto.example",
+        "https:user:password@keto.example",
+        "https:///user:password@keto.example/../a",
+        "https:\\\\user:password@keto.example",
+        "https://user:12/3 password@keto.example",
+        "https://user:12\\password@keto.example",
+        "https://keto.example/../a?password",
+        "https://keto.example/a b#password",
+    ] {
+        let mut config = config_with("");
+        let tenant = config.tenants.get_mut("default").unwrap();
+        tenant.keto.as_mut().unwrap().read_url = url.to_owned();
+        let problems = problems(config);
+
+        assert_eq!(problems.len(), 1, "{url}");
+        for part in ["user", "pass", "word"] {
+            assert!(!problems.concat().contains(part), "{problems:?}");
+        }
     }
 }
 
