@@ -250,6 +250,7 @@ fn tree(input: ParseStream<'_>, depth: usize) -> Result<(Asked, Permission)> {
             ));
         }
     };
+    // Before the members are read, which is what takes the compiler's stack. The grammar counts more strictly.
     if MAX_DEPTH < depth {
         return Err(Error::new(
             combinator.span(),

@@ -186,6 +186,16 @@ fn nesting_has_a_bound() {
     assert!(permission_error(&nested(40)).contains("nested too deeply"));
 }
 
+/// The grammar of the core has the same bound, but sees a permission only when all in it is read: the stack would be the
+/// compiler's.
+#[test]
+fn what_is_nested_too_deeply_is_not_read() {
+    let nested = |depth: usize| format!("{}\"no tuple\"{}", "any(".repeat(depth), ")".repeat(depth));
+
+    assert!(permission_error(&nested(9)).contains("this is no relation tuple"));
+    assert!(permission_error(&nested(10)).contains("nested too deeply"));
+}
+
 #[test]
 fn a_placeholder_that_the_route_lacks_is_not_a_compile_error() {
     let expansion = expanded(Word::RequirePermission, "\"a:{of_the_scope}#c\"", HANDLER);
