@@ -45,8 +45,8 @@ impl KeyStore {
 
     /// Takes over a key set that was fetched just now, and returns what it changed.
     ///
-    /// A key that the set no longer holds retires for the grace period, unless another key has taken over its `kid`: an id
-    /// names one key. A fixed store takes nothing over.
+    /// A key that the set no longer holds retires for the grace period, unless it has no `kid`, which a token would have to name,
+    /// or another key has taken it over: an id names one key. A fixed store takes nothing over.
     pub fn install(&self, keys: KeySet, now: Timestamp) -> KeyChange {
         let Some(policy) = self.policy else {
             return KeyChange::default();
@@ -73,12 +73,15 @@ impl KeyStore {
                 .filter(|retired| now < retired.until && gone(&retired.key))
                 .cloned(),
         );
-        retired.retain(|retired| retired.key.kid().is_none_or(|kid| keys.by_kid(kid).is_none()));
-        retired.truncate(MAX_RETIRED);
+        // INVARIANT: no id is that of two keys, be they current or on grace, so that none is ever answered with an older one.
+        retired.retain(|retired| retired.key.kid().is_some_and(|kid| keys.by_kid(kid).is_none()));
+        let largest = old.largest.max(keys.len());
+        retired.truncate(MIN_RETIRED.max(largest.saturating_mul(2)));
 
         self.snapshot.store(Arc::new(Snapshot {
             keys,
             retired,
+            largest,
             usable_until: now.saturating_add(policy.refresh).saturating_add(policy.stale),
             // Also for a key that came: it may have taken over the id of one on grace, or a token without an id may be either's now.
             generation: if change == KeyChange::default() {
@@ -193,7 +196,10 @@ pub enum KeyStatus {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     keys: KeySet,
+    /// The longest retired last.
     retired: Vec<Retired>,
+    /// The number of keys of the largest set so far.
+    largest: usize,
     /// The start of time, when nothing has been fetched yet.
     usable_until: Timestamp,
     generation: u64,
@@ -260,6 +266,6 @@ impl Snapshot {
     }
 }
 
-/// Keys on grace beyond this number are dropped early, the longest retired first: an issuer that replaces its whole set again
-/// and again must not fill the memory.
-const MAX_RETIRED: usize = 200;
+/// Keys on grace beyond this number, or beyond twice the number of keys of the largest set, are dropped early, the longest retired
+/// first: an issuer that replaces its whole set again and again must not fill the memory. One that replaces it twice loses none.
+const MIN_RETIRED: usize = 200;

@@ -16,7 +16,7 @@ use iam_core::{
 };
 use serde_json::json;
 
-use crate::support::{NOW, Signer, claims_with, key_set, profile};
+use crate::support::{ABSENT, NOW, Signer, claims_with, key_set, profile};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -324,6 +324,116 @@ fn rotation_under_load_refuses_no_valid_token() {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+/// R153: the count is of what could still have verified a token.
+#[test]
+fn purge_counts_the_keys_that_were_on_grace_and_no_others() {
+    let world = World::new();
+    world.install([&world.old], 0);
+    world.install([&world.new], 10);
+    assert_eq!(world.store.purge(at(70)), 0);
+
+    // Another key has taken over the id.
+    world.install([&world.old], 100);
+    world.install([&Signer::named("new", Algorithm::EdDsa)], 110);
+    assert_eq!(world.store.purge(at(111)), 1);
+    assert_eq!(world.store.purge(at(112)), 0);
+
+    // Without an id it cannot be named.
+    let nameless = world.old.jwk_with(json!({"kid": ABSENT}));
+    let token = world.old.raw(
+        json!({"alg": "EdDSA", "typ": "JWT"}).to_string(),
+        claims_with(json!({"exp": NOW.as_secs() + 3600})).to_string(),
+    );
+    world.store.install(key_set([nameless]), at(200));
+    assert!(world.verifier.examine(token.as_bytes(), at(201)).is_ok());
+    world.install([], 210);
+    assert_eq!(
+        world.verifier.examine(token.as_bytes(), at(211)).err(),
+        Some(TokenFault::KeyIdMissing)
+    );
+    assert_eq!(world.store.purge(at(212)), 1);
+}
+
+/// R153, R161: the successor's own grace may end first, where the clock was set back between the two.
+#[test]
+fn key_does_not_come_back_when_its_successor_goes() {
+    let world = World::new();
+    let successor = Signer::named("old", Algorithm::EdDsa);
+    world.install([&world.old], 3600);
+    world.install([], 3610);
+
+    world.install([&successor], 0);
+    world.install([], 5);
+    assert_eq!(world.verdict(&successor, 64), None);
+
+    for secs in [65, 70, 3600] {
+        assert_eq!(world.verdict(&successor, secs), Some(VerifyError::UnknownKey));
+        assert_eq!(world.verdict(&world.old, secs), Some(VerifyError::UnknownKey));
+    }
+}
+
+/// R153: one key too many, and the one that has been on grace for longest goes.
+#[test]
+fn of_too_many_keys_on_grace_the_longest_retired_goes() {
+    let world = World::new();
+    let rounds = [
+        "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
+        "u",
+    ]
+    .map(|kid| Signer::named(kid, Algorithm::EdDsa));
+    world.install([&world.old], 0);
+    for first in &rounds {
+        let others = (1..10).map(|index| first.jwk_with(json!({"kid": format!("{}-{index}", first.kid)})));
+        let all = [first.jwk()].into_iter().chain(others);
+        assert_eq!(world.verdict(&world.old, 10), None);
+        world.store.install(key_set(all), at(10));
+    }
+
+    assert_eq!(world.verdict(&world.old, 10), Some(VerifyError::UnknownKey));
+    for signer in &rounds {
+        assert_eq!(world.verdict(signer, 10), None, "{}", signer.kid);
+    }
+}
+
+/// R153: a large set keeps its grace when it is replaced whole, and while its successors go, too.
+#[test]
+fn large_set_that_is_replaced_whole_keeps_its_grace() {
+    let world = World::new();
+    let mut limits = KeyLimits::default();
+    limits.max_keys = 1_000;
+    let install = |name: &str, signer: &Signer, count: usize, secs: u64| {
+        let keys: Vec<_> = (0..count)
+            .map(|index| signer.jwk_with(json!({"kid": format!("{name}-{index}")})))
+            .collect();
+        let body = json!({ "keys": keys }).to_string();
+        let (set, problems) = KeySet::parse(body.as_bytes(), limits).unwrap();
+        assert_eq!((set.len(), problems.len()), (count, 0));
+        world.store.install(set, at(secs));
+    };
+
+    install("a", &world.old, 1_000, 0);
+    install("b", &world.new, 1_000, 10);
+    install("c", &world.new, 1, 11);
+    for index in [0, 199, 200, 999] {
+        let token = world.old.raw(
+            json!({"alg": "EdDSA", "typ": "JWT", "kid": format!("a-{index}")}).to_string(),
+            claims_with(json!({"exp": NOW.as_secs() + 3600})).to_string(),
+        );
+        assert_eq!(
+            world.verifier.verify(token.as_bytes(), at(69)).err(),
+            None,
+            "{index}"
+        );
+    }
+    assert_eq!(world.store.purge(at(12)), 2_000);
+
+    // And still there is a bound.
+    for round in 0..5 {
+        install(&round.to_string(), &world.new, 1_000, 20);
+    }
+    assert_eq!(world.store.purge(at(21)), 2_000);
 }
 
 /// Memory stays bounded when the issuer replaces its whole set with every fetch.

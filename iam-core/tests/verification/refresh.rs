@@ -121,6 +121,30 @@ fn failures_back_off_and_success_resets() {
     );
 }
 
+/// D16: a backoff is no longer than the time between two fetches that succeed, and jitter still tells services apart.
+#[test]
+fn backoff_of_keys_that_are_refreshed_often_has_its_jitter() {
+    let mut policy = RefreshPolicy::default();
+    policy.refresh = Duration::from_secs(2);
+    for (jitter, millis) in [(0.0, 2_000), (0.5, 1_500), (1.0, 1_000)] {
+        let mut schedule = Schedule::new(policy);
+        let mut now = START;
+        for _ in 0..6 {
+            assert_eq!(schedule.step(now), Step::Fetch);
+            let _answered = schedule.finished(FetchResult::Failed, now, 0.0);
+            now = now.saturating_add(Duration::from_secs(2));
+        }
+        assert_eq!(schedule.step(now), Step::Fetch);
+        let _answered = schedule.finished(FetchResult::Failed, now, jitter);
+
+        assert_eq!(
+            schedule.step(now),
+            Step::SleepUntil(now.saturating_add(Duration::from_millis(millis))),
+            "{jitter}"
+        );
+    }
+}
+
 /// Somebody who waits does not wait for a backoff.
 #[test]
 fn waiting_request_cuts_a_backoff_short() {
