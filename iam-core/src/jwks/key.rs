@@ -73,9 +73,9 @@ impl VerificationKey {
 }
 
 impl fmt::Debug for VerificationKey {
+    /// Prints no id, which is the issuer's text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerificationKey")
-            .field("kid", &self.kid)
             .field("algorithms", &self.algorithms().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! Which keys does the issuer publish?
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -170,7 +170,7 @@ impl KeySet {
 }
 
 /// A key of a set that is not used, and why: for the log and, if [`KeyFault::is_incident`], for the audit.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct KeyProblem {
     /// The position in the set, from 0.
@@ -179,6 +179,16 @@ pub struct KeyProblem {
     pub kid: Option<String>,
     /// What is wrong.
     pub fault: KeyFault,
+}
+
+impl fmt::Debug for KeyProblem {
+    /// Prints no id, which is the issuer's text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyProblem")
+            .field("index", &self.index)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a key is not used.

@@ -1,6 +1,6 @@
 //! What does the token say about its own signature?
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 
@@ -30,7 +30,6 @@ const MAX_MEMBERS: usize = 64;
 pub(crate) const MAX_KID_BYTES: usize = 256;
 
 /// A JOSE header: unverified, and believed only in so far as it narrows what is tried.
-#[derive(Debug)]
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
@@ -39,10 +38,9 @@ pub(super) struct Header {
 /// The header of the last genuine token. An issuer writes the same one until it changes its key, and the same bytes say the
 /// same: they need not be read again. A header gets here only after a signature over it has been verified, so that nobody
 /// else can push it out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct LastHeader(ArcSwapOption<Written>);
 
-#[derive(Debug)]
 struct Written {
     segment: Box<[u8]>,
     header: Arc<Header>,
@@ -64,6 +62,13 @@ impl LastHeader {
             segment: segment.into(),
             header,
         })));
+    }
+}
+
+impl fmt::Debug for LastHeader {
+    /// Prints no header, which is a part of a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LastHeader").finish_non_exhaustive()
     }
 }
 

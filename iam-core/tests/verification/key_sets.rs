@@ -1,9 +1,11 @@
 //! A key that could not be trusted is left out and reported; the good ones beside it serve.
 
+use std::sync::Arc;
+
 use iam_core::{
     json::JsonError,
-    jwks::{KeyFault, KeyLimits, KeySet, KeySetError},
-    jwt::{Algorithm, TokenFault},
+    jwks::{KeyFault, KeyLimits, KeySet, KeySetError, KeyStore, RefreshPolicy},
+    jwt::{Algorithm, TokenFault, Verifier},
 };
 use serde_json::{Value, json};
 
@@ -442,4 +444,29 @@ fn inline_keys_report_every_problem() {
         KeySet::inline(&keys[1..2], KeyLimits::default()).unwrap().len(),
         1
     );
+}
+
+/// R131: what an issuer calls its keys does not print, nor what a token says of them.
+#[test]
+fn debug_output_holds_no_id_of_a_key() {
+    let signer = Signer::named("canary", Algorithm::EdDsa);
+    let token = signer.token(&good_claims());
+    let store = Arc::new(KeyStore::remote(RefreshPolicy::default()));
+    let verifier = Verifier::new(profile().build().unwrap(), Arc::clone(&store), 10);
+    store.install(key_set([signer.jwk()]), NOW);
+    assert!(verifier.verify(token.as_bytes(), NOW).is_ok());
+    let before = format!("{store:?} {verifier:?}");
+    store.install(KeySet::default(), NOW);
+    let after = format!("{store:?} {verifier:?}");
+
+    let weak = signer.jwk_with(json!({"use": "enc"}));
+    let (_, problems) = KeySet::parse(jwks([weak.clone()]).as_bytes(), KeyLimits::default()).unwrap();
+    assert_eq!(problems[0].kid.as_deref(), Some("canary"));
+    let error = KeySet::inline(&[weak], KeyLimits::default()).unwrap_err();
+
+    let header = format!("{:?}", token.split('.').next().unwrap().as_bytes());
+    for text in [before, after, format!("{problems:?} {error:?} {error}")] {
+        assert!(!text.contains("canary"), "{text}");
+        assert!(!text.contains(header.trim_matches(['[', ']'])), "{text}");
+    }
 }
