@@ -328,6 +328,7 @@ mod tests {
         }
         assert!(builder().clock_skew(MAX_CLOCK_SKEW).build().is_ok());
     }
+
     /// R116: a token with `client_id: "other"` is not told apart by a rule about `client_id`.
     #[test]
     fn claim_that_every_token_has_a_meaning_for_is_refused() {
