@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use iam_core::{
     clock::{Clock, ManualClock},
+    config::{OathkeeperConfig, TenantConfig},
     tenant::Tenant,
 };
 use serde_json::{Map, Value, json};
@@ -20,6 +21,7 @@ use super::TestIssuer;
 pub struct TestPrincipal {
     claims: Map<String, Value>,
     clock: ManualClock,
+    header: String,
     issuer: Option<Arc<TestIssuer>>,
     lifetime: Duration,
     metadata_claim: String,
@@ -29,13 +31,14 @@ pub struct TestPrincipal {
 impl TestPrincipal {
     pub(super) fn new(
         tenant: &Tenant,
+        written: &TenantConfig,
         issuer: Option<Arc<TestIssuer>>,
         clock: ManualClock,
-        subject: &str,
     ) -> Self {
+        let default = OathkeeperConfig::default();
+        let header = &written.oathkeeper.as_ref().unwrap_or(&default).header;
         let mut claims = Map::new();
-        let mut metadata_claim = METADATA.to_owned();
-        claims.insert("sub".to_owned(), json!(subject));
+        let mut metadata_claim = default.metadata_claim.clone();
         if let Some(verifier) = tenant.verifier() {
             let profile = verifier.profile();
             claims.insert("iss".to_owned(), json!(profile.issuer()));
@@ -50,6 +53,7 @@ impl TestPrincipal {
         Self {
             claims,
             clock,
+            header: header.clone(),
             issuer,
             lifetime: Duration::from_secs(60),
             metadata_claim,
@@ -80,9 +84,16 @@ impl TestPrincipal {
         self.claim("scope", scope)
     }
 
-    /// Returns the header of a request, with a new token. Give it to `insert_header`.
-    pub fn header(&self) -> (&'static str, String) {
-        ("Authorization", format!("Bearer {}", self.token()))
+    /// Returns the header of a request, with a new token: the one that the tenant's gateway puts it into, and written as it does.
+    /// Give it to `insert_header`.
+    pub fn header(&self) -> (String, String) {
+        let token = self.token();
+        let value = if self.header.eq_ignore_ascii_case("authorization") {
+            format!("Bearer {token}")
+        } else {
+            token
+        };
+        (self.header.clone(), value)
     }
 
     /// Returns a new token. Without a key there is none, and the text is empty.
@@ -104,5 +115,3 @@ impl TestPrincipal {
         token.unwrap_or_default()
     }
 }
-
-const METADATA: &str = "metadataPublic";

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use iam_core::{
     audit::AuditEvent,
     clock::ManualClock,
-    config::{ConfigError, IamConfig, Settings},
+    config::{ConfigError, IamConfig, Settings, TenantConfig},
     tenant::Tenant,
 };
 use iam_grammar::{GrammarError, RelationTuple};
@@ -165,7 +165,10 @@ impl TestWorld {
     fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
         // INVARIANT: every tenant that verifies tokens has an issuer; the others take none.
         let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
-        TestPrincipal::new(tenant, issuer, self.clock.clone(), subject)
+        // INVARIANT: every tenant was written in the configuration.
+        let default = TenantConfig::default();
+        let written = self.config.tenants.get(tenant.name()).unwrap_or(&default);
+        TestPrincipal::new(tenant, written, issuer, self.clock.clone()).claim("sub", subject)
     }
 
     fn permissions_url(&self) -> Option<&str> {

@@ -1,0 +1,126 @@
+//! The test kit: what a world is told reaches the gate, and nothing else does.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use actix_http::Request;
+use actix_web::{
+    App, Error, HttpResponse,
+    body::BoxBody,
+    dev::{Service, ServiceResponse},
+    http::StatusCode,
+    test::{TestRequest, call_service, init_service},
+    web,
+};
+use iam_actix::{
+    Iam, IamConfig, Permission, Principal, RouteExt as _,
+    testing::{TestPrincipal, TestWorld},
+};
+use iam_core::{audit::Outcome, decision::Reason, principal};
+
+/// One tenant as most services have it.
+const ONE: &str = r#"
+    [tenants.default]
+    transports = ["oathkeeper"]
+    [tenants.default.oathkeeper]
+    issuer = "https://gateway.example/"
+    audience = ["docs-api"]
+    [tenants.default.oathkeeper.jwks]
+    url = "https://gateway.example/.well-known/jwks.json"
+    [tenants.default.keto]
+    read_url = "https://keto.example"
+"#;
+
+/// Makes the world of a configuration that replaces some text of [`ONE`].
+fn world_with(changes: &[(&str, &str)]) -> TestWorld {
+    let text = changes.iter().fold(ONE.to_owned(), |text, (old, new)| {
+        assert!(text.contains(old), "{old}");
+        text.replace(old, new)
+    });
+    TestWorld::new(IamConfig::from_toml(&text).unwrap()).unwrap()
+}
+
+async fn app(iam: &Iam) -> impl Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {
+    init_service(App::new().configure(routes).wrap(iam.middleware())).await
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    let view = || Permission::new("docs", "view", "{id}");
+    config
+        .route("/any", web::get().to(whoami))
+        .route("/admin", web::get().to(whoami).require_role(["admin"]))
+        .route("/docs/{id}", web::get().to(whoami).require_permission(view()));
+}
+
+async fn whoami(principal: Principal) -> HttpResponse {
+    let kind = match principal.into_inner() {
+        principal::Principal::Client(client) => format!("client {}", client.client_id()),
+        principal::Principal::Identity(identity) => format!("identity {}", identity.subject()),
+    };
+    HttpResponse::Ok().body(kind)
+}
+
+/// What came of a request: its status, and why it was refused.
+type Answer = (StatusCode, Option<Reason>);
+
+const ALLOWED: Answer = (StatusCode::OK, None);
+
+const fn refused(status: StatusCode, reason: Reason) -> Answer {
+    (status, Some(reason))
+}
+
+/// Sends a request and returns what came of it, which the event must say, too.
+async fn ask<S>(world: &TestWorld, app: &S, path: &str, header: (String, String)) -> Answer
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    let request = TestRequest::with_uri(path).insert_header(header).to_request();
+    let status = call_service(app, request).await.status();
+
+    let event = world.next_event().await.unwrap();
+    let is_allowed = event.outcome == Outcome::Allow;
+    assert_eq!(is_allowed, status == StatusCode::OK, "{event:?}");
+    (status, event.reason)
+}
+
+/// Sends a principal's request, as [`ask`].
+async fn asks<S>(world: &TestWorld, app: &S, path: &str, principal: &TestPrincipal) -> Answer
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    ask(world, app, path, principal.header()).await
+}
+
+#[actix_web::test]
+async fn a_token_travels_in_the_header_that_the_gateway_uses_and_as_it_is_written_there() {
+    for (name, is_bearer) in [
+        ("Authorization", true),
+        ("authorization", true),
+        ("X-Id-Token", false),
+    ] {
+        let header = format!("audience = [\"docs-api\"]\nheader = \"{name}\"");
+        let world = world_with(&[("audience = [\"docs-api\"]", &header)]);
+        let iam = world.start().await.unwrap();
+        let app = app(&iam).await;
+        let alice = world.identity("alice");
+        let other = if is_bearer {
+            ("X-Id-Token".to_owned(), alice.token())
+        } else {
+            ("Authorization".to_owned(), format!("Bearer {}", alice.token()))
+        };
+
+        let missing = ask(&world, &app, "/any", other).await;
+        let (sent_in, value) = alice.header();
+
+        assert_eq!(
+            missing,
+            refused(StatusCode::UNAUTHORIZED, Reason::MissingCredential)
+        );
+        assert_eq!(sent_in, name);
+        assert_eq!(value.starts_with("Bearer "), is_bearer);
+        assert_eq!(
+            ask(&world, &app, "/any", (sent_in, value)).await,
+            ALLOWED,
+            "{name}"
+        );
+        assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED, "{name}");
+    }
+}
