@@ -15,6 +15,7 @@ use iam_actix::{
     testing::{TestPrincipal, TestWorld},
 };
 use iam_core::{audit::Outcome, decision::Reason, principal};
+use serde_json::json;
 
 /// One tenant as most services have it.
 const ONE: &str = r#"
@@ -122,5 +123,33 @@ async fn a_token_travels_in_the_header_that_the_gateway_uses_and_as_it_is_writte
             "{name}"
         );
         assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED, "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn a_role_stands_where_the_tenant_looks_for_it() {
+    for from in [
+        "metadata_public.roles",
+        "metadata_public.groups",
+        "metadata_public.shop.staff.groups",
+    ] {
+        let roles = format!("transports = [\"oathkeeper\"]\nroles_from = \"{from}\"");
+        let world = world_with(&[("transports = [\"oathkeeper\"]", &roles)]);
+        let iam = world.start().await.unwrap();
+        let app = app(&iam).await;
+        let denied = refused(StatusCode::FORBIDDEN, Reason::RoleDeny);
+        let alice = || world.identity("alice");
+
+        assert_eq!(asks(&world, &app, "/admin", &alice()).await, denied);
+        assert_eq!(asks(&world, &app, "/admin", &alice().role("user")).await, denied);
+        let replaced = alice().role("admin").claim("metadataPublic", json!({}));
+        assert_eq!(asks(&world, &app, "/admin", &replaced).await, denied);
+        for admin in [
+            alice().role("admin"),
+            alice().role("user").role("admin"),
+            alice().role("admin").role("user"),
+        ] {
+            assert_eq!(asks(&world, &app, "/admin", &admin).await, ALLOWED, "{from}");
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct TestPrincipal {
     issuer: Option<Arc<TestIssuer>>,
     lifetime: Duration,
     metadata_claim: String,
+    /// Where the list of roles lies inside of the metadata.
+    role_path: Vec<String>,
     roles: Vec<String>,
 }
 
@@ -57,6 +59,8 @@ impl TestPrincipal {
             issuer,
             lifetime: Duration::from_secs(60),
             metadata_claim,
+            // The first step says that what follows lies in the metadata: there are no other sources.
+            role_path: written.roles_from.split('.').skip(1).map(str::to_owned).collect(),
             roles: Vec::new(),
         }
     }
@@ -73,7 +77,8 @@ impl TestPrincipal {
         self
     }
 
-    /// Adds a role, where Kratos keeps them.
+    /// Adds a role, where the tenant looks for them (`roles_from`). A [`claim`](Self::claim) that replaces the metadata replaces the
+    /// roles as well.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into());
         self
@@ -107,11 +112,16 @@ impl TestPrincipal {
             json!(now.saturating_add(self.lifetime).as_secs()),
         );
         claims.insert("jti".to_owned(), json!(Uuid::new_v4().to_string()));
-        claims.insert(self.metadata_claim.clone(), json!({ "roles": self.roles }));
+        claims.insert(self.metadata_claim.clone(), self.metadata());
         claims.extend(self.claims.clone());
         claims.retain(|_, value| !value.is_null());
         let claims = Value::Object(claims);
         let token = self.issuer.as_ref().and_then(|issuer| issuer.sign(&claims).ok());
         token.unwrap_or_default()
+    }
+
+    fn metadata(&self) -> Value {
+        let path = self.role_path.iter().rev();
+        path.fold(json!(self.roles), |inner, step| json!({ step: inner }))
     }
 }
