@@ -1,6 +1,8 @@
 //! The test kit: what a world is told reaches the gate, and nothing else does.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::sync::Arc;
+
 use actix_http::Request;
 use actix_web::{
     App, Error, HttpResponse,
@@ -11,11 +13,11 @@ use actix_web::{
     web,
 };
 use iam_actix::{
-    Iam, IamConfig, Permission, Principal, RouteExt as _,
-    testing::{TestPrincipal, TestWorld},
+    Iam, IamConfig, Permission, Principal, RouteExt as _, ScopeExt as _,
+    testing::{IssuerError, TestPrincipal, TestWorld, WorldError},
 };
 use iam_core::{audit::Outcome, decision::Reason, principal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// One tenant as most services have it.
 const ONE: &str = r#"
@@ -30,13 +32,37 @@ const ONE: &str = r#"
     read_url = "https://keto.example"
 "#;
 
+/// Two tenants behind one gateway, told apart by the claim alone.
+const TWO: &str = r#"
+    default_tenant = "default"
+    [tenants.default]
+    transports = ["oathkeeper"]
+    [tenants.default.oathkeeper]
+    issuer = "https://gateway.example/"
+    audience = ["docs-api"]
+    [tenants.default.oathkeeper.jwks]
+    url = "https://gateway.example/.well-known/jwks.json"
+
+    [tenants.acme]
+    transports = ["oathkeeper"]
+    [tenants.acme.oathkeeper]
+    issuer = "https://gateway.example/"
+    audience = ["docs-api"]
+    [tenants.acme.oathkeeper.jwks]
+    url = "https://gateway.example/.well-known/jwks.json"
+"#;
+
+fn world(text: &str) -> TestWorld {
+    TestWorld::new(IamConfig::from_toml(text).unwrap()).unwrap()
+}
+
 /// Makes the world of a configuration that replaces some text of [`ONE`].
 fn world_with(changes: &[(&str, &str)]) -> TestWorld {
     let text = changes.iter().fold(ONE.to_owned(), |text, (old, new)| {
         assert!(text.contains(old), "{old}");
         text.replace(old, new)
     });
-    TestWorld::new(IamConfig::from_toml(&text).unwrap()).unwrap()
+    world(&text)
 }
 
 async fn app(iam: &Iam) -> impl Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {
@@ -44,6 +70,11 @@ async fn app(iam: &Iam) -> impl Service<Request, Response = ServiceResponse<BoxB
 }
 
 fn routes(config: &mut web::ServiceConfig) {
+    paths(config);
+    config.service(web::scope("/acme").configure(paths).tenant("acme"));
+}
+
+fn paths(config: &mut web::ServiceConfig) {
     let view = || Permission::new("docs", "view", "{id}");
     config
         .route("/any", web::get().to(whoami))
@@ -151,5 +182,84 @@ async fn a_role_stands_where_the_tenant_looks_for_it() {
         ] {
             assert_eq!(asks(&world, &app, "/admin", &admin).await, ALLOWED, "{from}");
         }
+    }
+}
+
+#[actix_web::test]
+async fn two_tenants_behind_one_gateway_are_told_apart_by_the_claim() {
+    let world = world(TWO);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice");
+    let of_acme = world.identity_of("acme", "alice").unwrap();
+    let of_nobody = alice.clone().claim("tenant", Value::Null);
+    let denied = refused(StatusCode::UNAUTHORIZED, Reason::TenantMismatch);
+
+    assert!(world.identity_of("nobody", "alice").is_none());
+    assert_eq!(asks(&world, &app, "/acme/any", &alice).await, denied);
+    assert_eq!(asks(&world, &app, "/any", &of_acme).await, denied);
+    assert_eq!(asks(&world, &app, "/any", &of_nobody).await, denied);
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    assert_eq!(asks(&world, &app, "/acme/any", &of_acme).await, ALLOWED);
+    assert!(Arc::ptr_eq(
+        world.issuer("default").unwrap(),
+        world.issuer("acme").unwrap()
+    ));
+    assert!(world.issuer("nobody").is_none());
+}
+
+#[actix_web::test]
+async fn tenants_with_gateways_of_their_own_take_no_tokens_of_each_other() {
+    let text = TWO.replacen(
+        "https://gateway.example/.well",
+        "https://default.example/.well",
+        1,
+    );
+    let world = world(&text);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    // Everything is as the other tenant wants it, but for the key.
+    let of_acme = world
+        .identity_of("acme", "alice")
+        .unwrap()
+        .claim("tenant", "default");
+    let denied = refused(StatusCode::UNAUTHORIZED, Reason::InvalidSignature);
+
+    assert_eq!(asks(&world, &app, "/any", &of_acme).await, denied);
+    assert_eq!(
+        asks(&world, &app, "/any", &world.identity("alice")).await,
+        ALLOWED
+    );
+    let of_acme = of_acme.claim("tenant", "acme");
+    assert_eq!(asks(&world, &app, "/acme/any", &of_acme).await, ALLOWED);
+}
+
+#[actix_web::test]
+async fn a_gateway_signs_as_all_of_its_tenants_allow() {
+    let audience = "audience = [\"docs-api\"]";
+    let with = |default: &str, acme: &str| {
+        let of = |algorithms: &str| format!("{audience} \n algorithms = {algorithms}");
+        let text = TWO.replacen(audience, &of(default), 1);
+        let (before, last) = text.rsplit_once(audience).unwrap();
+        TestWorld::new(IamConfig::from_toml(&format!("{before}{}{last}", of(acme))).unwrap())
+    };
+
+    let error = with(r#"["ES256"]"#, r#"["RS256"]"#).unwrap_err();
+    assert_eq!(error, WorldError::Issuer(IssuerError::Algorithm));
+
+    for world in [
+        with(r#"["ES256", "RS256"]"#, r#"["RS256"]"#),
+        with(r#"["RS256"]"#, r#"["ES256", "RS256"]"#),
+    ] {
+        let world = world.unwrap();
+        let iam = world.start().await.unwrap();
+        let app = app(&iam).await;
+        let of_acme = world.identity_of("acme", "alice").unwrap();
+
+        assert_eq!(
+            asks(&world, &app, "/any", &world.identity("alice")).await,
+            ALLOWED
+        );
+        assert_eq!(asks(&world, &app, "/acme/any", &of_acme).await, ALLOWED);
     }
 }

@@ -152,8 +152,10 @@ impl fmt::Debug for TestIssuer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerError {
-    /// The tenant allows neither ES256 nor RS256.
-    #[error("the test issuer signs with ES256 or RS256 only")]
+    /// The tenant allows neither ES256 nor RS256, or not all tenants whose keys are at one URL allow the same of them.
+    #[error(
+        "the test issuer signs with ES256 or RS256 only, and with one of them for all tenants whose keys are at one URL"
+    )]
     Algorithm,
     /// There is no key, or none can be made.
     #[error("no key to sign with")]

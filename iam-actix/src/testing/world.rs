@@ -1,12 +1,17 @@
 //! What does a test control?
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use iam_core::{
     audit::AuditEvent,
     clock::ManualClock,
     config::{ConfigError, IamConfig, Settings, TenantConfig},
-    tenant::Tenant,
+    jwt::Algorithm,
+    tenant::{JwksSource, Tenant, TenantRegistry},
 };
 use iam_grammar::{GrammarError, RelationTuple};
 use tokio::{sync::Mutex, time};
@@ -32,7 +37,8 @@ pub struct TestWorld {
 impl TestWorld {
     /// Makes the world of a configuration: the service's own, which may name upstreams that do not exist here.
     ///
-    /// Keys that stand in the configuration stay what they are: the world cannot sign for them.
+    /// Tenants whose keys are at one URL are behind one gateway: it has one issuer, which signs for all of them. Keys that stand in the
+    /// configuration stay what they are: the world cannot sign for them.
     ///
     /// # Errors
     ///
@@ -40,14 +46,10 @@ impl TestWorld {
     pub fn new(config: IamConfig) -> Result<Self, WorldError> {
         let settings = config.clone().validate()?;
         let upstreams = Arc::new(TestUpstreams::default());
-        let mut issuers = HashMap::new();
+        let issuers = issuers(settings.registry())?;
         for tenant in settings.registry().iter() {
-            if let Some(verifier) = tenant.verifier() {
-                let issuer = Arc::new(TestIssuer::signing_with(verifier.profile().algorithms())?);
-                if let Some(source) = tenant.jwks() {
-                    upstreams.serve_keys(source.url(), Arc::clone(&issuer));
-                }
-                issuers.insert(tenant.name().to_owned(), issuer);
+            if let (Some(source), Some(issuer)) = (tenant.jwks(), issuers.get(tenant.name())) {
+                upstreams.serve_keys(source.url(), Arc::clone(issuer));
             }
             if let Some(keto) = tenant.keto() {
                 upstreams.serve_permissions(keto.read_url());
@@ -101,7 +103,7 @@ impl TestWorld {
         &self.clock
     }
 
-    /// Returns the issuer of a tenant, to change its keys.
+    /// Returns the issuer of a tenant, to change its keys. Tenants whose keys are at one URL have the same one.
     pub fn issuer(&self, tenant: &str) -> Option<&Arc<TestIssuer>> {
         self.issuers.get(tenant)
     }
@@ -187,6 +189,44 @@ pub enum WorldError {
     /// Nothing can be signed.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+}
+
+/// Returns the issuer of each tenant, by the tenant's name.
+fn issuers(registry: &TenantRegistry) -> Result<HashMap<String, Arc<TestIssuer>>, IssuerError> {
+    let mut by_url: HashMap<&str, Arc<TestIssuer>> = HashMap::new();
+    let mut issuers = HashMap::new();
+    for tenant in registry.iter() {
+        let Some(verifier) = tenant.verifier() else {
+            continue;
+        };
+        let allowed = verifier.profile().algorithms();
+        let issuer = match tenant.jwks().map(JwksSource::url) {
+            None => Arc::new(TestIssuer::signing_with(allowed)?),
+            Some(url) => match by_url.entry(url) {
+                Entry::Occupied(known) => Arc::clone(known.get()),
+                Entry::Vacant(new) => {
+                    let issuer = TestIssuer::signing_with(&allowed_by_all(registry, url, allowed))?;
+                    Arc::clone(new.insert(Arc::new(issuer)))
+                }
+            },
+        };
+        issuers.insert(tenant.name().to_owned(), issuer);
+    }
+    Ok(issuers)
+}
+
+/// Returns those of the algorithms that every tenant with keys at `url` allows: a gateway signs alike for all.
+fn allowed_by_all(registry: &TenantRegistry, url: &str, algorithms: &[Algorithm]) -> Vec<Algorithm> {
+    let mut allowed = algorithms.to_vec();
+    let behind_it = |tenant: &&Arc<Tenant>| tenant.jwks().is_some_and(|source| source.url() == url);
+    for verifier in registry
+        .iter()
+        .filter(behind_it)
+        .filter_map(|tenant| tenant.verifier())
+    {
+        allowed.retain(|algorithm| verifier.profile().algorithms().contains(algorithm));
+    }
+    allowed
 }
 
 /// How long an event may take from the decision to the test.
