@@ -1,7 +1,7 @@
 //! The test kit: what a world is told reaches the gate, and nothing else does.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_http::Request;
 use actix_web::{
@@ -14,7 +14,9 @@ use actix_web::{
 };
 use iam_actix::{
     Iam, IamConfig, Permission, Principal, RouteExt as _, ScopeExt as _,
-    testing::{IssuerError, TestPrincipal, TestWorld, WorldError},
+    clock::Clock as _,
+    config::{OathkeeperConfig, TenantConfig},
+    testing::{IssuerError, TestIssuer, TestPrincipal, TestWorld, WorldError},
 };
 use iam_core::{audit::Outcome, decision::Reason, principal};
 use serde_json::{Value, json};
@@ -262,4 +264,92 @@ async fn a_gateway_signs_as_all_of_its_tenants_allow() {
         );
         assert_eq!(asks(&world, &app, "/acme/any", &of_acme).await, ALLOWED);
     }
+}
+
+#[actix_web::test]
+async fn a_new_key_is_known_at_once_to_all_tenants_behind_the_gateway() {
+    let slower = "jwks.json\"\n refetch_interval = \"30s\"";
+    let (before, last) = TWO.rsplit_once("jwks.json\"").unwrap();
+    let world = world(&format!("{before}{slower}{last}"));
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice");
+    let of_acme = world.identity_of("acme", "alice").unwrap();
+    let (before, since) = (alice.header(), world.clock().now());
+
+    let kid = world.rotate_keys("default").unwrap();
+
+    assert_eq!(world.clock().now().duration_since(since), Duration::from_secs(30));
+    assert!(world.issuer("acme").unwrap().key_set().to_string().contains(&kid));
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    assert_eq!(asks(&world, &app, "/acme/any", &of_acme).await, ALLOWED);
+    assert_eq!(
+        ask(&world, &app, "/any", before).await,
+        ALLOWED,
+        "the keys before stay"
+    );
+    assert_ne!(world.rotate_keys("acme").unwrap(), kid);
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+}
+
+#[actix_web::test]
+async fn a_key_that_was_removed_verifies_until_its_grace_ends() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice").lifetime(Duration::from_secs(3600));
+    let issuer = world.issuer("default").unwrap();
+    let old = issuer.key_set()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let before = alice.header();
+    world.rotate_keys("default").unwrap();
+    issuer.remove_key(&old);
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED, "and fetched");
+
+    let within = ask(&world, &app, "/any", before.clone()).await;
+    world.clock().advance(Duration::from_secs(61));
+    let beyond = ask(&world, &app, "/any", before).await;
+
+    assert_eq!(within, ALLOWED);
+    assert_eq!(beyond, refused(StatusCode::UNAUTHORIZED, Reason::UnknownKey));
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+}
+
+#[actix_web::test]
+async fn keys_are_fetched_when_they_are_unknown_and_not_for_each_request() {
+    let world = world(ONE);
+    assert_eq!(world.key_fetches(), 0);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice");
+
+    for _ in 0..3 {
+        assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    }
+    assert_eq!(world.key_fetches(), 1);
+
+    world.rotate_keys("default").unwrap();
+    for _ in 0..3 {
+        assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    }
+    assert_eq!(world.key_fetches(), 2);
+}
+
+#[test]
+fn keys_that_nobody_fetches_are_not_rotated() {
+    let key = TestIssuer::new().unwrap().key_set()["keys"][0].clone();
+    let config = OathkeeperConfig::new("https://gateway.example/", ["docs-api"]).key(key);
+    let world = TestWorld::new(IamConfig::new().tenant("default", TenantConfig::behind(config))).unwrap();
+    let since = world.clock().now();
+
+    let error = world.rotate_keys("default").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "tenant `default` fetches no keys: set `tenants.default.oathkeeper.jwks.url`"
+    );
+    let error = world.rotate_keys("nobody").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no tenant is called `nobody`: set `tenants.nobody`"
+    );
+    assert_eq!(world.clock().now(), since);
 }

@@ -104,8 +104,36 @@ impl TestWorld {
     }
 
     /// Returns the issuer of a tenant, to change its keys. Tenants whose keys are at one URL have the same one.
+    ///
+    /// A service knows of a change when it has fetched the keys again, and when that is due is measured on the world's clock, which
+    /// stands still. A token with an unknown key makes it fetch if `jwks.refetch_interval` has passed since the last time:
+    /// [`advance`](ManualClock::advance) the clock by as much before the request, or it waits for `jwks.wait`, two real seconds
+    /// unless configured, and is refused with 503. [`TestWorld::rotate_keys`] does both. A key that was removed still verifies for
+    /// `jwks.grace` after the fetch that misses it.
     pub fn issuer(&self, tenant: &str) -> Option<&Arc<TestIssuer>> {
         self.issuers.get(tenant)
+    }
+
+    /// Gives the issuer of a tenant a new key, which signs from now on, as Oathkeeper does it. Returns its id.
+    ///
+    /// The next request with a new token makes the service fetch it: for that, the clock moves forward by `jwks.refetch_interval`, the
+    /// longest of those tenants whose keys are at the same URL. The keys before stay published.
+    ///
+    /// # Errors
+    ///
+    /// When no tenant is called that, it fetches no keys, or no key can be made.
+    pub fn rotate_keys(&self, tenant: &str) -> Result<String, WorldError> {
+        let registry = self.settings.registry();
+        let keys = || WorldError::Keys(tenant.to_owned());
+        let url = self.tenant(tenant)?.jwks().ok_or_else(keys)?.url();
+        let kid = self.issuers.get(tenant).ok_or_else(keys)?.add_key()?;
+
+        let sources = registry.iter().filter_map(|tenant| tenant.jwks());
+        let intervals = sources
+            .filter(|source| source.url() == url)
+            .map(|source| source.policy().refetch_interval);
+        self.clock.advance(intervals.max().unwrap_or_default());
+        Ok(kid)
     }
 
     /// Grants what a tuple such as `orders:7#view@"user:alice"` says, at the permission server of the default tenant.
@@ -173,13 +201,18 @@ impl TestWorld {
         TestPrincipal::new(tenant, written, issuer, self.clock.clone()).claim("sub", subject)
     }
 
+    fn tenant(&self, name: &str) -> Result<&Arc<Tenant>, WorldError> {
+        let tenant = self.settings.registry().get(name);
+        tenant.ok_or_else(|| WorldError::Tenant(name.to_owned()))
+    }
+
     fn permissions_url(&self) -> Option<&str> {
         let keto = self.settings.registry().default_tenant().keto()?;
         Some(keto.read_url())
     }
 }
 
-/// Why there is no world for a configuration.
+/// Why there is no world for a configuration, or why it cannot do what a test asks for.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorldError {
@@ -189,6 +222,12 @@ pub enum WorldError {
     /// Nothing can be signed.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+    /// The tenant fetches no keys.
+    #[error("tenant `{0}` fetches no keys: set `tenants.{0}.oathkeeper.jwks.url`")]
+    Keys(String),
+    /// No tenant is called that.
+    #[error("no tenant is called `{0}`: set `tenants.{0}`")]
+    Tenant(String),
 }
 
 /// Returns the issuer of each tenant, by the tenant's name.
