@@ -341,15 +341,183 @@ fn keys_that_nobody_fetches_are_not_rotated() {
     let world = TestWorld::new(IamConfig::new().tenant("default", TenantConfig::behind(config))).unwrap();
     let since = world.clock().now();
 
-    let error = world.rotate_keys("default").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tenant `default` fetches no keys: set `tenants.default.oathkeeper.jwks.url`"
-    );
+    for error in [
+        world.rotate_keys("default").unwrap_err(),
+        world.set_keys_down(true).unwrap_err(),
+    ] {
+        assert_eq!(
+            error.to_string(),
+            "tenant `default` fetches no keys: set `tenants.default.oathkeeper.jwks.url`"
+        );
+    }
+    assert_eq!(world.key_fetches(), 0);
     let error = world.rotate_keys("nobody").unwrap_err();
     assert_eq!(
         error.to_string(),
         "no tenant is called `nobody`: set `tenants.nobody`"
     );
     assert_eq!(world.clock().now(), since);
+}
+
+#[actix_web::test]
+async fn a_permission_is_granted_to_the_very_subject_and_until_it_is_revoked() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let (alice, robot) = (world.identity("alice"), world.client("robot"));
+    let denied = refused(StatusCode::FORBIDDEN, Reason::PermissionDeny);
+
+    for other in [
+        "docs:7#view@\"user:bob\"",
+        "docs:7#view@user:alice",
+        "docs:7#view@user:alice#view",
+        "docs:7#view@\"client:alice\"",
+        "docs:7#edit@\"user:alice\"",
+        "docs:8#view@\"user:alice\"",
+        "notes:7#view@\"user:alice\"",
+    ] {
+        world.grant(other).unwrap();
+        assert_eq!(asks(&world, &app, "/docs/7", &alice).await, denied, "{other}");
+        assert_eq!(asks(&world, &app, "/docs/7", &robot).await, denied, "{other}");
+    }
+
+    let granted = "docs:7#view@\"user:alice\"";
+    world.grant(granted).unwrap();
+    assert_eq!(asks(&world, &app, "/docs/7", &alice).await, ALLOWED);
+    assert_eq!(asks(&world, &app, "/docs/7", &robot).await, denied);
+    world.revoke("docs:7#view@\"user:bob\"").unwrap();
+    assert_eq!(asks(&world, &app, "/docs/7", &alice).await, ALLOWED);
+    world.revoke(granted).unwrap();
+    assert_eq!(asks(&world, &app, "/docs/7", &alice).await, denied);
+
+    world.grant("docs:7#view@\"client:robot\"").unwrap();
+    assert_eq!(asks(&world, &app, "/docs/7", &robot).await, ALLOWED);
+    assert_eq!(asks(&world, &app, "/docs/7", &alice).await, denied);
+}
+
+/// Adds a permission server for each tenant of [`TWO`].
+fn with_permissions(default: &str, acme: &str) -> String {
+    format!(
+        "{TWO}\n[tenants.default.keto]\nread_url = \"{default}\"\n[tenants.acme.keto]\nread_url = \"{acme}\"\n"
+    )
+}
+
+#[actix_web::test]
+async fn a_permission_is_granted_and_a_server_is_down_for_one_tenant() {
+    let denied = refused(StatusCode::FORBIDDEN, Reason::PermissionDeny);
+    let unavailable = refused(StatusCode::SERVICE_UNAVAILABLE, Reason::PermissionUnavailable);
+    let granted = "docs:7#view@\"user:alice\"";
+
+    for (default, acme) in [
+        ("https://keto.example", "https://keto.example/acme"),
+        ("https://keto.example/a", "https://keto.example"),
+        ("https://keto.example/a", "https://keto.example/ab"),
+        ("https://keto.example", "https://keto.example.evil"),
+    ] {
+        let world = world(&with_permissions(default, acme));
+        let iam = world.start().await.unwrap();
+        let app = app(&iam).await;
+        let alice = world.identity("alice");
+        let of_acme = world.identity_of("acme", "alice").unwrap();
+        let answers = async || {
+            (
+                asks(&world, &app, "/docs/7", &alice).await,
+                asks(&world, &app, "/acme/docs/7", &of_acme).await,
+            )
+        };
+
+        assert_eq!(answers().await, (denied, denied), "{acme}");
+        world.grant(granted).unwrap();
+        assert_eq!(answers().await, (ALLOWED, denied), "{acme}");
+        world.revoke_in("acme", granted).unwrap();
+        assert_eq!(answers().await, (ALLOWED, denied), "{acme}");
+        world.grant_in("acme", granted).unwrap();
+        world.revoke(granted).unwrap();
+        assert_eq!(answers().await, (denied, ALLOWED), "{acme}");
+        world.grant_in("default", granted).unwrap();
+        world.revoke_in("acme", granted).unwrap();
+        assert_eq!(answers().await, (ALLOWED, denied), "{acme}");
+
+        world.set_permissions_down(true).unwrap();
+        assert_eq!(answers().await, (unavailable, denied), "{acme}");
+        world.set_permissions_down(false).unwrap();
+        assert_eq!(answers().await, (ALLOWED, denied), "{acme}");
+    }
+}
+
+#[actix_web::test]
+async fn tenants_of_one_permission_server_share_what_is_granted() {
+    let world = world(&with_permissions("https://keto.example", "https://keto.example/"));
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let of_acme = world.identity_of("acme", "alice").unwrap();
+
+    world.grant("docs:7#view@\"user:alice\"").unwrap();
+
+    assert_eq!(asks(&world, &app, "/acme/docs/7", &of_acme).await, ALLOWED);
+}
+
+#[test]
+fn what_cannot_be_granted_or_taken_down_says_what_to_configure() {
+    let (without, with) = (world(TWO), world(ONE));
+    let tuple = "docs:7#view@\"user:alice\"";
+    let permissions = "tenant `default` has no permission server: set `tenants.default.keto.read_url`";
+    let of_acme = "tenant `acme` has no permission server: set `tenants.acme.keto.read_url`";
+    let nobody = "no tenant is called `nobody`: set `tenants.nobody`";
+
+    for (done, expected) in [
+        (without.grant(tuple), permissions),
+        (without.revoke(tuple), permissions),
+        (without.set_permissions_down(true), permissions),
+        (without.grant_in("acme", tuple), of_acme),
+        (without.revoke_in("acme", tuple), of_acme),
+        (without.grant_in("nobody", tuple), nobody),
+        (with.revoke_in("nobody", tuple), nobody),
+    ] {
+        assert_eq!(done.unwrap_err().to_string(), expected);
+    }
+    for no_tuple in ["", "docs:7", "docs:7#view", "docs:7#view@"] {
+        assert!(matches!(with.grant(no_tuple), Err(WorldError::Tuple(_))));
+        assert!(matches!(with.revoke(no_tuple), Err(WorldError::Tuple(_))));
+    }
+}
+
+#[actix_web::test]
+async fn without_keys_a_request_is_503() {
+    let world = world(ONE);
+    world.set_keys_down(true).unwrap();
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+
+    let answer = asks(&world, &app, "/any", &world.identity("alice")).await;
+
+    let unavailable = refused(StatusCode::SERVICE_UNAVAILABLE, Reason::KeysUnavailable);
+    assert_eq!(answer, unavailable);
+    assert_eq!(world.key_fetches(), 0);
+}
+
+#[actix_web::test]
+async fn known_keys_serve_while_the_issuer_is_down_and_new_ones_when_it_is_up_again() {
+    // The permission server is below a part of the key set's URL, and is another one all the same.
+    let world = world(&with_permissions(
+        "https://gateway.example",
+        "https://keto.example",
+    ));
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice");
+    let unavailable = refused(StatusCode::SERVICE_UNAVAILABLE, Reason::KeysUnavailable);
+    assert_eq!(world.key_fetches(), 2, "once for each tenant");
+
+    world.set_keys_down(true).unwrap();
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    world.rotate_keys("default").unwrap();
+    assert_eq!(asks(&world, &app, "/any", &alice).await, unavailable);
+    assert_eq!(world.key_fetches(), 2);
+
+    world.set_keys_down(false).unwrap();
+    world.set_permissions_down(true).unwrap();
+    world.rotate_keys("default").unwrap();
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    assert_eq!(world.key_fetches(), 3);
 }

@@ -20,47 +20,65 @@ pub(super) struct TestUpstreams(Mutex<Upstreams>);
 
 #[derive(Debug, Default)]
 struct Upstreams {
-    down: HashSet<String>,
-    fetches: HashMap<String, usize>,
-    issuers: HashMap<String, Arc<TestIssuer>>,
-    /// By the URL of the permission server.
-    tuples: HashMap<String, HashSet<String>>,
+    /// By the URL of the key set.
+    keys: HashMap<String, KeyServer>,
+    /// By the URL that the paths follow, without a slash at its end.
+    permissions: HashMap<String, PermissionServer>,
+}
+
+#[derive(Debug)]
+struct KeyServer {
+    down: bool,
+    fetches: usize,
+    issuer: Arc<TestIssuer>,
+}
+
+#[derive(Debug, Default)]
+struct PermissionServer {
+    down: bool,
+    tuples: HashSet<String>,
 }
 
 impl TestUpstreams {
     pub(super) fn serve_keys(&self, url: &str, issuer: Arc<TestIssuer>) {
-        self.lock().issuers.insert(url.to_owned(), issuer);
+        let server = KeyServer {
+            down: false,
+            fetches: 0,
+            issuer,
+        };
+        self.lock().keys.insert(url.to_owned(), server);
     }
 
     pub(super) fn serve_permissions(&self, url: &str) {
-        self.lock().tuples.entry(url.to_owned()).or_default();
+        self.lock().permissions.entry(url.to_owned()).or_default();
     }
 
     pub(super) fn grant(&self, url: &str, tuple: &RelationTuple) {
-        self.lock()
-            .tuples
-            .entry(url.to_owned())
-            .or_default()
-            .insert(tuple.to_string());
-    }
-
-    pub(super) fn revoke(&self, url: &str, tuple: &RelationTuple) {
-        if let Some(tuples) = self.lock().tuples.get_mut(url) {
-            tuples.remove(&tuple.to_string());
+        if let Some(server) = self.lock().permissions.get_mut(url) {
+            server.tuples.insert(tuple.to_string());
         }
     }
 
-    pub(super) fn set_down(&self, url: &str, down: bool) {
-        let mut upstreams = self.lock();
-        if down {
-            upstreams.down.insert(url.to_owned());
-        } else {
-            upstreams.down.remove(url);
+    pub(super) fn revoke(&self, url: &str, tuple: &RelationTuple) {
+        if let Some(server) = self.lock().permissions.get_mut(url) {
+            server.tuples.remove(&tuple.to_string());
+        }
+    }
+
+    pub(super) fn set_keys_down(&self, url: &str, down: bool) {
+        if let Some(server) = self.lock().keys.get_mut(url) {
+            server.down = down;
+        }
+    }
+
+    pub(super) fn set_permissions_down(&self, url: &str, down: bool) {
+        if let Some(server) = self.lock().permissions.get_mut(url) {
+            server.down = down;
         }
     }
 
     pub(super) fn fetches(&self, url: &str) -> usize {
-        self.lock().fetches.get(url).copied().unwrap_or(0)
+        self.lock().keys.get(url).map_or(0, |server| server.fetches)
     }
 
     fn lock(&self) -> MutexGuard<'_, Upstreams> {
@@ -81,22 +99,46 @@ impl HttpClient for TestUpstreams {
 impl Upstreams {
     fn answer(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let url = request.uri().to_string();
-        if self.down.iter().any(|down| url.starts_with(down.as_str())) {
+        if let Some(server) = self.keys.get_mut(&url) {
+            return server.answer();
+        }
+
+        let (server, path) = self.permission_server(&url).ok_or(TransportError::Connect)?;
+        server.answer(path, request.body())
+    }
+
+    /// Returns the permission server that a URL is for, and the path there. Of several, the one with the longest URL, as a proxy
+    /// with a route for each of them does it.
+    fn permission_server<'a>(&self, url: &'a str) -> Option<(&PermissionServer, &'a str)> {
+        let servers = self.permissions.iter().filter_map(|(base, server)| {
+            let path = url.strip_prefix(base.as_str())?;
+            // `https://keto.example` is not where `https://keto.example.evil` is, nor is `/a` where `/ab` is.
+            path.starts_with('/').then_some((server, path))
+        });
+        servers.min_by_key(|(_, path)| path.len())
+    }
+}
+
+impl KeyServer {
+    fn answer(&mut self) -> Result<Response<Bytes>, TransportError> {
+        if self.down {
             return Err(TransportError::Connect);
         }
-        if let Some(issuer) = self.issuers.get(&url) {
-            let count = self.fetches.entry(url).or_default();
-            *count = count.saturating_add(1);
-            return Ok(answer(StatusCode::OK, &issuer.key_set()));
+
+        self.fetches = self.fetches.saturating_add(1);
+        Ok(answer(StatusCode::OK, &self.issuer.key_set()))
+    }
+}
+
+impl PermissionServer {
+    fn answer(&self, path: &str, body: &Bytes) -> Result<Response<Bytes>, TransportError> {
+        if self.down {
+            return Err(TransportError::Connect);
         }
-        let (tuples, path) = self
-            .tuples
-            .iter()
-            .find_map(|(base, tuples)| Some((tuples, url.strip_prefix(base.as_str())?)))
-            .ok_or(TransportError::Connect)?;
+
         Ok(match path {
             "/health/ready" => answer(StatusCode::OK, &json!({ "status": "ok" })),
-            "/relation-tuples/batch/check" => check(tuples, request.body()),
+            "/relation-tuples/batch/check" => check(&self.tuples, body),
             _ => answer(StatusCode::NOT_FOUND, &json!({ "error": { "code": 404 } })),
         })
     }
@@ -146,4 +188,50 @@ fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_url_that_ends_at_a_step_of_the_path_is_asked() {
+        let bases = [
+            "https://keto.example",
+            "https://keto.example/a",
+            "https://keto.example/ab",
+            "https://keto.example/a/b",
+            "https://keto.example/a/b/c",
+            "https://keto.example.evil",
+            "https://keto.example:8443",
+        ];
+        let upstreams = TestUpstreams::default();
+        for base in bases {
+            upstreams.serve_permissions(base);
+            upstreams.set_permissions_down(base, true);
+        }
+        let is_up = |base: &str| {
+            let url = format!("{base}/health/ready");
+            let request = Request::get(url).body(Bytes::new()).unwrap();
+            upstreams.lock().answer(&request).is_ok()
+        };
+
+        for up in bases {
+            upstreams.set_permissions_down(up, false);
+            for base in bases {
+                assert_eq!(is_up(base), base == up, "{base} where {up} is up");
+            }
+            upstreams.set_permissions_down(up, true);
+        }
+
+        upstreams.set_permissions_down("https://keto.example", false);
+        upstreams.set_permissions_down("https://keto.example/a", false);
+        for unknown in [
+            "https://keto.exampl",
+            "https://keto.example.org",
+            "https://keto.example:9443",
+        ] {
+            assert!(!is_up(unknown), "{unknown}");
+        }
+    }
 }

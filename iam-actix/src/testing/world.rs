@@ -13,7 +13,7 @@ use iam_core::{
     jwt::Algorithm,
     tenant::{JwksSource, Tenant, TenantRegistry},
 };
-use iam_grammar::{GrammarError, RelationTuple};
+use iam_grammar::GrammarError;
 use tokio::{sync::Mutex, time};
 
 use super::{IssuerError, TestIssuer, TestPrincipal, upstreams::TestUpstreams};
@@ -124,9 +124,10 @@ impl TestWorld {
     /// When no tenant is called that, it fetches no keys, or no key can be made.
     pub fn rotate_keys(&self, tenant: &str) -> Result<String, WorldError> {
         let registry = self.settings.registry();
-        let keys = || WorldError::Keys(tenant.to_owned());
-        let url = self.tenant(tenant)?.jwks().ok_or_else(keys)?.url();
-        let kid = self.issuers.get(tenant).ok_or_else(keys)?.add_key()?;
+        let url = self.keys_url(tenant)?;
+        // INVARIANT: every tenant that fetches keys has an issuer.
+        let issuer = self.issuers.get(tenant);
+        let kid = issuer.ok_or(IssuerError::Key)?.add_key()?;
 
         let sources = registry.iter().filter_map(|tenant| tenant.jwks());
         let intervals = sources
@@ -141,12 +142,20 @@ impl TestWorld {
     ///
     /// # Errors
     ///
-    /// When the text is no tuple.
-    pub fn grant(&self, tuple: &str) -> Result<(), GrammarError> {
-        let tuple: RelationTuple = tuple.parse()?;
-        if let Some(url) = self.permissions_url() {
-            self.upstreams.grant(url, &tuple);
-        }
+    /// When the text is no tuple, or the tenant has no permission server.
+    pub fn grant(&self, tuple: &str) -> Result<(), WorldError> {
+        self.grant_in(self.default_tenant(), tuple)
+    }
+
+    /// Grants what a tuple says at the permission server of a tenant, as [`TestWorld::grant`]. Tenants with the same `keto.read_url`
+    /// have one server.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no tuple, no tenant is called that, or it has no permission server.
+    pub fn grant_in(&self, tenant: &str, tuple: &str) -> Result<(), WorldError> {
+        let tuple = tuple.parse()?;
+        self.upstreams.grant(self.permissions_url(tenant)?, &tuple);
         Ok(())
     }
 
@@ -154,36 +163,53 @@ impl TestWorld {
     ///
     /// # Errors
     ///
-    /// When the text is no tuple.
-    pub fn revoke(&self, tuple: &str) -> Result<(), GrammarError> {
-        let tuple: RelationTuple = tuple.parse()?;
-        if let Some(url) = self.permissions_url() {
-            self.upstreams.revoke(url, &tuple);
-        }
+    /// When the text is no tuple, or the tenant has no permission server.
+    pub fn revoke(&self, tuple: &str) -> Result<(), WorldError> {
+        self.revoke_in(self.default_tenant(), tuple)
+    }
+
+    /// Takes back what [`TestWorld::grant_in`] granted.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no tuple, no tenant is called that, or it has no permission server.
+    pub fn revoke_in(&self, tenant: &str, tuple: &str) -> Result<(), WorldError> {
+        let tuple = tuple.parse()?;
+        self.upstreams.revoke(self.permissions_url(tenant)?, &tuple);
         Ok(())
     }
 
-    /// Lets the permission server of the default tenant answer no longer, or again.
-    pub fn set_permissions_down(&self, down: bool) {
-        if let Some(url) = self.permissions_url() {
-            self.upstreams.set_down(url, down);
-        }
+    /// Lets the permission server of the default tenant answer no longer, or again, for all tenants with this `keto.read_url`.
+    ///
+    /// # Errors
+    ///
+    /// When the tenant has no permission server.
+    pub fn set_permissions_down(&self, down: bool) -> Result<(), WorldError> {
+        let url = self.permissions_url(self.default_tenant())?;
+        self.upstreams.set_permissions_down(url, down);
+        Ok(())
     }
 
-    /// Lets the issuer of the default tenant answer no longer, or again.
-    pub fn set_keys_down(&self, down: bool) {
-        if let Some(source) = self.settings.registry().default_tenant().jwks() {
-            self.upstreams.set_down(source.url(), down);
-        }
+    /// Lets the issuer of the default tenant answer no longer, or again, for all tenants whose keys are at this URL.
+    ///
+    /// Keys that a service has fetched serve on, as they do in production. After an attempt that failed, the next one is made when
+    /// `jwks.refetch_interval` has passed on the world's clock. A service that has no keys at all does not wait for one: it refuses
+    /// with 503 at once, and looks at the clock twice a second.
+    ///
+    /// # Errors
+    ///
+    /// When the tenant fetches no keys.
+    pub fn set_keys_down(&self, down: bool) -> Result<(), WorldError> {
+        let url = self.keys_url(self.default_tenant())?;
+        self.upstreams.set_keys_down(url, down);
+        Ok(())
     }
 
-    /// Returns how often the keys of the default tenant were fetched.
+    /// Returns how often the keys of the default tenant were fetched from its issuer, for all tenants whose keys are at this URL.
+    /// Attempts while it was down do not count.
     pub fn key_fetches(&self) -> usize {
-        self.settings
-            .registry()
-            .default_tenant()
-            .jwks()
-            .map_or(0, |source| self.upstreams.fetches(source.url()))
+        let url = self.keys_url(self.default_tenant());
+        url.map_or(0, |url| self.upstreams.fetches(url))
     }
 
     /// Waits for the next audit event, up to five seconds.
@@ -206,9 +232,20 @@ impl TestWorld {
         tenant.ok_or_else(|| WorldError::Tenant(name.to_owned()))
     }
 
-    fn permissions_url(&self) -> Option<&str> {
-        let keto = self.settings.registry().default_tenant().keto()?;
-        Some(keto.read_url())
+    fn default_tenant(&self) -> &str {
+        self.settings.registry().default_tenant().name()
+    }
+
+    fn keys_url(&self, tenant: &str) -> Result<&str, WorldError> {
+        let source = self.tenant(tenant)?.jwks();
+        let source = source.ok_or_else(|| WorldError::Keys(tenant.to_owned()))?;
+        Ok(source.url())
+    }
+
+    fn permissions_url(&self, tenant: &str) -> Result<&str, WorldError> {
+        let keto = self.tenant(tenant)?.keto();
+        let keto = keto.ok_or_else(|| WorldError::Permissions(tenant.to_owned()))?;
+        Ok(keto.read_url())
     }
 }
 
@@ -225,9 +262,15 @@ pub enum WorldError {
     /// The tenant fetches no keys.
     #[error("tenant `{0}` fetches no keys: set `tenants.{0}.oathkeeper.jwks.url`")]
     Keys(String),
+    /// The tenant has no permission server.
+    #[error("tenant `{0}` has no permission server: set `tenants.{0}.keto.read_url`")]
+    Permissions(String),
     /// No tenant is called that.
     #[error("no tenant is called `{0}`: set `tenants.{0}`")]
     Tenant(String),
+    /// What should be granted or revoked is no tuple.
+    #[error(transparent)]
+    Tuple(#[from] GrammarError),
 }
 
 /// Returns the issuer of each tenant, by the tenant's name.
