@@ -9,16 +9,17 @@ use actix_web::{
     body::BoxBody,
     dev::{Service, ServiceResponse},
     http::StatusCode,
-    test::{TestRequest, call_service, init_service},
+    test::{TestRequest, call_service, init_service, read_body},
     web,
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use iam_actix::{
     Iam, IamConfig, Permission, Principal, RouteExt as _, ScopeExt as _,
     clock::Clock as _,
     config::{OathkeeperConfig, TenantConfig},
     testing::{IssuerError, TestIssuer, TestPrincipal, TestWorld, WorldError},
 };
-use iam_core::{audit::Outcome, decision::Reason, principal};
+use iam_core::{audit::Outcome, decision::Reason, jwt::Algorithm, principal};
 use serde_json::{Value, json};
 
 /// One tenant as most services have it.
@@ -81,6 +82,8 @@ fn paths(config: &mut web::ServiceConfig) {
     config
         .route("/any", web::get().to(whoami))
         .route("/admin", web::get().to(whoami).require_role(["admin"]))
+        .route("/once", web::get().to(whoami).single_use())
+        .route("/read", web::get().to(whoami).require_scope(["docs:read"]))
         .route("/docs/{id}", web::get().to(whoami).require_permission(view()));
 }
 
@@ -520,4 +523,234 @@ async fn known_keys_serve_while_the_issuer_is_down_and_new_ones_when_it_is_up_ag
     world.rotate_keys("default").unwrap();
     assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
     assert_eq!(world.key_fetches(), 3);
+}
+
+/// What a token says, whether it is true or not.
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+#[actix_web::test]
+async fn a_claim_is_set_replaced_and_taken_away() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = || world.identity("alice");
+
+    for (name, value, reason) in [
+        ("aud", json!("other-api"), Reason::AudienceMismatch),
+        ("iss", json!("https://other.example/"), Reason::IssuerMismatch),
+        ("tenant", json!("acme"), Reason::TenantMismatch),
+        ("sub", Value::Null, Reason::Malformed),
+        ("exp", Value::Null, Reason::Malformed),
+        ("exp", json!(1), Reason::Expired),
+    ] {
+        let with = alice().claim(name, value.clone());
+        let answer = asks(&world, &app, "/any", &with).await;
+        assert_eq!(
+            answer,
+            refused(StatusCode::UNAUTHORIZED, reason),
+            "{name}: {value}"
+        );
+    }
+
+    let with = alice().claim("department", "sales").claim("nbf", Value::Null);
+    let said = claims(&with.token());
+    assert!(claims(&alice().token()).get("nbf").is_some());
+    assert_eq!(asks(&world, &app, "/any", &with).await, ALLOWED);
+    assert_eq!(said["department"], "sales");
+    assert_eq!(said["sub"], "alice");
+    assert!(said.get("iat").is_some());
+    assert!(said.get("nbf").is_none());
+}
+
+#[actix_web::test]
+async fn metadata_stand_in_the_claim_that_the_tenant_names() {
+    let named = "audience = [\"docs-api\"]\nmetadata_claim = \"account\"";
+    let world = world_with(&[("audience = [\"docs-api\"]", named)]);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let elsewhere = world
+        .identity("alice")
+        .claim("metadataPublic", json!({ "roles": ["admin"] }));
+    let denied = refused(StatusCode::FORBIDDEN, Reason::RoleDeny);
+
+    assert_eq!(asks(&world, &app, "/admin", &elsewhere).await, denied);
+    assert_eq!(
+        asks(&world, &app, "/admin", &elsewhere.role("admin")).await,
+        ALLOWED
+    );
+}
+
+#[actix_web::test]
+async fn a_token_lives_as_long_as_it_is_told_and_as_the_clock_says() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = || world.identity("alice");
+    let expired = refused(StatusCode::UNAUTHORIZED, Reason::Expired);
+
+    let too_long = alice().lifetime(Duration::from_secs(24 * 3600 + 1));
+    assert_eq!(asks(&world, &app, "/any", &too_long).await, expired);
+
+    // Clocks may be half a minute apart.
+    for (alice, secs) in [(alice(), 89), (alice().lifetime(Duration::from_secs(10)), 39)] {
+        let header = alice.header();
+        world.clock().advance(Duration::from_secs(secs));
+        assert_eq!(ask(&world, &app, "/any", header.clone()).await, ALLOWED, "{secs}");
+        world.clock().advance(Duration::from_secs(2));
+        assert_eq!(ask(&world, &app, "/any", header).await, expired, "{secs}");
+        assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED, "{secs}");
+    }
+
+    let early = alice().header();
+    let before = world.clock().now().saturating_sub(Duration::from_secs(60));
+    world.clock().set(before);
+    let denied = refused(StatusCode::UNAUTHORIZED, Reason::NotYetValid);
+    assert_eq!(ask(&world, &app, "/any", early).await, denied);
+}
+
+#[actix_web::test]
+async fn a_scope_is_what_the_token_says() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let robot = || world.client("robot");
+    let denied = refused(StatusCode::FORBIDDEN, Reason::ScopeDeny);
+
+    assert_eq!(asks(&world, &app, "/read", &robot()).await, denied);
+    assert_eq!(
+        asks(&world, &app, "/read", &robot().scope("docs:write")).await,
+        denied
+    );
+    assert_eq!(
+        asks(&world, &app, "/read", &robot().role("docs:read")).await,
+        denied
+    );
+    let both = robot().scope("docs:write docs:read");
+    assert_eq!(asks(&world, &app, "/read", &both).await, ALLOWED);
+}
+
+#[actix_web::test]
+async fn each_header_is_a_token_of_its_own() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let alice = world.identity("alice");
+    let used = alice.header();
+
+    assert_eq!(ask(&world, &app, "/once", used.clone()).await, ALLOWED);
+    let replayed = refused(StatusCode::UNAUTHORIZED, Reason::Replay);
+    assert_eq!(ask(&world, &app, "/once", used).await, replayed);
+    assert_eq!(asks(&world, &app, "/once", &alice).await, ALLOWED);
+    assert_ne!(alice.token(), alice.token());
+}
+
+#[actix_web::test]
+async fn an_event_says_who_asked_whom_for_what() {
+    let world = world(TWO);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let machine = world
+        .identity_of("acme", "robot")
+        .unwrap()
+        .claim("client_id", "robot");
+
+    for (path, tenant, principal, said) in [
+        ("/any", "default", world.identity("alice"), "identity alice"),
+        ("/any", "default", world.client("robot"), "client robot"),
+        (
+            "/acme/any",
+            "acme",
+            world.identity_of("acme", "bob").unwrap(),
+            "identity bob",
+        ),
+        ("/acme/any", "acme", machine, "client robot"),
+    ] {
+        let request = TestRequest::with_uri(path).insert_header(principal.header());
+        let response = call_service(&app, request.to_request()).await;
+        let body = read_body(response).await;
+        let event = world.next_event().await.unwrap();
+
+        assert_eq!(body, said);
+        assert_eq!(event.outcome, Outcome::Allow);
+        assert_eq!(event.route.as_deref(), Some(path));
+        assert_eq!(event.tenant.as_deref(), Some(tenant));
+        let actor = said.replace("identity ", "user:").replace("client ", "client:");
+        assert_eq!(event.actor.as_deref(), Some(actor.as_str()));
+    }
+}
+
+#[actix_web::test]
+async fn readiness_tells_whether_the_upstreams_answer() {
+    let world = world(ONE);
+    for (down, status) in [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)] {
+        world.set_permissions_down(down).unwrap();
+        // Started anew, because an upstream is asked once in a real second.
+        let iam = world.start().await.unwrap();
+        let app = init_service(App::new().service(iam.health()).wrap(iam.middleware())).await;
+
+        let ready = TestRequest::with_uri("/health/ready").to_request();
+
+        assert_eq!(call_service(&app, ready).await.status(), status);
+    }
+}
+
+#[actix_web::test]
+async fn an_issuer_without_a_key_makes_no_token() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let issuer = world.issuer("default").unwrap();
+    let alice = world.identity("alice");
+    let first = issuer.key_set()["keys"][0]["kid"].as_str().unwrap().to_owned();
+
+    issuer.remove_key("another");
+    assert_eq!(asks(&world, &app, "/any", &alice).await, ALLOWED);
+    issuer.remove_key(&first);
+
+    assert_eq!(issuer.key_set(), json!({ "keys": [] }));
+    assert_eq!(issuer.sign(&json!({})), Err(IssuerError::Key));
+    assert_eq!(issuer.sign_as(&first, &json!({})), Err(IssuerError::Key));
+    assert_eq!(alice.token(), "");
+    let malformed = refused(StatusCode::UNAUTHORIZED, Reason::Malformed);
+    assert_eq!(asks(&world, &app, "/any", &alice).await, malformed);
+}
+
+#[actix_web::test]
+async fn a_token_that_names_another_key_or_none_of_ours_is_refused() {
+    let world = world(ONE);
+    let iam = world.start().await.unwrap();
+    let app = app(&iam).await;
+    let issuer = world.issuer("default").unwrap();
+    let said = claims(&world.identity("alice").token());
+    let bearer = |token: String| ("Authorization".to_owned(), format!("Bearer {token}"));
+    let first = issuer.key_set()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let second = issuer.add_key().unwrap();
+    assert_ne!(first, second);
+    let other = TestIssuer::signing_with(&[Algorithm::Es256]).unwrap();
+
+    let forged = bearer(issuer.sign_as(&first, &said).unwrap());
+    let invalid = refused(StatusCode::UNAUTHORIZED, Reason::InvalidSignature);
+    assert_eq!(ask(&world, &app, "/any", forged).await, invalid);
+    let forged = bearer(other.sign_as(&first, &said).unwrap());
+    assert_eq!(ask(&world, &app, "/any", forged).await, invalid);
+
+    world.clock().advance(Duration::from_secs(1));
+    let unknown = bearer(issuer.sign_as("unknown", &said).unwrap());
+    let refused = refused(StatusCode::UNAUTHORIZED, Reason::UnknownKey);
+    assert_eq!(ask(&world, &app, "/any", unknown).await, refused);
+
+    let genuine = bearer(issuer.sign(&said).unwrap());
+    assert_eq!(ask(&world, &app, "/any", genuine).await, ALLOWED);
+    let error = TestIssuer::signing_with(&[Algorithm::Es512]).unwrap_err();
+    assert_eq!(error, IssuerError::Algorithm);
+}
+
+#[test]
+fn a_configuration_with_problems_makes_no_world() {
+    let error = TestWorld::new(IamConfig::new()).unwrap_err();
+
+    assert!(matches!(error, WorldError::Config(_)), "{error}");
 }
