@@ -68,7 +68,7 @@ impl TestWorld {
         })
     }
 
-    /// Starts an [`Iam`] in this world.
+    /// Starts an [`Iam`] in this world. Several share everything but what each has fetched and which tokens it has seen.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl TestWorld {
         self.principal(self.settings.registry().default_tenant(), subject)
     }
 
-    /// Returns a person of a tenant; nothing when no tenant is called that.
+    /// Returns a person of a tenant; nothing when no tenant is called that. The claim `client_id` makes it a machine.
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))
@@ -212,7 +212,7 @@ impl TestWorld {
         url.map_or(0, |url| self.upstreams.fetches(url))
     }
 
-    /// Waits for the next audit event, up to five seconds.
+    /// Waits for the next audit event of all that was started in this world, up to five seconds.
     pub async fn next_event(&self) -> Option<AuditEvent<'static>> {
         let mut events = self.events.lock().await;
         time::timeout(PATIENCE, events.next()).await.ok().flatten()
