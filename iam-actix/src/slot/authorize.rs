@@ -54,17 +54,8 @@ impl RequestSecurity {
     }
 
     /// Holds the request to what the principal alone decides: for a scope that calls inward only then. Asks and claims
-    /// nothing, since whoever stands further in does. Whom it refuses, nobody further out is asked about.
+    /// nothing, since whoever stands further in does.
     pub(crate) async fn stand(&self, chain: &Chain) -> Result<(), Refusal> {
-        let stands = self.stands(chain).await;
-
-        if stands.is_err() {
-            self.authorized.set(true);
-        }
-        stands
-    }
-
-    async fn stands(&self, chain: &Chain) -> Result<(), Refusal> {
         let policy = chain.effective()?;
         let admitted = self.authenticate_for(Some(policy)).await?;
 

@@ -56,7 +56,7 @@ pub(crate) struct RequestSecurity {
 
     /// Who was authenticated for which tenant and transport, so that nothing is verified or claimed twice.
     attempts: Attempts,
-    /// Set when a wrapper held the request to its policies.
+    /// Set when a wrapper held the request to its policies, and when it was refused: nobody further out is asked then.
     authorized: Cell<bool>,
     /// When the last thing was known that the decision rests on: that is when the request was decided.
     decided_at: Cell<Option<Timestamp>>,
@@ -189,6 +189,7 @@ impl RequestSecurity {
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
         self.take_time();
+        self.authorized.set(true);
         let mut record = self.record.borrow_mut();
         record.outcome = Outcome::Deny(refusal);
         // This is what the caller sees, whatever was refused further in.
