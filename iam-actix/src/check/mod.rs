@@ -43,7 +43,7 @@ use iam_core::{
 };
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
-use self::sample::{Place, Target};
+use self::sample::{Resource, Target};
 use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
 
 thread_local! {
@@ -151,11 +151,11 @@ where
     let mut map = AccessMap::default();
     let mut problems = Vec::new();
     let mut sampled: Vec<*const RoutePolicy> = Vec::new();
-    let places = sample::places(&tree.root);
-    for place in &places {
-        for target in place.targets() {
-            let reached = application.reach(&target, &places).await;
-            if place.is_guarded || reached.is_none() {
+    let resources = sample::resources(&tree.root);
+    for resource in &resources {
+        for target in resource.targets() {
+            let reached = application.reach(&target, &resources).await;
+            if resource.is_guarded || reached.is_none() {
                 map.push_unsampled(&target);
             }
             let Some(seen) = reached else { continue };
@@ -173,8 +173,8 @@ where
             map.push(RouteAccess::new(engine, &target, seen.chain.as_deref()));
         }
 
-        if let Some(target) = place.other_methods()
-            && let Some(seen) = application.reach(&target, &places).await
+        if let Some(target) = resource.other_methods()
+            && let Some(seen) = application.reach(&target, &resources).await
         {
             map.push_if_open_beside_closed(RouteAccess::new(engine, &target, seen.chain.as_deref()));
         }
@@ -207,11 +207,11 @@ where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
 {
     /// Sends samples until one is not taken by another pattern's route, and returns what was seen of it.
-    async fn reach(&self, target: &Target<'_>, places: &[Place]) -> Option<Seen> {
+    async fn reach(&self, target: &Target<'_>, resources: &[Resource]) -> Option<Seen> {
         // A resource of several patterns goes by the first one's name. Then that does not match the path.
         let is_of_another = |route: &str, path: &str| {
             route != target.pattern
-                && places.iter().any(|place| place.pattern == route)
+                && resources.iter().any(|resource| resource.pattern == route)
                 && ResourceDef::new(route).is_match(path)
         };
 

@@ -43,7 +43,7 @@ const MAX_SAMPLES: usize = 32;
 
 /// Everything that is served under one pattern.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Resource {
     pub(super) pattern: String,
     /// The methods that guards ask for; none when none does.
     methods: Vec<Method>,
@@ -60,7 +60,7 @@ pub(super) struct Target<'p> {
     pub(super) pattern: &'p str,
 }
 
-impl Place {
+impl Resource {
     /// Returns the methods that are asked for, or one for all of them.
     pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let any_method = self.methods.is_empty();
@@ -109,16 +109,16 @@ impl fmt::Display for Target<'_> {
 }
 
 /// Returns every pattern of an application.
-pub(super) fn places(root: &IntrospectionNode) -> Vec<Place> {
-    let mut places = Vec::new();
-    collect(root, false, &mut places);
-    places
+pub(super) fn resources(root: &IntrospectionNode) -> Vec<Resource> {
+    let mut resources = Vec::new();
+    collect(root, false, &mut resources);
+    resources
 }
 
-fn collect(node: &IntrospectionNode, is_guarded: bool, places: &mut Vec<Place>) {
+fn collect(node: &IntrospectionNode, is_guarded: bool, resources: &mut Vec<Resource>) {
     let is_guarded = is_guarded || !node.guards.iter().all(|guard| asks_for_methods_only(guard));
     if matches!(node.kind, ResourceType::Resource) {
-        places.push(Place {
+        resources.push(Resource {
             pattern: node.full_path.clone(),
             methods: node.methods.clone(),
             is_guarded,
@@ -126,7 +126,7 @@ fn collect(node: &IntrospectionNode, is_guarded: bool, places: &mut Vec<Place>) 
     }
 
     for child in &node.children {
-        collect(child, is_guarded, places);
+        collect(child, is_guarded, resources);
     }
 }
 
