@@ -2,8 +2,8 @@
 
 use actix_web::{App, Responder, Route, dev::ServiceResponse, guard, middleware::from_fn, web};
 use iam_actix::{
-    Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _, optional, public,
-    require_permission, require_role,
+    AccessMap, CheckError, Iam, Mode, Permission, Problem, ResourceExt as _, RouteExt as _, ScopeExt as _,
+    optional, public, require_permission, require_role,
 };
 use iam_core::{config::IamConfig, tenant::Transport};
 use serde_json::Value;
@@ -48,30 +48,36 @@ async fn panics() -> String {
     panic!("no sample may run a handler")
 }
 
-fn problems(result: Result<iam_actix::AccessMap, iam_actix::CheckError>) -> Vec<String> {
+fn problems(result: Result<AccessMap, CheckError>) -> Vec<String> {
     let error = result.unwrap_err();
     error.problems().iter().map(ToString::to_string).collect()
+}
+
+/// Checks an application whose routes stand behind the gate of `world`.
+async fn checked(
+    world: &World,
+    routes: impl FnOnce(&mut web::ServiceConfig),
+) -> Result<AccessMap, CheckError> {
+    world
+        .iam
+        .check(|| App::new().configure(routes).wrap(world.iam.middleware()))
+        .await
 }
 
 /// R148
 #[actix_web::test]
 async fn the_map_lists_what_every_route_requires() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let map = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(health)
-                .service(feed)
-                .service(web::scope("/admin").service(jobs).require_role(["staff"]))
-                .service(order)
-                .route("/plain", route())
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+    let map = checked(&world, |app| {
+        app.service(health)
+            .service(feed)
+            .service(web::scope("/admin").service(jobs).require_role(["staff"]))
+            .service(order)
+            .route("/plain", route());
+    })
+    .await
+    .unwrap();
 
     let rows: Vec<_> = map
         .routes()
@@ -116,21 +122,17 @@ async fn a_parameter_with_the_name_of_a_reserved_placeholder_is_found() {
     let world = World::start().await;
 
     let found = problems(
-        world
-            .iam
-            .check(|| {
-                App::new()
-                    .route(
-                        "/users/{user}",
-                        route().require_permission(Permission::new("users", "view", "users:{user}")),
-                    )
-                    .route(
-                        "/cats/{id}",
-                        route().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}")),
-                    )
-                    .wrap(world.iam.middleware())
-            })
-            .await,
+        checked(&world, |app| {
+            app.route(
+                "/users/{user}",
+                route().require_permission(Permission::new("users", "view", "users:{user}")),
+            )
+            .route(
+                "/cats/{id}",
+                route().require_permission(Permission::tuple("Cat:{id}#owners@User:{user}")),
+            );
+        })
+        .await,
     );
 
     assert_eq!(found.len(), 1, "{found:?}");
@@ -143,23 +145,18 @@ async fn a_parameter_with_the_name_of_a_reserved_placeholder_is_found() {
 #[actix_web::test]
 async fn a_placeholder_that_no_part_of_the_pattern_provides_is_found() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
     let found = problems(
-        world
-            .iam
-            .check(|| {
-                App::new()
-                    .service(web::scope("/shops/{shop}").service(order_of_shop))
-                    .service(order_of_shop)
-                    .service(
-                        web::scope("/s")
-                            .route("/{id}", route())
-                            .require_permission(Permission::new("orders", "view", "{id}")),
-                    )
-                    .wrap(iam.middleware())
-            })
-            .await,
+        checked(&world, |app| {
+            app.service(web::scope("/shops/{shop}").service(order_of_shop))
+                .service(order_of_shop)
+                .service(
+                    web::scope("/s")
+                        .route("/{id}", route())
+                        .require_permission(Permission::new("orders", "view", "{id}")),
+                );
+        })
+        .await,
     );
 
     assert_eq!(found.len(), 2, "{found:?}");
@@ -188,22 +185,18 @@ async fn a_permission_of_a_tenant_without_a_permission_server_is_found_with_the_
         .default_tenant("bare");
     let world = World::of(issuer, config).await;
 
-    let error = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(health)
-                .service(jobs)
-                .service(web::scope("/asks").service(order).tenant("asks"))
-                .service(
-                    web::scope("/shops")
-                        .service(order)
-                        .require_permission(Permission::new("shops", "enter", "main")),
-                )
-                .wrap(world.iam.middleware())
-        })
-        .await
-        .unwrap_err();
+    let error = checked(&world, |app| {
+        app.service(health)
+            .service(jobs)
+            .service(web::scope("/asks").service(order).tenant("asks"))
+            .service(
+                web::scope("/shops")
+                    .service(order)
+                    .require_permission(Permission::new("shops", "enter", "main")),
+            );
+    })
+    .await
+    .unwrap_err();
 
     let [one, other] = error.problems() else {
         panic!("{error}")
@@ -239,24 +232,19 @@ async fn a_permission_of_a_tenant_without_a_permission_server_is_found_with_the_
 #[actix_web::test]
 async fn contradictions_and_unknown_tenants_are_found() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let error = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(web::scope("/two").route("/x", route().tenant("a")).tenant("b"))
-                .service(
-                    web::resource("/unknown")
-                        .route(route())
-                        .route(web::post().to(panics))
-                        .tenant("nobody"),
-                )
-                .route("/broken", route().require_role([""]))
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap_err();
+    let error = checked(&world, |app| {
+        app.service(web::scope("/two").route("/x", route().tenant("a")).tenant("b"))
+            .service(
+                web::resource("/unknown")
+                    .route(route())
+                    .route(web::post().to(panics))
+                    .tenant("nobody"),
+            )
+            .route("/broken", route().require_role([""]));
+    })
+    .await
+    .unwrap_err();
 
     let kinds = |wanted: fn(&Problem) -> bool| error.problems().iter().filter(|one| wanted(one)).count();
     assert_eq!(kinds(|one| matches!(one, Problem::Conflict { .. })), 2);
@@ -269,16 +257,12 @@ async fn a_transport_that_the_tenant_does_not_use_is_found_where_it_is_used() {
     let world = World::start().await;
 
     let found = problems(
-        world
-            .iam
-            .check(|| {
-                App::new()
-                    .route("/used", route().transport(Transport::Oathkeeper))
-                    .route("/open", route().transport(Transport::Cookie).public())
-                    .route("/cookie", route().transport(Transport::Cookie))
-                    .wrap(world.iam.middleware())
-            })
-            .await,
+        checked(&world, |app| {
+            app.route("/used", route().transport(Transport::Oathkeeper))
+                .route("/open", route().transport(Transport::Cookie).public())
+                .route("/cookie", route().transport(Transport::Cookie));
+        })
+        .await,
     );
 
     assert_eq!(found.len(), 1, "{found:?}");
@@ -293,7 +277,6 @@ async fn a_transport_that_the_tenant_does_not_use_is_found_where_it_is_used() {
 #[actix_web::test]
 async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
     let world = World::start().await;
-    let iam = world.iam.clone();
     let hiding = || {
         from_fn(
             async |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| {
@@ -303,21 +286,17 @@ async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
         )
     };
 
-    let map = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(web::scope("/hidden").service(health).wrap(hiding()))
-                .service(
-                    web::resource("/guarded")
-                        .guard(guard::Header("x-kind", "rare"))
-                        .route(route())
-                        .public(),
-                )
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+    let map = checked(&world, |app| {
+        app.service(web::scope("/hidden").service(health).wrap(hiding()))
+            .service(
+                web::resource("/guarded")
+                    .guard(guard::Header("x-kind", "rare"))
+                    .route(route())
+                    .public(),
+            );
+    })
+    .await
+    .unwrap();
 
     let names: Vec<_> = map.unsampled().iter().map(|declared| declared.name).collect();
     assert_eq!(names.len(), 2, "{names:?}");
@@ -329,31 +308,26 @@ async fn what_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
 #[actix_web::test]
 async fn a_route_is_not_listed_with_what_another_one_requires() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let map = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(
-                    web::scope("/open")
-                        .route("/{page}", route().public())
-                        .route("/{tail:.*}", route()),
-                )
-                .service(
-                    web::scope("/closed")
-                        .route("/{page}", route().require_role(["admin"]))
-                        .route("/{tail:.*}", route().public()),
-                )
-                .service(
-                    web::scope("/users")
-                        .route("/a", route().public())
-                        .route("/{user}", route()),
-                )
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+    let map = checked(&world, |app| {
+        app.service(
+            web::scope("/open")
+                .route("/{page}", route().public())
+                .route("/{tail:.*}", route()),
+        )
+        .service(
+            web::scope("/closed")
+                .route("/{page}", route().require_role(["admin"]))
+                .route("/{tail:.*}", route().public()),
+        )
+        .service(
+            web::scope("/users")
+                .route("/a", route().public())
+                .route("/{user}", route()),
+        );
+    })
+    .await
+    .unwrap();
 
     let mode = |pattern: &str| {
         let route = map.routes().iter().find(|route| route.pattern == pattern);
@@ -374,19 +348,14 @@ async fn a_route_is_not_listed_with_what_another_one_requires() {
 #[actix_web::test]
 async fn a_route_that_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let map = world
-        .iam
-        .check(|| {
-            App::new()
-                .route(r"/{id:zz\d{17}}", route())
-                .route("/{page}", route().public())
-                .route("/about", route().public())
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+    let map = checked(&world, |app| {
+        app.route(r"/{id:zz\d{17}}", route())
+            .route("/{page}", route().public())
+            .route("/about", route().public());
+    })
+    .await
+    .unwrap();
 
     assert_eq!(map.unsampled_routes(), ["GET /about", r"GET /{id:zz\d{17}}"]);
     assert!(map.to_string().contains("not sampled: GET /about"));
@@ -403,45 +372,40 @@ async fn a_route_that_no_sample_reaches_is_listed_and_refused_in_strict_mode() {
 #[actix_web::test]
 async fn what_is_open_beside_a_protected_route_of_its_pattern_is_not_passed_over() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let map = world
-        .iam
-        .check(|| {
-            let admin = || route().require_role(["admin"]);
-            let rare = route().guard(guard::Header("x-kind", "rare"));
-            let hosts = web::scope("/host").guard(guard::Host("rare.example"));
-            App::new()
-                .service(
-                    web::scope("/s")
-                        .route("/header", rare)
-                        .route("/header", admin())
-                        .route("/get", admin())
-                        .route(
-                            "/both",
-                            web::route()
-                                .guard(guard::Any(guard::Get()).or(guard::Post()))
-                                .to(panics),
-                        )
-                        .public(),
+    let map = checked(&world, |app| {
+        let admin = || route().require_role(["admin"]);
+        let rare = route().guard(guard::Header("x-kind", "rare"));
+        let hosts = web::scope("/host").guard(guard::Host("rare.example"));
+        app.service(
+            web::scope("/s")
+                .route("/header", rare)
+                .route("/header", admin())
+                .route("/get", admin())
+                .route(
+                    "/both",
+                    web::route()
+                        .guard(guard::Any(guard::Get()).or(guard::Post()))
+                        .to(panics),
                 )
-                .service(hosts.route("/x", route()).public())
-                .service(
-                    web::resource("/all")
-                        .route(admin())
-                        .route(web::route().to(panics))
-                        .public(),
-                )
-                .service(
-                    web::resource("/closed")
-                        .route(admin())
-                        .route(web::route().to(panics))
-                        .protected(),
-                )
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+                .public(),
+        )
+        .service(hosts.route("/x", route()).public())
+        .service(
+            web::resource("/all")
+                .route(admin())
+                .route(web::route().to(panics))
+                .public(),
+        )
+        .service(
+            web::resource("/closed")
+                .route(admin())
+                .route(web::route().to(panics))
+                .protected(),
+        );
+    })
+    .await
+    .unwrap();
 
     let mut lines: Vec<_> = map
         .routes()
@@ -472,17 +436,12 @@ async fn what_is_open_beside_a_protected_route_of_its_pattern_is_not_passed_over
 #[actix_web::test]
 async fn each_pattern_of_a_resource_is_sampled_and_strict_mode_takes_it() {
     let world = World::start().await;
-    let iam = world.iam.clone();
 
-    let map = world
-        .iam
-        .check(|| {
-            App::new()
-                .service(web::resource(["/a", "/b/{id}"]).route(route()).protected())
-                .wrap(iam.middleware())
-        })
-        .await
-        .unwrap();
+    let map = checked(&world, |app| {
+        app.service(web::resource(["/a", "/b/{id}"]).route(route()).protected());
+    })
+    .await
+    .unwrap();
 
     let patterns: Vec<_> = map.routes().iter().map(|route| route.pattern.as_str()).collect();
     assert_eq!(patterns, ["/a", "/b/{id}"]);
