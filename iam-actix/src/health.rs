@@ -29,7 +29,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{ScopeExt, engine::Engine, iam::State, quiet::Quiet};
+use crate::{ScopeExt, engine::Engine, iam::State, log_throttle::LogThrottle};
 
 /// The routes `live` and `ready`, made by [`Iam::health`](crate::Iam::health).
 ///
@@ -206,8 +206,8 @@ fn report(state: &State, tenant: &Tenant, part: &'static str) {
 }
 
 /// Makes what limits the events about keys that are down: one in as long as an answer counts.
-pub(crate) const fn key_reports() -> Quiet {
-    Quiet::new(FRESH)
+pub(crate) const fn key_reports() -> LogThrottle {
+    LogThrottle::new(FRESH)
 }
 
 /// How long an answer counts.

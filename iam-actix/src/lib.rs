@@ -166,31 +166,21 @@
 //!   once; else the gateway sends the same one again.
 //! - The clock must be right to within the configured skew.
 
-mod iam;
-mod ports;
-mod health;
-mod keys;
-mod replay;
+mod gate;
+mod request;
+mod policy;
+mod extract;
+mod answer;
+mod check;
+mod tenant;
 mod upstream;
 pub mod audit;
-mod quiet;
-mod worker;
-
-mod chain;
-mod challenge;
-mod check;
-mod enforce;
+mod health;
+mod iam;
+mod ports;
 mod engine;
-mod error;
-mod extract;
-mod head;
-mod middleware;
-mod params;
-mod payload;
-mod problem;
-mod request_id;
-mod route;
-mod slot;
+mod log_throttle;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -200,17 +190,17 @@ pub mod testing;
 pub mod __private;
 
 pub use crate::{
+    answer::error::Error,
+    answer::problem::ProblemDetails,
     audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel},
     check::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess},
-    error::Error,
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
+    gate::IamMiddleware,
     health::Health,
     iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
-    middleware::IamMiddleware,
+    policy::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
     ports::Ports,
-    problem::ProblemDetails,
-    request_id::RequestId,
-    route::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
+    request::request_id::RequestId,
 };
 pub use iam_macros::{optional, public, require_permission, require_role, require_scope, single_use};
 

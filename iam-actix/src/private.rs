@@ -3,4 +3,4 @@
 pub use iam_core::requirement::RoutePolicy;
 pub use iam_grammar::Permission;
 
-pub use crate::enforce::Enforce;
+pub use crate::policy::enforce::Enforce;

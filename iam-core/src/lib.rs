@@ -82,7 +82,7 @@ pub mod clock;
 pub mod secret;
 pub mod http;
 pub mod json;
-mod plain;
+mod ascii;
 pub mod request;
 pub mod tenant;
 pub mod credential;

@@ -24,7 +24,7 @@ pub(crate) struct Announcement {
 pub(crate) enum Clause {
     Optional,
     Public,
-    RequirePermission(Asked),
+    RequirePermission(PermissionExpr),
     RequireRole(Vec<LitStr>),
     RequireScope(Vec<LitStr>),
     SingleUse,
@@ -32,7 +32,7 @@ pub(crate) enum Clause {
 
 /// A permission as written.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum PermissionExpr {
     All(Vec<Self>),
     Any(Vec<Self>),
     Object {
@@ -138,7 +138,7 @@ const PERMISSION_FORMS: &str = "`#[require_permission]` accepts `namespace = \"�
                                 a tuple `\"namespace:object#relation@subject\"`, `any(…)` or `all(…)`";
 
 /// Reads the one permission that an attribute asks for.
-fn permission(at: Span, arguments: TokenStream) -> Result<Asked> {
+fn permission(at: Span, arguments: TokenStream) -> Result<PermissionExpr> {
     if arguments.is_empty() {
         return Err(Error::new(at, PERMISSION_FORMS));
     }
@@ -164,7 +164,7 @@ fn permission(at: Span, arguments: TokenStream) -> Result<Asked> {
 }
 
 /// Reads `namespace = "…", relation = "…", object = "…"` in any order.
-fn named(at: Span, input: ParseStream<'_>) -> Result<Asked> {
+fn named(at: Span, input: ParseStream<'_>) -> Result<PermissionExpr> {
     let mut namespace = None;
     let mut relation = None;
     let mut object = None;
@@ -208,7 +208,7 @@ fn named(at: Span, input: ParseStream<'_>) -> Result<Asked> {
     let relation = relation.ok_or_else(|| missing("relation"))?;
     let object = object.ok_or_else(|| missing("object"))?;
     check_object(&namespace, &relation, &object)?;
-    Ok(Asked::Object {
+    Ok(PermissionExpr::Object {
         namespace,
         relation,
         object,
@@ -229,12 +229,12 @@ fn check_object(namespace: &LitStr, relation: &LitStr, object: &LitStr) -> Resul
 }
 
 /// Reads a tuple, `any(…)` or `all(…)`, together with what the grammar makes of it.
-fn tree(input: ParseStream<'_>, depth: usize) -> Result<(Asked, Permission)> {
+fn tree(input: ParseStream<'_>, depth: usize) -> Result<(PermissionExpr, Permission)> {
     if input.peek(LitStr) {
         let literal = input.parse::<LitStr>()?;
         let permission = Permission::tuple(&literal.value())
             .map_err(|err| Error::new(literal.span(), format!("this is no relation tuple: {err}")))?;
-        return Ok((Asked::Tuple(literal), permission));
+        return Ok((PermissionExpr::Tuple(literal), permission));
     }
 
     let combinator = input
@@ -266,9 +266,15 @@ fn tree(input: ParseStream<'_>, depth: usize) -> Result<(Asked, Permission)> {
     let refused = |err: GrammarError| Error::new(combinator.span(), err.kind());
     let permissions = permissions.into_iter().map(Ok);
     if any {
-        Ok((Asked::Any(asked), Permission::any(permissions).map_err(refused)?))
+        Ok((
+            PermissionExpr::Any(asked),
+            Permission::any(permissions).map_err(refused)?,
+        ))
     } else {
-        Ok((Asked::All(asked), Permission::all(permissions).map_err(refused)?))
+        Ok((
+            PermissionExpr::All(asked),
+            Permission::all(permissions).map_err(refused)?,
+        ))
     }
 }
 

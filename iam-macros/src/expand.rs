@@ -9,7 +9,7 @@ use syn::{
 };
 
 use crate::{
-    args::{Announcement, Asked, Clause},
+    args::{Announcement, Clause, PermissionExpr},
     check::contradictions,
     handler::Target,
     module,
@@ -179,24 +179,24 @@ fn clause(clause: &Clause) -> TokenStream {
     }
 }
 
-fn permission(asked: &Asked) -> TokenStream {
+fn permission(asked: &PermissionExpr) -> TokenStream {
     match asked {
-        Asked::All(members) => {
+        PermissionExpr::All(members) => {
             let members = members.iter().map(permission);
             quote! { ::iam_actix::__private::Permission::all([#(#members),*]) }
         }
-        Asked::Any(members) => {
+        PermissionExpr::Any(members) => {
             let members = members.iter().map(permission);
             quote! { ::iam_actix::__private::Permission::any([#(#members),*]) }
         }
-        Asked::Object {
+        PermissionExpr::Object {
             namespace,
             relation,
             object,
         } => {
             quote! { ::iam_actix::__private::Permission::new(#namespace, #relation, #object) }
         }
-        Asked::Tuple(tuple) => quote! { ::iam_actix::__private::Permission::tuple(#tuple) },
+        PermissionExpr::Tuple(tuple) => quote! { ::iam_actix::__private::Permission::tuple(#tuple) },
     }
 }
 

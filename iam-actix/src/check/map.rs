@@ -7,7 +7,7 @@ use iam_core::{
 use serde::Serialize;
 
 use super::sample::Target;
-use crate::{chain::Chain, engine::Engine};
+use crate::{engine::Engine, policy::chain::Chain};
 
 /// What every route of an application requires.
 ///

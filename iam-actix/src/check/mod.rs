@@ -44,7 +44,7 @@ use iam_core::{
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
 use self::sample::{Resource, Target};
-use crate::{chain::Chain, engine::Engine, params::PathValues, slot::RequestSecurity};
+use crate::{engine::Engine, policy::chain::Chain, policy::params::PathValues, request::RequestState};
 
 thread_local! {
     /// How many checks run on this thread. Requests look for a probe only while there is one.
@@ -111,7 +111,7 @@ pub(crate) struct GateProbe(Probe);
 
 impl GateProbe {
     /// Shows what was announced for the sample.
-    pub(crate) fn observe(&self, slot: &RequestSecurity) {
+    pub(crate) fn observe(&self, slot: &RequestState) {
         let mut seen = self.0.seen.borrow_mut();
         seen.chain = slot.chain();
         seen.route = slot.route();

@@ -4,7 +4,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::{Ready, ready};
 
 use super::{let_in, nobody};
-use crate::{error::Error, slot::RequestSecurity};
+use crate::{answer::error::Error, request::RequestState};
 
 /// Permissions asked in a handler, where the object is known only from the body or the database.
 ///
@@ -21,7 +21,7 @@ use crate::{error::Error, slot::RequestSecurity};
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Access(Rc<RequestSecurity>);
+pub struct Access(Rc<RequestState>);
 
 impl Access {
     /// Asks Keto whether the principal has `relation` to `object` in `namespace`.

@@ -10,7 +10,7 @@ use actix_web::{
 };
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 
-use crate::problem::ProblemDetails;
+use crate::answer::problem::ProblemDetails;
 
 /// What a handler takes from a body that arrived whole and in time. *Unverified*: as it came.
 ///

@@ -6,7 +6,7 @@ use iam_core::decision::{Reason, Refusal};
 use iam_grammar::RelationTuple;
 
 use super::let_in;
-use crate::{error::Error, slot::Grant};
+use crate::{answer::error::Error, request::Grant};
 
 /// The path parameter that the route's permission was checked for, and the tuples that Keto was asked.
 ///

@@ -25,16 +25,16 @@ pub use self::{
     tenant::Tenant,
 };
 use crate::{
-    error::Error,
-    slot::{Admitted, RequestSecurity},
+    answer::error::Error,
+    request::{Admitted, RequestState},
 };
 
 /// Gives `take` what the gate knows of a request that it let in.
 fn let_in<T>(
     request: &HttpRequest,
-    take: impl FnOnce(&Rc<RequestSecurity>, Admitted<'_>) -> Result<T, Error>,
+    take: impl FnOnce(&Rc<RequestState>, Admitted<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let Some(slot) = RequestSecurity::of(request) else {
+    let Some(slot) = RequestState::of(request) else {
         tracing::error!(
             "an extractor was used outside of the gate: register `iam.middleware()` on the application"
         );

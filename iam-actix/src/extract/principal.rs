@@ -8,7 +8,7 @@ use iam_core::{
 };
 
 use super::{let_in, nobody};
-use crate::error::Error;
+use crate::answer::error::Error;
 
 /// Whoever was authenticated, a person or a machine, with the tenant.
 ///

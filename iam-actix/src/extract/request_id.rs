@@ -2,7 +2,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::{Ready, ready};
 
 use super::let_in;
-use crate::{error::Error, request_id::RequestId};
+use crate::{answer::error::Error, request::request_id::RequestId};
 
 impl FromRequest for RequestId {
     type Error = Error;

@@ -5,7 +5,7 @@ use futures_util::future::{Ready, ready};
 use iam_core::tenant;
 
 use super::let_in;
-use crate::error::Error;
+use crate::answer::error::Error;
 
 /// The tenant that the request was decided for: the route's, or the default one.
 ///

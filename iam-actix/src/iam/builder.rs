@@ -29,9 +29,9 @@ use super::{
 };
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
-    keys::{Fetch, Keys, Refresh},
     ports::Ports,
-    upstream::{Bounded, Lane, Threads},
+    tenant::keys::{Fetch, Keys, Refresh},
+    upstream::{ConcurrencyLimit, DeadlineClient, Threads},
 };
 
 /// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
@@ -161,11 +161,16 @@ impl IamBuilder {
         if let Some(threads) = &threads {
             for tenant in registry.iter() {
                 let own = |lane| match &self.ports.http_client {
-                    Some(client) => Arc::new(Bounded(Arc::clone(client))) as Arc<dyn HttpClient>,
+                    Some(client) => Arc::new(DeadlineClient(Arc::clone(client))) as Arc<dyn HttpClient>,
                     None => Arc::new(threads.client(lane)),
                 };
-                let keys = refresh(tenant, &own(Lane::new(KEY_FETCHES)), &auditor, &self.ports.clock)
-                    .map(|refresh| Keys::start(threads, refresh));
+                let keys = refresh(
+                    tenant,
+                    &own(ConcurrencyLimit::new(KEY_FETCHES)),
+                    &auditor,
+                    &self.ports.clock,
+                )
+                .map(|refresh| Keys::start(threads, refresh));
                 let keys = keys.map(|(keys, first)| {
                     fetching.push(first);
                     keys

@@ -24,8 +24,8 @@ pub(crate) use self::state::State;
 use crate::{
     check::{self, AccessMap, CheckError},
     engine::Engine,
+    gate::IamMiddleware,
     health::Health,
-    middleware::IamMiddleware,
 };
 
 /// Identity and access of one process: started once, shared by all workers.

@@ -27,10 +27,10 @@ use crate::{
     audit::Auditor,
     engine::{Engine, Policies},
     health::{self, Probe},
-    keys::{Keys, WaitError},
-    quiet::Quiet,
-    replay::Replay,
-    upstream::{Lane, Threads},
+    log_throttle::LogThrottle,
+    tenant::keys::{Keys, WaitError},
+    tenant::replay::Replay,
+    upstream::{ConcurrencyLimit, Threads},
 };
 
 /// The state behind an [`Iam`](super::Iam), and the [`Engine`] of its gate.
@@ -60,7 +60,7 @@ pub(super) struct Parts {
 /// How one tenant's upstreams are reached. Each has slots of its own, and probes pass them by.
 pub(super) struct Upstreams {
     keto: Option<Arc<dyn HttpClient>>,
-    key_reports: Quiet,
+    key_reports: LogThrottle,
     keys: Option<Keys>,
     kratos: Option<Arc<dyn HttpClient>>,
     permissions: Option<PermissionClient>,
@@ -71,9 +71,11 @@ impl Upstreams {
     pub(super) fn new(
         tenant: &Arc<Tenant>,
         keys: Option<Keys>,
-        client: &dyn Fn(Lane) -> Arc<dyn HttpClient>,
+        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
     ) -> Self {
-        let keto = tenant.keto().map(|keto| client(Lane::new(keto.max_in_flight())));
+        let keto = tenant
+            .keto()
+            .map(|keto| client(ConcurrencyLimit::new(keto.max_in_flight())));
         let permissions = tenant
             .keto()
             .zip(keto.as_ref())
@@ -89,12 +91,12 @@ impl Upstreams {
             keys,
             kratos: tenant
                 .kratos()
-                .map(|kratos| client(Lane::new(kratos.max_in_flight()))),
+                .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
             permissions,
             probes: probed
                 .into_iter()
                 .flatten()
-                .map(|(product, url)| Probe::new(product, url, client(Lane::new(PROBES))))
+                .map(|(product, url)| Probe::new(product, url, client(ConcurrencyLimit::new(PROBES))))
                 .collect(),
         }
     }

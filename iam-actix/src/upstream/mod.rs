@@ -8,9 +8,9 @@
 //! last byte of the body included; bodies are limited; nothing is decompressed; redirects are answers, not instructions;
 //! proxies of the environment are not used; each upstream has slots of its own, so that one that hangs starves no other.
 
-mod bounded;
+mod deadline_client;
 mod exchange;
-mod lane;
+mod concurrency_limit;
 mod thread;
 mod tls;
 
@@ -28,7 +28,9 @@ use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 use tokio::{sync::oneshot, time};
 
 use self::thread::{Inbox, Task};
-pub(crate) use self::{bounded::Bounded, lane::Lane, thread::Threads};
+pub(crate) use self::{
+    concurrency_limit::ConcurrencyLimit, deadline_client::DeadlineClient, thread::Threads,
+};
 
 /// The [`HttpClient`] of one upstream of one tenant.
 ///
@@ -36,12 +38,12 @@ pub(crate) use self::{bounded::Bounded, lane::Lane, thread::Threads};
 #[derive(Clone)]
 pub(crate) struct Client {
     inboxes: Arc<[Inbox]>,
-    lane: Lane,
+    lane: ConcurrencyLimit,
     next: Arc<AtomicUsize>,
 }
 
 impl Client {
-    fn new(inboxes: Arc<[Inbox]>, lane: Lane) -> Self {
+    fn new(inboxes: Arc<[Inbox]>, lane: ConcurrencyLimit) -> Self {
         Self {
             inboxes,
             lane,

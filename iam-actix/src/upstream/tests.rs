@@ -18,7 +18,7 @@ fn get(url: &str) -> Request<Bytes> {
 }
 
 fn client(threads: &Threads) -> Client {
-    threads.client(Lane::new(10))
+    threads.client(ConcurrencyLimit::new(10))
 }
 
 async fn ask(upstream: &TestUpstream, limits: CallLimits) -> Result<Response<Bytes>, TransportError> {
@@ -284,7 +284,7 @@ async fn a_caller_that_goes_away_takes_nobody_with_it() {
     });
     let threads = Threads::start(1).unwrap();
     // One slot: whoever does not give it back would block the other.
-    let client = threads.client(Lane::new(1));
+    let client = threads.client(ConcurrencyLimit::new(1));
 
     let gone = client.send(get(&upstream.url("/hang")), LIMITS);
     let stays = client.send(get(&upstream.url("/x")), LIMITS);
@@ -324,7 +324,7 @@ async fn an_upstream_that_hangs_starves_no_other() {
 async fn who_waits_for_a_slot_keeps_its_own_deadline() {
     let upstream = TestUpstream::always(Answer::Hang);
     let threads = Threads::start(1).unwrap();
-    let client = threads.client(Lane::new(1));
+    let client = threads.client(ConcurrencyLimit::new(1));
 
     let _holds_the_slot = client.dispatch(get(&upstream.url("/x")), LIMITS).unwrap();
 

@@ -13,7 +13,7 @@ use tokio::{
     task::{self, LocalSet},
 };
 
-use super::{Client, Lane, exchange::Clients};
+use super::{Client, ConcurrencyLimit, exchange::Clients};
 use crate::worker::Worker;
 
 /// Something to do on an upstream thread.
@@ -54,7 +54,7 @@ impl Threads {
     }
 
     /// Returns a client with slots of its own.
-    pub(crate) fn client(&self, lane: Lane) -> Client {
+    pub(crate) fn client(&self, lane: ConcurrencyLimit) -> Client {
         Client::new(Arc::clone(&self.inboxes), lane)
     }
 

@@ -1,6 +1,6 @@
 //! Permission files and the checks over them.
 
-use iam_grammar::opl::{self, CheckLimits, MAX_ERRORS, Mode, Namespaces, ObjectRelation, Relations, Subject};
+use iam_opl::{CheckLimits, MAX_ERRORS, Mode, Namespaces, ObjectRelation, Relations, Subject};
 
 /// What is refused, is refused with places that lie within the source; what is accepted, can be asked about everything that it
 /// declares, and answers within the limits whatever is stored.
@@ -12,7 +12,7 @@ pub fn run(data: &[u8]) {
     let Ok(source) = std::str::from_utf8(data) else {
         return;
     };
-    match opl::parse(source) {
+    match iam_opl::parse(source) {
         Ok(namespaces) => ask(&namespaces),
         Err(errors) => {
             assert!(

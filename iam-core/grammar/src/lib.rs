@@ -7,7 +7,6 @@
 //! - [`template`]: text with placeholders that a request fills: `orders:{id}`.
 //! - [`permission`]: what a route asks, and the question that it becomes for one request.
 //! - [`name`]: roles, scopes, namespaces, relations and tenants.
-//! - [`opl`]: permission files in the Ory Permission Language, and checks over the tuples of a store.
 //! - [`error`]: why a text was refused, and where.
 //!
 //! ```
@@ -33,14 +32,13 @@ pub mod tuple;
 pub mod template;
 pub mod permission;
 pub mod name;
-pub mod opl;
 pub mod error;
 mod notation;
 
 pub use crate::{
     error::{GrammarError, GrammarErrorKind, Part, ResolveError},
     name::{NameError, check_namespace, check_relation, check_role, check_scope, check_tenant},
-    permission::{Permission, Question, RESERVED_PLACEHOLDERS},
+    permission::{Permission, PermissionQuery, RESERVED_PLACEHOLDERS},
     template::Template,
     tuple::{RelationTuple, Subject, SubjectSet},
 };

@@ -1,7 +1,7 @@
 //! How is an event written, many thousand times a second?
 
 use super::AuditEvent;
-use crate::plain;
+use crate::ascii;
 
 impl AuditEvent<'_> {
     /// Appends the event as one JSON object: the same bytes as `serde_json` writes, sooner, for most texts need no escapes.
@@ -57,7 +57,7 @@ impl AuditEvent<'_> {
 /// Appends a text, if there is one, and before it what ends in its quotation mark.
 fn text<const N: usize>(line: &mut Vec<u8>, before: &[u8; N], text: Option<&str>) {
     let Some(text) = text else { return };
-    if plain::all(text, |byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..)) {
+    if ascii::all(text, |byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..)) {
         word(line, before, text);
         return;
     }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use iam_grammar::{Permission, Question, RelationTuple, ResolveError, Subject};
+use iam_grammar::{Permission, PermissionQuery, RelationTuple, ResolveError, Subject};
 
 use crate::{
     decision::{Reason, Refusal},
@@ -25,7 +25,7 @@ pub enum Verdict {
     /// Everything that the route asks is fulfilled.
     Allow,
     /// Everything but this is fulfilled: ask the permission server.
-    Ask(Question),
+    Ask(PermissionQuery),
 }
 
 /// Decides everything that can be decided without the network. `params` are the values of the path's placeholders, as the
@@ -78,7 +78,7 @@ pub fn question<'v>(
     permission: &Permission,
     tenant: &Tenant,
     params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
-) -> Result<Question, Refusal> {
+) -> Result<PermissionQuery, Refusal> {
     let subject = default_subject(principal, tenant)?;
     // `/users/{user}` with `users:{user}` would ask about the caller, while the handler loads what the path names.
     if permission

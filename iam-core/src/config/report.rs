@@ -9,7 +9,7 @@ use super::{
     units,
     validate::unavailable::Unavailable,
 };
-use crate::plain;
+use crate::ascii;
 
 pub(super) struct Report {
     /// What could not be read. A key that is on this list is not reported again because it is missing now.
@@ -101,7 +101,7 @@ impl Report {
     pub(super) fn text(&mut self, path: &str, text: &str) {
         if text.is_empty() {
             self.add(path, "required");
-        } else if plain::has_control(text) || text.trim() != text {
+        } else if ascii::has_control(text) || text.trim() != text {
             self.add(path, "has control characters, or white space at an end");
         }
     }

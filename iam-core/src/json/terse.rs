@@ -15,7 +15,7 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use super::{Json, JsonError, Objects, Reading};
-use crate::plain;
+use crate::ascii;
 
 /// Reads an object as [`each_member`](super::each_member) does, as long as the objects in it are wanted without their members.
 /// `None` when the text is not terse, is refused, or is refused by `take`: then nothing is known about it, and what `take` was
@@ -30,7 +30,7 @@ pub(crate) fn each_member<'a>(
     }
     let text = str::from_utf8(text).ok()?;
     // Without escapes, and without what may only stand there as one, a string ends at the next quotation mark.
-    if !plain::all(text, |byte| byte >= b' ' && byte != b'\\') {
+    if !ascii::all(text, |byte| byte >= b' ' && byte != b'\\') {
         return None;
     }
 

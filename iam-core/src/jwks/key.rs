@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use super::{KeyFault, KeyLimits, ed25519};
 use crate::{
+    ascii,
     jwt::{self, Algorithm, MAX_KID_BYTES, TokenFault},
-    plain,
 };
 
 /// A public key that passed every check, parsed once for each algorithm that it may be used with.
@@ -112,7 +112,7 @@ fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
 
 pub(super) fn key_id(jwk: &Map<String, Value>) -> Result<Option<String>, KeyFault> {
     match text(jwk, "kid")? {
-        Some(kid) if kid.len() > MAX_KID_BYTES || plain::has_control(kid) => Err(KeyFault::Malformed),
+        Some(kid) if kid.len() > MAX_KID_BYTES || ascii::has_control(kid) => Err(KeyFault::Malformed),
         kid => Ok(kid.map(str::to_owned)),
     }
 }

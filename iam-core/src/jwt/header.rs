@@ -6,8 +6,8 @@ use arc_swap::ArcSwapOption;
 
 use super::{Algorithm, TokenFault, compact::decode};
 use crate::{
+    ascii,
     json::{self, Json, JsonLimits},
-    plain,
 };
 
 /// The members that change how a token would have to be processed, or offer a key of the token's own. A token that bears one
@@ -117,7 +117,7 @@ fn check_type(value: &Json<'_>) -> Result<(), TokenFault> {
 /// A `kid` that is no string is malformed, not absent (RFC 7515 §4.1.4).
 fn read_key_id(value: &Json<'_>) -> Result<String, TokenFault> {
     match value.as_str() {
-        Some(kid) if kid.len() <= MAX_KID_BYTES && !plain::has_control(kid) => Ok(kid.to_owned()),
+        Some(kid) if kid.len() <= MAX_KID_BYTES && !ascii::has_control(kid) => Ok(kid.to_owned()),
         _ => Err(TokenFault::KeyIdType),
     }
 }

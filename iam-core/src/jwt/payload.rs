@@ -9,9 +9,9 @@ use smallvec::SmallVec;
 
 use super::TokenFault;
 use crate::{
+    ascii,
     clock::Timestamp,
     json::{self, Json, JsonError, JsonLimits, Objects, Reading},
-    plain,
 };
 
 const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
@@ -184,7 +184,7 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || plain::has_control(&text) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || ascii::has_control(&text) {
         return Err(fault);
     }
 

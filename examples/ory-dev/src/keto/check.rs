@@ -1,7 +1,7 @@
 //! `/relation-tuples/check`, `/check/openapi` and `/batch/check`: is it allowed?
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
-use iam_grammar::opl::{CheckError, ObjectRelation};
+use iam_opl::{CheckError, ObjectRelation};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -143,19 +143,17 @@ fn ask(tuple: &WireTuple, depth: i64, state: &State) -> Result<bool, Refusal> {
     let checked = state
         .namespaces
         .check(&state.store.view(), of, subject.as_opl(), limits);
-    checked
-        .map(iam_grammar::opl::Answer::is_allow)
-        .map_err(|err| match err {
-            CheckError::UnknownNamespace { namespace } => Refusal::unknown_namespace(&namespace),
-            CheckError::UnknownRelation { relation, .. } => {
-                Refusal::bad_request(Some(format!("relation {} does not exist", go_quote(&relation))))
-            }
-            CheckError::TooManySteps => Refusal::with_status(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The check could not be completed",
-                Some(err.to_string()),
-            ),
-        })
+    checked.map(iam_opl::Answer::is_allow).map_err(|err| match err {
+        CheckError::UnknownNamespace { namespace } => Refusal::unknown_namespace(&namespace),
+        CheckError::UnknownRelation { relation, .. } => {
+            Refusal::bad_request(Some(format!("relation {} does not exist", go_quote(&relation))))
+        }
+        CheckError::TooManySteps => Refusal::with_status(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The check could not be completed",
+            Some(err.to_string()),
+        ),
+    })
 }
 
 /// The configured depth counts when none is asked, and when it is the smaller one.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use iam_grammar::opl::{self, CheckLimits, Mode, Namespaces};
+use iam_opl::{CheckLimits, Mode, Namespaces};
 
 use crate::config::{ConfigError, Document, Options, Vars, read_text};
 
@@ -39,8 +39,8 @@ impl KetoConfig {
 
         let (namespaces, mode) = namespaces(root.section("namespaces")?, &mut warnings)?;
         let mut limit = root.section("limit")?;
-        let max_depth = number(&mut limit, "max_read_depth", opl::DEFAULT_DEPTH)?;
-        let width = number(&mut limit, "max_read_width", opl::DEFAULT_WIDTH)?;
+        let max_depth = number(&mut limit, "max_read_depth", iam_opl::DEFAULT_DEPTH)?;
+        let width = number(&mut limit, "max_read_width", iam_opl::DEFAULT_WIDTH)?;
         let max_batch = number(&mut limit, "max_batch_check_size", DEFAULT_BATCH)?;
         limit.harmless("batch_check_max_parallelization", "a batch is checked in order");
         limit.finish(&mut warnings)?;
@@ -116,7 +116,7 @@ fn namespaces(
     };
     section.finish(warnings)?;
 
-    let namespaces = opl::parse(&read_text(&file)?).map_err(|errors| {
+    let namespaces = iam_opl::parse(&read_text(&file)?).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         ConfigError::Parse {
             file: file.clone(),

@@ -24,7 +24,7 @@ use actix_web::{
     HttpResponse, Resource, guard,
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
-use iam_grammar::opl::{CheckLimits, Namespaces};
+use iam_opl::{CheckLimits, Namespaces};
 use serde_json::json;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use iam_grammar::opl::{ObjectRelation, Relations, Subject as AskedSubject};
+use iam_opl::{ObjectRelation, Relations, Subject as AskedSubject};
 
 use super::tuple::{Subject, Tuple};
 

@@ -1,7 +1,7 @@
 //! `POST /opl/syntax/check`: is this a permission file?
 
 use actix_web::HttpResponse;
-use iam_grammar::opl::{self, Fault, OplError};
+use iam_opl::{Fault, OplError};
 use serde::Serialize;
 
 use super::{
@@ -21,7 +21,7 @@ pub(super) async fn check(body: Read) -> Result<HttpResponse, Refusal> {
     let Ok(source) = std::str::from_utf8(&bytes) else {
         return Err(Refusal::malformed("the source is not UTF-8"));
     };
-    let mut errors = opl::parse(source).err().unwrap_or_default();
+    let mut errors = iam_opl::parse(source).err().unwrap_or_default();
     if errors.first().is_some_and(|first| first.fault() == Fault::Syntax) {
         // Keto stops at the first mistake in the grammar.
         errors.truncate(1);

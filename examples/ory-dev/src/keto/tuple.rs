@@ -1,6 +1,5 @@
 //! A stored tuple and the form in which it travels.
 
-use iam_grammar::opl;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{answer::Refusal, body::optional};
@@ -47,8 +46,8 @@ pub struct SubjectSet {
 
 impl Tuple {
     /// Returns the relation and object of the tuple, without its subject.
-    pub(super) fn of(&self) -> opl::ObjectRelation<'_> {
-        opl::ObjectRelation {
+    pub(super) fn of(&self) -> iam_opl::ObjectRelation<'_> {
+        iam_opl::ObjectRelation {
             namespace: &self.namespace,
             object: &self.object,
             relation: &self.relation,
@@ -57,17 +56,17 @@ impl Tuple {
 }
 
 impl Subject {
-    pub(super) fn as_opl(&self) -> opl::Subject<'_> {
+    pub(super) fn as_opl(&self) -> iam_opl::Subject<'_> {
         match self {
-            Self::Id(id) => opl::Subject::Id(id),
-            Self::Set(set) => opl::Subject::Set(set.as_opl()),
+            Self::Id(id) => iam_opl::Subject::Id(id),
+            Self::Set(set) => iam_opl::Subject::Set(set.as_opl()),
         }
     }
 }
 
 impl SubjectSet {
-    pub(super) fn as_opl(&self) -> opl::ObjectRelation<'_> {
-        opl::ObjectRelation {
+    pub(super) fn as_opl(&self) -> iam_opl::ObjectRelation<'_> {
+        iam_opl::ObjectRelation {
             namespace: &self.namespace,
             object: &self.object,
             relation: &self.relation,

@@ -1,16 +1,16 @@
 //! What does a route ask of Keto, and what is asked for one request?
 //!
-//! A [`Permission`] is written once, at a route. For each request it becomes a [`Question`]: the tuples to check, each
+//! A [`Permission`] is written once, at a route. For each request it becomes a [`PermissionQuery`]: the tuples to check, each
 //! of them once, and how their answers combine. Nothing in here can be true of nothing: `any` and `all` of no
 //! permission cannot be made, and an answer of the wrong length is no answer.
 
-mod question;
+mod query;
 mod tuple;
 
 use std::{borrow::Cow, fmt};
 
-pub use self::question::Question;
-use self::{question::Asked, tuple::TupleTemplate};
+pub use self::query::PermissionQuery;
+use self::{query::PermissionExpr, tuple::TupleTemplate};
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, ResolveError},
     tuple::Subject,
@@ -149,10 +149,10 @@ impl Permission {
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
-    ) -> Result<Question, ResolveError> {
+    ) -> Result<PermissionQuery, ResolveError> {
         self.0
             .resolve(values, default_subject)?
-            .map(Question::new)
+            .map(PermissionQuery::new)
             .ok_or(ResolveError::Inapplicable)
     }
 }
@@ -201,21 +201,24 @@ impl Node {
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
-    ) -> Result<Option<Asked>, ResolveError> {
+    ) -> Result<Option<PermissionExpr>, ResolveError> {
         let resolve = |member: &Self| member.resolve(values, default_subject);
         // Every member is looked at, so that a value that is none is found wherever it stands.
-        let each = |members: &[Self]| -> Result<Vec<Option<Asked>>, ResolveError> {
+        let each = |members: &[Self]| -> Result<Vec<Option<PermissionExpr>>, ResolveError> {
             members.iter().map(resolve).collect()
         };
 
         Ok(match self {
-            Self::All(members) => each(members)?.into_iter().collect::<Option<_>>().map(Asked::All),
+            Self::All(members) => each(members)?
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(PermissionExpr::All),
             Self::Any(members) => {
                 let left: Vec<_> = each(members)?.into_iter().flatten().collect();
                 // INVARIANT: what is left of an `any` is never empty, so nothing is true or false of no tuple.
-                (!left.is_empty()).then_some(Asked::Any(left))
+                (!left.is_empty()).then_some(PermissionExpr::Any(left))
             }
-            Self::Tuple(tuple) => tuple.resolve(values, default_subject)?.map(Asked::Tuple),
+            Self::Tuple(tuple) => tuple.resolve(values, default_subject)?.map(PermissionExpr::Tuple),
         })
     }
 }

@@ -353,7 +353,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-fn answers(question: &Question, granted: u8) -> Vec<bool> {
+fn answers(question: &PermissionQuery, granted: u8) -> Vec<bool> {
     let leaf = |tuple: &RelationTuple| tuple.object().parse::<u32>().unwrap();
     question
         .tuples()

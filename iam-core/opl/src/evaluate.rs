@@ -35,7 +35,7 @@ impl Namespaces {
     /// # Examples
     ///
     /// ```
-    /// use iam_grammar::opl::{self, Answer, CheckLimits, ObjectRelation, Relations, Subject};
+    /// use iam_opl::{self, Answer, CheckLimits, ObjectRelation, Relations, Subject};
     ///
     /// /// One tuple: order 7 is owned by `user:alice`.
     /// struct OneOwner;

@@ -18,9 +18,9 @@ use actix_web::{
 use iam_core::decision::{Class, Reason, Refusal};
 
 use crate::{
-    challenge::challenge,
-    problem::{Extension, ProblemDetails},
-    request_id::RequestId,
+    answer::challenge::challenge,
+    answer::problem::{Extension, ProblemDetails},
+    request::request_id::RequestId,
 };
 
 /// A refusal that an extractor or [`Access`](crate::Access) returns in a handler.
@@ -146,7 +146,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::request_id::X_REQUEST_ID;
+    use crate::request::request_id::X_REQUEST_ID;
 
     fn body(reason: Reason, development: bool) -> String {
         let body = response(reason, None, development).into_body();

@@ -10,21 +10,21 @@ use iam_core::{
 };
 use iam_grammar::RelationTuple;
 
-use super::{Grant, RequestSecurity, admit::Claim, record::Outcome};
-use crate::{chain::Chain, params::PathValues};
+use super::{Grant, RequestState, admission::Claim, event::Outcome};
+use crate::{policy::chain::Chain, policy::params::PathValues};
 
-impl RequestSecurity {
+impl RequestState {
     /// Holds the request to everything that stands on the way: roles, scopes, permissions, and last of all the claim.
     pub(crate) async fn authorize(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
         // Whoever goes away while Keto is asked was allowed nothing.
         self.record.borrow_mut().outcome = Outcome::Undecided;
-        let decided = self.hold_to(chain, params).await;
+        let decided = self.enforce(chain, params).await;
 
         self.authorized.set(true);
         decided
     }
 
-    async fn hold_to(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
+    async fn enforce(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
         let policy = chain.effective()?;
         // Another tenant or access than the gate knew of, when the policy was announced late: decided anew.
         let admitted = self.authenticate_for(Some(policy)).await?;

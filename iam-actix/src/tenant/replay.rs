@@ -15,21 +15,21 @@ use iam_core::{
 };
 use tokio::time;
 
-use crate::quiet::Quiet;
+use crate::log_throttle::LogThrottle;
 
 /// The replay store, and the memory of what was last said about it.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    alarm: Quiet,
-    hint: Quiet,
+    alarm: LogThrottle,
+    hint: LogThrottle,
     store: Arc<dyn ReplayStore>,
 }
 
 impl Replay {
     pub(crate) fn new(store: Arc<dyn ReplayStore>) -> Self {
         Self {
-            alarm: Quiet::new(MINUTE),
-            hint: Quiet::new(MINUTE),
+            alarm: LogThrottle::new(MINUTE),
+            hint: LogThrottle::new(MINUTE),
             store,
         }
     }

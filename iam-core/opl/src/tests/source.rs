@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::{parsed, refusals};
-use crate::opl::{Fault, MAX_ERRORS, MAX_SOURCE_BYTES, parse};
+use crate::{Fault, MAX_ERRORS, MAX_SOURCE_BYTES, parse};
 
 const USER: &str = "class user implements Namespace {}\n";
 

@@ -1,12 +1,13 @@
 //! What is known about this request?
 //!
-//! One [`RequestSecurity`] travels with each request that comes to the gate, and a new one when it comes again, shared by
+//! One [`RequestState`] travels with each request that comes to the gate, and a new one when it comes again, shared by
 //! the gate, the wrappers on the way, and the extractors. It holds what the gate kept of the request, which policies were
 //! announced, who was authenticated for which tenant, and how the request ended. Nothing in it is held across requests.
 
-mod admit;
-mod authorize;
-mod record;
+mod admission;
+mod clearance;
+mod event;
+pub(crate) mod request_id;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -22,23 +23,23 @@ use actix_web::{
 use iam_core::{clock::Timestamp, decision::Refusal};
 use iam_grammar::RelationTuple;
 
-pub(crate) use self::{admit::Admitted, record::Recorder};
+pub(crate) use self::{admission::Admitted, event::Recorder};
 use self::{
-    admit::Attempts,
-    record::{Outcome, Pending, Record},
+    admission::Attempts,
+    event::{Outcome, Pending, Record},
 };
 use crate::{
-    chain::Chain,
+    answer::error::{Error, response},
     engine::Engine,
-    error::{Error, response},
-    head::CapturedHead,
-    params,
-    request_id::RequestId,
+    gate::head::CapturedHead,
+    policy::chain::Chain,
+    policy::params,
+    request::request_id::RequestId,
 };
 
 /// Everything that is known about one request.
 #[derive(Debug)]
-pub(crate) struct RequestSecurity {
+pub(crate) struct RequestState {
     engine: Rc<Arc<dyn Engine>>,
     head: CapturedHead,
     request_id: RequestId,
@@ -77,7 +78,7 @@ pub(crate) struct Grant {
     pub(crate) tuples: Vec<RelationTuple>,
 }
 
-impl RequestSecurity {
+impl RequestState {
     /// Keeps what is needed of a request and puts itself into its extensions.
     pub(crate) fn attach(engine: &Rc<Arc<dyn Engine>>, request: &ServiceRequest) -> Rc<Self> {
         let slot = Rc::new(Self {

@@ -16,6 +16,10 @@
 //! # let _ = app;
 //! ```
 
+pub(crate) mod chain;
+pub(crate) mod enforce;
+pub(crate) mod params;
+
 use std::{
     collections::HashMap,
     panic::Location,
@@ -30,7 +34,7 @@ use actix_web::{
 use iam_core::{requirement::RoutePolicy, tenant::Transport};
 use iam_grammar::{GrammarError, Permission};
 
-use crate::enforce::{Enforce, Place};
+use crate::policy::enforce::{Enforce, Place};
 
 /// The service factory of a resource or scope that is held to a policy.
 pub trait SecuredFactory:

@@ -5,7 +5,7 @@
 //! question over the tuples of a store ([`Relations`]) as Keto v26.2.0 answers it, limits included.
 //!
 //! ```
-//! use iam_grammar::opl;
+//! use iam_opl as opl;
 //!
 //! let namespaces = opl::parse(
 //!     r#"

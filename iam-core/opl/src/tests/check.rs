@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::parsed;
-use crate::opl::{Answer, CheckError, CheckLimits, Mode, ObjectRelation, Relations, Subject};
+use crate::{Answer, CheckError, CheckLimits, Mode, ObjectRelation, Relations, Subject};
 
 pub(super) const STACK: &str = r#"
 import { Namespace, SubjectSet, Context } from "@ory/keto-namespace-types"

@@ -15,8 +15,8 @@ use iam_core::{
     tenant::{Tenant, Transport},
 };
 
-use super::{RequestSecurity, record::Outcome};
-use crate::chain::Chain;
+use super::{RequestState, event::Outcome};
+use crate::policy::chain::Chain;
 
 /// For which tenant and by which transport somebody was looked for, and how that ended.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl<'s> Admitted<'s> {
     }
 }
 
-impl RequestSecurity {
+impl RequestState {
     /// Lets the request in, or says why not. This is the gate's decision: who comes, and may they come at all?
     pub(crate) async fn admit(&self) -> Result<(), Refusal> {
         let chain = self.chain();

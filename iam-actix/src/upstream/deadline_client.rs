@@ -9,9 +9,9 @@ use tokio::{runtime::Handle, time};
 
 /// Somebody else's client, whose calls end soon after their deadline, whether it keeps that or not.
 #[derive(Debug)]
-pub(crate) struct Bounded(pub(crate) Arc<dyn HttpClient>);
+pub(crate) struct DeadlineClient(pub(crate) Arc<dyn HttpClient>);
 
-impl HttpClient for Bounded {
+impl HttpClient for DeadlineClient {
     fn send(
         &self,
         request: Request<Bytes>,

@@ -4,14 +4,14 @@ use crate::tuple::RelationTuple;
 
 /// The tuples to check for one request, and how their answers combine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PermissionQuery {
     tuples: Vec<RelationTuple>,
     tree: Tree,
 }
 
 /// What is to be asked, before each tuple is listed once. No combination in it is empty.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum PermissionExpr {
     All(Vec<Self>),
     Any(Vec<Self>),
     Tuple(RelationTuple),
@@ -25,15 +25,15 @@ enum Tree {
     Tuple(usize),
 }
 
-impl Question {
-    pub(super) fn new(asked: Asked) -> Self {
+impl PermissionQuery {
+    pub(super) fn new(asked: PermissionExpr) -> Self {
         let mut tuples = Vec::new();
         let tree = Tree::new(asked, &mut tuples);
 
         Self { tuples, tree }
     }
 
-    /// Returns the tuples to check, each once, in the order in which [`Question::answer`] takes the answers.
+    /// Returns the tuples to check, each once, in the order in which [`PermissionQuery::answer`] takes the answers.
     pub fn tuples(&self) -> &[RelationTuple] {
         &self.tuples
     }
@@ -50,14 +50,15 @@ impl Question {
 }
 
 impl Tree {
-    fn new(asked: Asked, tuples: &mut Vec<RelationTuple>) -> Self {
-        let mut each = |members: Vec<Asked>| members.into_iter().map(|it| Self::new(it, tuples)).collect();
+    fn new(asked: PermissionExpr, tuples: &mut Vec<RelationTuple>) -> Self {
+        let mut each =
+            |members: Vec<PermissionExpr>| members.into_iter().map(|it| Self::new(it, tuples)).collect();
 
         match asked {
-            Asked::All(members) => Self::All(each(members)),
-            Asked::Any(members) => Self::Any(each(members)),
+            PermissionExpr::All(members) => Self::All(each(members)),
+            PermissionExpr::Any(members) => Self::Any(each(members)),
             // At most `MAX_TUPLES`, so a linear search is enough.
-            Asked::Tuple(tuple) => Self::Tuple(
+            PermissionExpr::Tuple(tuple) => Self::Tuple(
                 tuples
                     .iter()
                     .position(|known| *known == tuple)

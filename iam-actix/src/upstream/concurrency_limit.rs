@@ -9,19 +9,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 ///
 /// First come, first served. Who finds no place to wait is refused at once; who waits keeps its own deadline.
 #[derive(Clone, Debug)]
-pub(crate) struct Lane {
+pub(crate) struct ConcurrencyLimit {
     places: Arc<Semaphore>,
     slots: Arc<Semaphore>,
 }
 
-/// A place in a [`Lane`]; given back when dropped.
+/// A place in a [`ConcurrencyLimit`]; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
     slots: Arc<Semaphore>,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
-impl Lane {
+impl ConcurrencyLimit {
     /// Makes a lane for `max_in_flight` calls at once; as many again and a hundred more may wait.
     pub(crate) fn new(max_in_flight: usize) -> Self {
         let slots = max_in_flight.clamp(1, LARGEST);
@@ -33,18 +33,18 @@ impl Lane {
     }
 
     /// Takes a place, or refuses because there is none.
-    pub(crate) fn join(&self) -> Result<Place, TransportError> {
-        let permit = Arc::clone(&self.places)
+    pub(crate) fn join(&self) -> Result<Permit, TransportError> {
+        let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| TransportError::Busy)?;
-        Ok(Place {
+        Ok(Permit {
             slots: Arc::clone(&self.slots),
-            _permit: permit,
+            _place: place,
         })
     }
 }
 
-impl Place {
+impl Permit {
     /// Waits for a slot.
     pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, TransportError> {
         self.slots.acquire().await.map_err(|_| TransportError::Cancel)

@@ -1,9 +1,9 @@
 //! What does a permit ask? The expressions behind `=>`.
 
 use super::{Parser, Reported, Use};
-use crate::opl::ast::{Child, Operator, Rewrite};
-use crate::opl::token::{Kind, Token};
-use crate::opl::{MAX_ERRORS, MAX_NESTING, MAX_OPERATORS};
+use crate::ast::{Child, Operator, Rewrite};
+use crate::token::{Kind, Token};
+use crate::{MAX_ERRORS, MAX_NESTING, MAX_OPERATORS};
 
 impl<'source> Parser<'source> {
     /// Reads operands and the operators between them, up to what cannot go on.

@@ -9,12 +9,12 @@ use iam_core::clock::Timestamp;
 
 /// Lets something be said once in an interval, however many threads want to.
 #[derive(Debug)]
-pub(crate) struct Quiet {
+pub(crate) struct LogThrottle {
     interval: Duration,
     last: AtomicU64,
 }
 
-impl Quiet {
+impl LogThrottle {
     pub(crate) const fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_same_is_said_once_in_an_interval() {
-        let quiet = Quiet::new(Duration::from_secs(60));
+        let quiet = LogThrottle::new(Duration::from_secs(60));
         let at = Timestamp::from_millis;
 
         assert!(quiet.may_speak(at(0)));

@@ -12,6 +12,9 @@
 //! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
 //! decision is about the route that the router has really chosen, not about a second reading of the path.
 
+pub(crate) mod head;
+pub(crate) mod payload;
+
 use std::{fmt, rc::Rc, sync::Arc};
 
 use actix_web::{
@@ -25,9 +28,9 @@ use iam_core::decision::{Reason, Refusal};
 use crate::{
     check,
     engine::Engine,
-    payload::SharedPayload,
-    request_id::X_REQUEST_ID,
-    slot::{Recorder, RequestSecurity},
+    gate::payload::SharedPayload,
+    request::request_id::X_REQUEST_ID,
+    request::{Recorder, RequestState},
 };
 
 /// The middleware that every request passes. Register it on the application; register CORS, loggers, compression and
@@ -98,12 +101,12 @@ where
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        if let Some(outer) = RequestSecurity::of(request.request()) {
+        if let Some(outer) = RequestState::of(request.request()) {
             return self.inside(&outer, request);
         }
 
         let probe = check::probe_of(&self.engine, request.request());
-        let slot = RequestSecurity::attach(&self.engine, &request);
+        let slot = RequestState::attach(&self.engine, &request);
         let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
@@ -160,7 +163,7 @@ where
     /// Two gates of one `Iam` are one gate. Gates of different ones contradict each other: nothing is chosen.
     fn inside(
         &self,
-        outer: &Rc<RequestSecurity>,
+        outer: &Rc<RequestState>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
         if !outer.is_of(&self.engine) {

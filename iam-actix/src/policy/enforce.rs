@@ -16,11 +16,11 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::requirement::RoutePolicy;
 
 use crate::{
-    chain::Chain,
+    answer::error::{Error as Refused, response},
     check,
-    error::{Error as Refused, response},
-    params::{self, PathValues},
-    slot::RequestSecurity,
+    policy::chain::Chain,
+    policy::params::{self, PathValues},
+    request::RequestState,
 };
 
 /// The wrapper that holds one route, resource or scope to its policy.
@@ -116,7 +116,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let Some(slot) = RequestSecurity::of(request.request()) else {
+        let Some(slot) = RequestState::of(request.request()) else {
             return Box::pin(ready(Ok(self.without_gate(request))));
         };
 
@@ -192,7 +192,7 @@ impl<S> EnforceService<S> {
 
 /// Lets the handler run once everything on the way is fulfilled.
 async fn finish<B>(
-    slot: &Rc<RequestSecurity>,
+    slot: &Rc<RequestState>,
     chain: &Rc<Chain>,
     params: &PathValues,
     inner: impl Future<Output = Result<ServiceResponse<B>, Error>>,

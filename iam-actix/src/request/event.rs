@@ -14,8 +14,8 @@ use iam_core::{
     tenant::Tenant,
 };
 
-use super::{RequestSecurity, admit::Claim};
-use crate::chain::Chain;
+use super::{RequestState, admission::Claim};
+use crate::policy::chain::Chain;
 
 /// What will be audited.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) enum Outcome {
     Deny(Refusal),
 }
 
-impl RequestSecurity {
+impl RequestState {
     /// Says that the request is answered. Where no wrapper has decided, a middleware in between has answered whom the gate let in.
     pub(crate) fn answered(&self) {
         let mut record = self.record.borrow_mut();
@@ -129,11 +129,11 @@ fn shortened(method: &str) -> &str {
 
 /// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
 #[derive(Debug)]
-pub(crate) struct Recorder(Rc<RequestSecurity>);
+pub(crate) struct Recorder(Rc<RequestState>);
 
 impl Recorder {
     /// Records the request that the slot belongs to.
-    pub(crate) const fn new(slot: Rc<RequestSecurity>) -> Self {
+    pub(crate) const fn new(slot: Rc<RequestState>) -> Self {
         Self(slot)
     }
 }
@@ -154,7 +154,7 @@ mod tests {
     use iam_core::decision::Reason;
 
     use super::*;
-    use crate::error::Error;
+    use crate::answer::error::Error;
 
     /// Whoever extracts in a loop holds the memory of one refusal.
     #[test]
