@@ -29,7 +29,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{ScopeExt, engine::Engine, iam::State, log_throttle::LogThrottle};
+use crate::{ScopeExt, iam::State, log_throttle::LogThrottle, tenant::TenantRuntime};
 
 /// The routes `live` and `ready`, made by [`Iam::health`](crate::Iam::health).
 ///
@@ -175,12 +175,16 @@ async fn examine(state: &State, tenant: &Tenant) -> Standing {
             KeyStatus::Unavailable => "down",
         };
         standing.add("keys", keys);
-        if keys == "down" && state.may_report_keys(tenant) {
+        if keys == "down"
+            && state
+                .runtime(tenant)
+                .is_ok_and(|runtime| runtime.key_reports().may_speak(state.now()))
+        {
             report(state, tenant, "keys");
         }
     }
 
-    let probes = state.probes(tenant);
+    let probes = state.runtime(tenant).map_or(&[][..], TenantRuntime::probes);
     let answers = join_all(probes.iter().map(Probe::is_ready)).await;
     for (probe, (up, news)) in probes.iter().zip(answers) {
         standing.add(probe.product, if up { "up" } else { "down" });

@@ -178,7 +178,6 @@ pub mod audit;
 mod health;
 mod iam;
 mod ports;
-mod engine;
 mod log_throttle;
 mod worker;
 

@@ -25,7 +25,7 @@
 //!
 //! ```
 //! use iam_core::{
-//!     authenticate::authenticate,
+//!     authenticate::{Authentication, authenticate},
 //!     authorize::{Verdict, authorize},
 //!     clock::Timestamp,
 //!     config::IamConfig,
@@ -44,21 +44,24 @@
 //!     [tenants.default.oathkeeper.jwks]
 //!     url = "https://gateway.example/.well-known/jwks.json"
 //! "#)?.validate()?;
-//! let tenant = settings.registry().default_tenant();
 //! let route = RoutePolicy::new("src/main.rs:7", "adjust").require_role(["warehouse:admin"]);
 //! let policy = EffectivePolicy::merge(&[&route])?;
+//! let target = settings.registry().resolve(Some(&policy)).map_err(|refusal| refusal.reason.code())?;
 //!
 //! let decide = |head: &RequestHead<'_>, now: Timestamp| -> Result<(), Refusal> {
-//!     // After `Reason::UnknownKey`: fetch the keys (`service::jwks`) and ask again.
-//!     let sender = authenticate(tenant, tenant.transport(), head, now)?;
-//!     match authorize(sender.principal(), &policy, tenant, &|_| None)? {
+//!     let authenticated = match authenticate(&target, head, now)? {
+//!         Authentication::Known(authenticated) => authenticated,
+//!         // Fetch what the lookup needs (`service::jwks`), then call its `conclude`.
+//!         Authentication::Ask(_) => return Err(Reason::KeysUnavailable.into()),
+//!     };
+//!     match authorize(authenticated.principal(), &policy, target.tenant(), &|_| None)? {
 //!         Verdict::Allow => Ok(()),
-//!         // Ask the permission server (`service::keto`), and give the question its answers.
+//!         // Ask the permission server (`service::keto`), and give the query its answers.
 //!         Verdict::Ask(_) => Err(Reason::PermissionUnavailable.into()),
 //!     }
 //! };
 //!
-//! let nobody = RequestHead { method: "POST", headers: &[] };
+//! let nobody = RequestHead { method: "POST", authority: None, headers: &[] };
 //! let refusal = decide(&nobody, Timestamp::from_secs(1)).unwrap_err();
 //! assert_eq!(refusal.reason, Reason::MissingCredential);
 //! assert_eq!(refusal.reason.class().status(), 401);

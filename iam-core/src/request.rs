@@ -1,14 +1,17 @@
-//! What arrived?
+//! The head of a request, borrowed and *unverified*.
 //!
-//! The only view of a request that this crate has. It borrows, it is *unverified*, and it shows every header line by
-//! itself: whoever joined two lines before us would have decided something.
+//! It shows every header line by itself: joining two lines into one would already be a decision.
 
 /// The head of a request, as far as decisions need it. *Unverified.*
 ///
 /// ```
 /// use iam_core::request::RequestHead;
 ///
-/// let head = RequestHead { method: "GET", headers: &[("origin", b"https://app.example")] };
+/// let head = RequestHead {
+///     method: "GET",
+///     authority: Some(b"app.example"),
+///     headers: &[("origin", b"https://app.example")],
+/// };
 /// assert_eq!(head.lines("origin").count(), 1);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,9 @@
 pub struct RequestHead<'a> {
     /// The method, as it was sent.
     pub method: &'a str,
+    /// The authority that the request was sent to: `:authority` in HTTP/2, the authority of an absolute target, or the only
+    /// `Host` header (RFC 9110 §7.2). `None` when there is none, or several.
+    pub authority: Option<&'a [u8]>,
     /// One entry for each header line, names in lower case, values as bytes.
     pub headers: &'a [(&'a str, &'a [u8])],
 }
@@ -36,8 +42,7 @@ impl<'a> RequestHead<'a> {
     ///
     /// # Errors
     ///
-    /// [`RepeatedHeader`] when there are several lines, equal ones included: which of them counts is nothing that a
-    /// caller may leave open (RFC 9110 §5.3).
+    /// [`RepeatedHeader`] when there are several lines, equal ones included (RFC 9110 §5.3).
     pub fn single(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedHeader> {
         let mut lines = self.lines(name);
         let first = lines.next();
@@ -63,6 +68,7 @@ mod tests {
     fn a_header_on_two_lines_is_no_single_header() {
         let head = RequestHead {
             method: "GET",
+            authority: None,
             headers: &[("origin", b"a"), ("origin", b"a")],
         };
 

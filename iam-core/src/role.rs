@@ -5,8 +5,6 @@
 
 use serde_json::Value;
 
-use crate::jwt::VerifiedClaims;
-
 /// Where the roles of a principal stand in its claims.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleSource {
@@ -20,11 +18,9 @@ impl RoleSource {
         Self { path }
     }
 
-    /// Returns the roles that *verified* claims grant.
-    pub fn roles<'a>(&self, claims: &'a VerifiedClaims) -> impl Iterator<Item = &'a str> + use<'a> {
-        list(&self.path, claims.metadata())
-            .iter()
-            .filter_map(Value::as_str)
+    /// Returns the roles that *verified* public metadata grants.
+    pub(crate) fn roles<'a>(&self, metadata: Option<&'a Value>) -> impl Iterator<Item = &'a str> + use<'a> {
+        list(&self.path, metadata).iter().filter_map(Value::as_str)
     }
 }
 

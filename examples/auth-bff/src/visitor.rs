@@ -45,6 +45,7 @@ fn visitor(request: &HttpRequest, id: &RequestId) -> Result<Visitor, Error> {
         .collect();
     let head = RequestHead {
         method: request.method().as_str(),
+        authority: None,
         headers: &headers,
     };
 

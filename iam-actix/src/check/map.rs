@@ -7,7 +7,7 @@ use iam_core::{
 use serde::Serialize;
 
 use super::sample::Target;
-use crate::{engine::Engine, policy::chain::Chain};
+use crate::{iam::State, policy::chain::Chain};
 
 /// What every route of an application requires.
 ///
@@ -153,9 +153,9 @@ impl Mode {
 }
 
 impl RouteAccess {
-    pub(super) fn new(engine: &Arc<dyn Engine>, target: &Target<'_>, chain: Option<&Chain>) -> Self {
+    pub(super) fn new(state: &Arc<State>, target: &Target<'_>, chain: Option<&Chain>) -> Self {
         let policy = chain.map(Chain::effective);
-        let registry = engine.registry();
+        let registry = state.registry();
         let effective: Option<&EffectivePolicy> =
             policy.as_ref().and_then(|policy| policy.as_ref().ok().copied());
         let named = effective.and_then(EffectivePolicy::tenant);

@@ -44,7 +44,7 @@ use iam_core::{
 
 pub use self::map::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess};
 use self::sample::{Resource, Target};
-use crate::{engine::Engine, policy::chain::Chain, policy::params::PathValues, request::RequestState};
+use crate::{iam::State, policy::chain::Chain, policy::params::PathValues, request::RequestState};
 
 thread_local! {
     /// How many checks run on this thread. Requests look for a probe only while there is one.
@@ -57,7 +57,7 @@ thread_local! {
 #[derive(Clone)]
 struct Probe {
     /// Whose gate is looked for.
-    engine: Arc<dyn Engine>,
+    state: Arc<State>,
     seen: Rc<RefCell<Seen>>,
 }
 
@@ -79,13 +79,13 @@ pub(crate) fn register(policy: &Rc<RoutePolicy>) {
 }
 
 /// Tells, before it is routed, whether a request is a sample.
-pub(crate) fn probe_of(engine: &Arc<dyn Engine>, request: &HttpRequest) -> Option<GateProbe> {
+pub(crate) fn probe_of(state: &Arc<State>, request: &HttpRequest) -> Option<GateProbe> {
     if CHECKS.get() == 0 {
         return None;
     }
     let probe = request.extensions().get::<Probe>().cloned()?;
 
-    if Arc::ptr_eq(&probe.engine, engine) {
+    if Arc::ptr_eq(&probe.state, state) {
         let mut seen = probe.seen.borrow_mut();
         seen.reached_gate = true;
         seen.tree = request
@@ -111,15 +111,15 @@ pub(crate) struct GateProbe(Probe);
 
 impl GateProbe {
     /// Shows what was announced for the sample.
-    pub(crate) fn observe(&self, slot: &RequestState) {
+    pub(crate) fn observe(&self, request: &RequestState) {
         let mut seen = self.0.seen.borrow_mut();
-        seen.chain = slot.chain();
-        seen.route = slot.route();
+        seen.chain = request.chain();
+        seen.route = request.pattern();
     }
 }
 
 /// Checks the application that `factory` builds.
-pub(crate) async fn check<F, I, S, B>(engine: &Arc<dyn Engine>, factory: F) -> Result<AccessMap, CheckError>
+pub(crate) async fn check<F, I, S, B>(state: &Arc<State>, factory: F) -> Result<AccessMap, CheckError>
 where
     F: FnOnce() -> I,
     I: IntoServiceFactory<S, Request>,
@@ -135,7 +135,7 @@ where
     let built = BUILT.take();
 
     let mut application = Application {
-        engine,
+        state,
         service,
         is_gate_late: false,
     };
@@ -168,15 +168,15 @@ where
             }
             if let Some(chain) = &seen.chain {
                 sampled.extend(chain.policies().map(std::ptr::from_ref));
-                find_problems(engine, chain, &seen, target.pattern, &mut problems);
+                find_problems(state, chain, &seen, target.pattern, &mut problems);
             }
-            map.push(RouteAccess::new(engine, &target, seen.chain.as_deref()));
+            map.push(RouteAccess::new(state, &target, seen.chain.as_deref()));
         }
 
         if let Some(target) = resource.other_methods()
             && let Some(seen) = application.reach(&target, &resources).await
         {
-            map.push_if_open_beside_closed(RouteAccess::new(engine, &target, seen.chain.as_deref()));
+            map.push_if_open_beside_closed(RouteAccess::new(state, &target, seen.chain.as_deref()));
         }
     }
 
@@ -195,7 +195,7 @@ where
 
 /// The application that is looked at.
 struct Application<'e, S> {
-    engine: &'e Arc<dyn Engine>,
+    state: &'e Arc<State>,
     service: S,
     /// Set when the gate is reached only as a middleware outside of it goes on. Else a route that did not reach it at once never
     /// does, and its handler would run.
@@ -234,7 +234,7 @@ where
     /// Sends one sample through the application and returns what was seen of it.
     async fn see(&self, request: Request) -> Seen {
         let probe = Probe {
-            engine: Arc::clone(self.engine),
+            state: Arc::clone(self.state),
             seen: Rc::default(),
         };
         request.extensions_mut().insert(probe.clone());
@@ -248,13 +248,7 @@ where
     }
 }
 
-fn find_problems(
-    engine: &Arc<dyn Engine>,
-    chain: &Chain,
-    seen: &Seen,
-    pattern: &str,
-    problems: &mut Vec<Problem>,
-) {
+fn find_problems(state: &Arc<State>, chain: &Chain, seen: &Seen, pattern: &str, problems: &mut Vec<Problem>) {
     let declared = || Declaration::of(chain.policy());
 
     if let Some(conflict) = chain.conflict() {
@@ -288,7 +282,7 @@ fn find_problems(
     }
     if let Ok(policy) = chain.effective() {
         problems.extend(find_problems_of_tenant(
-            engine.registry(),
+            state.registry(),
             policy,
             &declared(),
             pattern,

@@ -43,9 +43,9 @@ impl FromRequest for Access {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(let_in(request, |slot, admitted| match admitted.principal() {
-            Some(_) => Ok(Self(Rc::clone(slot))),
-            None => Err(slot.error(nobody(admitted.access()))),
+        ready(let_in(request, |state, admission| match admission.principal() {
+            Some(_) => Ok(Self(Rc::clone(state))),
+            None => Err(state.error(nobody(admission.access()))),
         }))
     }
 }

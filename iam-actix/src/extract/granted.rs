@@ -51,14 +51,15 @@ impl<T: FromStr> FromRequest for Granted<T> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(let_in(request, |slot, _| {
-            slot.granted()
+        ready(let_in(request, |state, _| {
+            state
+                .grant()
                 .ok_or(Refusal::with_detail(
                     Reason::InvalidRequirement,
                     "nothing_granted",
                 ))
                 .and_then(|grant| read(&grant))
-                .map_err(|refusal| slot.error(refusal))
+                .map_err(|refusal| state.error(refusal))
         }))
     }
 }

@@ -26,25 +26,25 @@ pub use self::{
 };
 use crate::{
     answer::error::Error,
-    request::{Admitted, RequestState},
+    request::{Admission, RequestState},
 };
 
 /// Gives `take` what the gate knows of a request that it let in.
 fn let_in<T>(
     request: &HttpRequest,
-    take: impl FnOnce(&Rc<RequestState>, Admitted<'_>) -> Result<T, Error>,
+    take: impl FnOnce(&Rc<RequestState>, &Admission) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let Some(slot) = RequestState::of(request) else {
+    let Some(state) = RequestState::of(request) else {
         tracing::error!(
             "an extractor was used outside of the gate: register `iam.middleware()` on the application"
         );
         return Err(Error::without_gate());
     };
 
-    let admitted = slot
-        .admitted()
-        .ok_or_else(|| slot.error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in")))?;
-    take(&slot, admitted)
+    let admission = state
+        .admission()
+        .ok_or_else(|| state.error(Refusal::with_detail(Reason::InvalidRequirement, "not_let_in")))?;
+    take(&state, &admission)
 }
 
 /// Returns the refusal of whoever has no principal, on a route of this access.

@@ -112,12 +112,12 @@ impl FromRequest for Client {
 
 /// Returns what `take` makes of the principal; `None` is a principal of the other kind.
 fn of<T>(request: &HttpRequest, take: impl FnOnce(&principal::Principal) -> Option<T>) -> Result<T, Error> {
-    let_in(request, |slot, admitted| {
-        let Some(principal) = admitted.principal() else {
-            return Err(slot.error(nobody(admitted.access())));
+    let_in(request, |state, admission| {
+        let Some(principal) = admission.principal() else {
+            return Err(state.error(nobody(admission.access())));
         };
 
         take(principal)
-            .ok_or_else(|| slot.error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal")))
+            .ok_or_else(|| state.error(Refusal::with_detail(Reason::RoleDeny, "other_kind_of_principal")))
     })
 }

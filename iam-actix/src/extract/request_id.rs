@@ -9,6 +9,6 @@ impl FromRequest for RequestId {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(let_in(request, |slot, _| Ok(slot.request_id().clone())))
+        ready(let_in(request, |state, _| Ok(state.request_id().clone())))
     }
 }

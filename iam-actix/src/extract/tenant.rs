@@ -31,8 +31,8 @@ impl FromRequest for Tenant {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(let_in(request, |_, admitted| {
-            Ok(Self(Arc::clone(admitted.tenant())))
+        ready(let_in(request, |_, admission| {
+            Ok(Self(Arc::clone(admission.tenant())))
         }))
     }
 }

@@ -12,13 +12,15 @@ use actix_web::{
     dev::{ServiceRequest, Url},
     http::{
         Method, Uri, Version,
-        header::{HeaderName, HeaderValue},
+        header::{HOST, HeaderName, HeaderValue},
         uri::PathAndQuery,
     },
     test::TestRequest,
 };
 use iam_core::credential::CsrfRule;
 use smallvec::SmallVec;
+
+use super::worker::Worker;
 
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
@@ -50,6 +52,26 @@ impl CapturedHead {
     /// Returns the method.
     pub(crate) fn method(&self) -> &str {
         self.method.as_str()
+    }
+
+    /// Returns the authority that the request was sent to (RFC 9112 §3.2.2): that of the target, else the only `Host` header.
+    pub(crate) fn authority(&self) -> Option<&[u8]> {
+        if let Target::Other(uri) = &self.target
+            && let Some(authority) = uri.authority()
+        {
+            return Some(authority.as_str().as_bytes());
+        }
+
+        let mut hosts = self.lines.iter().filter(|(name, _)| name == HOST);
+        match (hosts.next(), hosts.next()) {
+            (Some((_, host)), None) => Some(host.as_bytes()),
+            (_, _) => None,
+        }
+    }
+
+    /// Returns the pattern of the route of this worker's application that fits the target.
+    pub(crate) fn pattern_in<'w>(&self, worker: &'w Worker) -> Option<&'w str> {
+        worker.pattern_of(&self.method, self.target.path())
     }
 
     /// Returns the lines of the headers `names`, which are in lower case.
@@ -101,6 +123,13 @@ impl Target {
         match uri.path_and_query() {
             Some(path) if uri.scheme().is_none() && uri.authority().is_none() => Self::Path(path.clone()),
             Some(_) | None => Self::Other(uri.clone()),
+        }
+    }
+
+    fn path(&self) -> &str {
+        match self {
+            Self::Path(path) => path.path(),
+            Self::Other(uri) => uri.path(),
         }
     }
 

@@ -14,6 +14,7 @@
 
 pub(crate) mod head;
 pub(crate) mod payload;
+pub(crate) mod worker;
 
 use std::{fmt, rc::Rc, sync::Arc};
 
@@ -25,10 +26,10 @@ use actix_web::{
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::decision::{Reason, Refusal};
 
+use self::{payload::SharedPayload, worker::Worker};
 use crate::{
     check,
-    engine::Engine,
-    gate::payload::SharedPayload,
+    iam::State,
     request::request_id::X_REQUEST_ID,
     request::{Recorder, RequestState},
 };
@@ -40,12 +41,12 @@ use crate::{
 /// 401 to callers without a credential.
 #[derive(Clone)]
 pub struct IamMiddleware {
-    engine: Arc<dyn Engine>,
+    shared: Arc<State>,
 }
 
 impl IamMiddleware {
-    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+    pub(crate) fn new(shared: Arc<State>) -> Self {
+        Self { shared }
     }
 }
 
@@ -70,7 +71,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(Gate {
             service,
-            engine: Rc::new(Arc::clone(&self.engine)),
+            worker: Rc::new(Worker::new(&self.shared)),
         }))
     }
 }
@@ -78,8 +79,7 @@ where
 /// The service that [`IamMiddleware`] makes.
 pub struct Gate<S> {
     service: S,
-    /// An `Rc` around the `Arc`: each request counts a reference, and workers would share the counter's cache line.
-    engine: Rc<Arc<dyn Engine>>,
+    worker: Rc<Worker>,
 }
 
 impl<S> fmt::Debug for Gate<S> {
@@ -105,44 +105,43 @@ where
             return self.inside(&outer, request);
         }
 
-        let probe = check::probe_of(&self.engine, request.request());
-        let slot = RequestState::attach(&self.engine, &request);
+        let probe = check::probe_of(self.worker.state(), request.request());
+        self.worker.see(request.request());
+        let state = RequestState::attach(&self.worker, &request);
         let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
-        slot.read_policies();
+        state.read_announcements();
 
         if let Some(probe) = probe {
-            probe.observe(&slot);
+            probe.observe(&state);
             drop(inner);
-            slot.end();
-            return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
+            state.end();
+            return Box::pin(ready(Ok(state.refuse(Refusal::new(Reason::MissingCredential)))));
         }
 
         Box::pin(async move {
-            let recorder = Recorder::new(Rc::clone(&slot));
-            let mut response = match slot.admit().await {
+            let recorder = Recorder::new(Rc::clone(&state));
+            let mut response = match state.admit().await {
                 Ok(()) => {
-                    let result = inner.await;
-                    slot.answered();
-                    match result {
-                        Ok(response) => {
-                            slot.answered_by(response.request());
-                            response.map_into_boxed_body()
-                        }
-                        Err(error) => slot.answer_error(error)?,
+                    let answer = inner.await;
+                    recorder.note_answer(&answer);
+                    match answer {
+                        Ok(response) => response.map_into_boxed_body(),
+                        Err(error) => state.answer_error(error)?,
                     }
                 }
                 Err(refusal) => {
                     // Never polled: neither the handler, nor an extractor, nor the payload was touched.
                     drop(inner);
-                    slot.refuse(refusal)
+                    recorder.note_refusal();
+                    state.refuse(refusal)
                 }
             };
 
             response
                 .headers_mut()
-                .insert(X_REQUEST_ID, slot.request_id().header());
+                .insert(X_REQUEST_ID, state.request_id().header());
             drop(recorder);
             Ok(match payload {
                 Some(payload) => payload.until_sent(response),
@@ -166,7 +165,7 @@ where
         outer: &Rc<RequestState>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
-        if !outer.is_of(&self.engine) {
+        if !outer.is_of(self.worker.state()) {
             let (outer, refusal) = (
                 Rc::clone(outer),
                 Refusal::with_detail(Reason::PolicyConflict, "two_gates"),

@@ -25,12 +25,15 @@ use tokio::sync::oneshot;
 
 use super::{
     Iam,
-    state::{Parts, State, Upstreams},
+    state::{Parts, State},
 };
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     ports::Ports,
-    tenant::keys::{Fetch, Keys, Refresh},
+    tenant::{
+        TenantRuntime,
+        keys::{Fetch, Keys, Refresh},
+    },
     upstream::{ConcurrencyLimit, DeadlineClient, Threads},
 };
 
@@ -156,27 +159,26 @@ impl IamBuilder {
             .transpose()
             .map_err(StartError::Thread)?;
 
-        let mut upstreams = HashMap::new();
+        let mut runtimes = HashMap::new();
         let mut fetching = Vec::new();
-        if let Some(threads) = &threads {
-            for tenant in registry.iter() {
-                let own = |lane| match &self.ports.http_client {
-                    Some(client) => Arc::new(DeadlineClient(Arc::clone(client))) as Arc<dyn HttpClient>,
-                    None => Arc::new(threads.client(lane)),
-                };
-                let keys = refresh(
-                    tenant,
-                    &own(ConcurrencyLimit::new(KEY_FETCHES)),
-                    &auditor,
-                    &self.ports.clock,
-                )
-                .map(|refresh| Keys::start(threads, refresh));
-                let keys = keys.map(|(keys, first)| {
-                    fetching.push(first);
-                    keys
-                });
-                upstreams.insert(tenant.name().to_owned(), Upstreams::new(tenant, keys, &own));
-            }
+        for tenant in registry.iter() {
+            let runtime = match &threads {
+                None => TenantRuntime::without_upstreams(tenant),
+                Some(threads) => {
+                    let client = |limit| match &self.ports.http_client {
+                        Some(client) => Arc::new(DeadlineClient(Arc::clone(client))) as Arc<dyn HttpClient>,
+                        None => Arc::new(threads.client(limit)),
+                    };
+                    let key_client = client(ConcurrencyLimit::new(KEY_FETCHES));
+                    let keys = refresh(tenant, &key_client, &auditor, &self.ports.clock).map(|refresh| {
+                        let (keys, first) = Keys::start(threads, refresh);
+                        fetching.push(first);
+                        keys
+                    });
+                    TenantRuntime::new(tenant, keys, &client)
+                }
+            };
+            runtimes.insert(tenant.name().to_owned(), runtime);
         }
 
         let state = State::new(Parts {
@@ -189,7 +191,7 @@ impl IamBuilder {
                 .replay_store
                 .unwrap_or_else(|| Arc::new(MemoryReplayStore::new(REMEMBERED_TOKENS))),
             threads,
-            upstreams,
+            runtimes,
         });
         Ok((Iam::new(Arc::new(state)), fetching))
     }

@@ -23,7 +23,6 @@ pub use self::builder::{IamBuilder, StartError};
 pub(crate) use self::state::State;
 use crate::{
     check::{self, AccessMap, CheckError},
-    engine::Engine,
     gate::IamMiddleware,
     health::Health,
 };
@@ -65,7 +64,7 @@ impl Iam {
     /// compression and default headers, that is, with an earlier `wrap`.
     pub fn middleware(&self) -> IamMiddleware {
         self.state.gate_is_built();
-        IamMiddleware::new(self.engine())
+        IamMiddleware::new(Arc::clone(&self.state))
     }
 
     /// Returns the routes that tell whether the process lives and is ready, to be given to `service(…)`.
@@ -105,7 +104,7 @@ impl Iam {
             >,
         S::InitError: fmt::Debug,
     {
-        check::check(&self.engine(), factory).await
+        check::check(&self.state, factory).await
     }
 
     /// Fetches a tenant's keys now, and ends the grace of every key that is no longer published. Returns how many ended.
@@ -132,10 +131,6 @@ impl Iam {
     /// Returns how many audit events were dropped because the queue was full.
     pub fn dropped_audit_events(&self) -> u64 {
         self.state.dropped_audit_events()
-    }
-
-    pub(crate) fn engine(&self) -> Arc<dyn Engine> {
-        Arc::clone(&self.state) as Arc<dyn Engine>
     }
 }
 
@@ -193,17 +188,17 @@ impl TenantServices {
     /// ```
     pub fn permissions(&self) -> Option<PermissionClient> {
         let settings = self.tenant.keto()?;
-        let client = self.state.keto_client(&self.tenant)?;
-        let sink = Arc::new(Recorder(Arc::clone(&self.state)));
+        let client = Arc::clone(self.state.runtime(&self.tenant).ok()?.keto()?);
+        let sink = Arc::new(AuditQueue(Arc::clone(&self.state)));
 
         let permissions = PermissionClient::new(settings.clone(), self.keeping_alive(client));
-        Some(permissions.recorded(self.tenant.name(), sink, self.state.clock()))
+        Some(permissions.recorded(self.tenant.name(), sink, Arc::clone(self.state.clock())))
     }
 
     /// Returns the client of the tenant's login and registration flows; nothing without a `kratos` block.
     pub fn flows(&self) -> Option<FlowClient> {
         let settings = self.tenant.kratos()?;
-        let client = self.state.kratos_client(&self.tenant)?;
+        let client = Arc::clone(self.state.runtime(&self.tenant).ok()?.kratos()?);
         Some(FlowClient::new(settings.clone(), self.keeping_alive(client)))
     }
 
@@ -216,17 +211,17 @@ impl TenantServices {
 }
 
 /// The near end of the queue to the audit sinks.
-struct Recorder(Arc<State>);
+struct AuditQueue(Arc<State>);
 
-impl AuditSink for Recorder {
+impl AuditSink for AuditQueue {
     fn emit(&self, event: &AuditEvent<'_>) {
-        Engine::emit(&*self.0, event);
+        self.0.emit(event);
     }
 }
 
-impl fmt::Debug for Recorder {
+impl fmt::Debug for AuditQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
+        f.debug_struct("AuditQueue").finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What do all workers share?
+//! What all workers share.
 
 use std::{
     collections::HashMap,
@@ -9,39 +9,32 @@ use std::{
     },
 };
 
-use futures_util::future::LocalBoxFuture;
 use iam_core::{
     audit::AuditEvent,
     authenticate::Authenticated,
     clock::{Clock, Timestamp},
     decision::{Reason, Refusal},
-    http::HttpClient,
     replay::ReplayStore,
-    service::keto::PermissionClient,
     tenant::{Tenant, TenantRegistry},
 };
-use iam_grammar::RelationTuple;
 
 use super::PurgeError;
 use crate::{
     audit::Auditor,
-    engine::{Engine, Policies},
-    health::{self, Probe},
-    log_throttle::LogThrottle,
-    tenant::keys::{Keys, WaitError},
-    tenant::replay::Replay,
-    upstream::{ConcurrencyLimit, Threads},
+    policy::hidden::HiddenPolicies,
+    tenant::{TenantRuntime, replay::Replay},
+    upstream::Threads,
 };
 
-/// The state behind an [`Iam`](super::Iam), and the [`Engine`] of its gate.
+/// The state behind an [`Iam`](super::Iam): built once by its builder, shared by all workers.
 pub(crate) struct State {
     /// Declared first, so stopped first: what runs on these threads uses the rest.
     threads: Option<Threads>,
-    upstreams: HashMap<String, Upstreams>,
+    runtimes: HashMap<String, TenantRuntime>,
     registry: TenantRegistry,
     clock: Arc<dyn Clock>,
     replay: Replay,
-    policies: Policies,
+    hidden_policies: HiddenPolicies,
     gate_built: Arc<AtomicBool>,
     auditor: Arc<Auditor>,
 }
@@ -53,67 +46,72 @@ pub(super) struct Parts {
     pub(super) gate_built: Arc<AtomicBool>,
     pub(super) registry: TenantRegistry,
     pub(super) replay: Arc<dyn ReplayStore>,
+    pub(super) runtimes: HashMap<String, TenantRuntime>,
     pub(super) threads: Option<Threads>,
-    pub(super) upstreams: HashMap<String, Upstreams>,
-}
-
-/// How one tenant's upstreams are reached. Each has slots of its own, and probes pass them by.
-pub(super) struct Upstreams {
-    keto: Option<Arc<dyn HttpClient>>,
-    key_reports: LogThrottle,
-    keys: Option<Keys>,
-    kratos: Option<Arc<dyn HttpClient>>,
-    permissions: Option<PermissionClient>,
-    probes: Vec<Probe>,
-}
-
-impl Upstreams {
-    pub(super) fn new(
-        tenant: &Arc<Tenant>,
-        keys: Option<Keys>,
-        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
-    ) -> Self {
-        let keto = tenant
-            .keto()
-            .map(|keto| client(ConcurrencyLimit::new(keto.max_in_flight())));
-        let permissions = tenant
-            .keto()
-            .zip(keto.as_ref())
-            .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
-        let probed = [
-            tenant.keto().map(|keto| ("keto", keto.read_url())),
-            tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
-        ];
-
-        Self {
-            keto,
-            key_reports: health::key_reports(),
-            keys,
-            kratos: tenant
-                .kratos()
-                .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
-            permissions,
-            probes: probed
-                .into_iter()
-                .flatten()
-                .map(|(product, url)| Probe::new(product, url, client(ConcurrencyLimit::new(PROBES))))
-                .collect(),
-        }
-    }
 }
 
 impl State {
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             threads: parts.threads,
-            upstreams: parts.upstreams,
+            runtimes: parts.runtimes,
             registry: parts.registry,
             clock: parts.clock,
             replay: Replay::new(parts.replay),
-            policies: Policies::default(),
+            hidden_policies: HiddenPolicies::default(),
             gate_built: parts.gate_built,
             auditor: parts.auditor,
         }
+    }
+
+    /// Returns the tenants.
+    pub(crate) const fn registry(&self) -> &TenantRegistry {
+        &self.registry
+    }
+
+    /// Returns the runtime of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// A refusal for a tenant of another [`Iam`](super::Iam).
+    pub(crate) fn runtime(&self, tenant: &Tenant) -> Result<&TenantRuntime, Refusal> {
+        self.runtimes.get(tenant.name()).ok_or(Refusal::with_detail(
+            Reason::UnknownTenant,
+            "tenant_without_runtime",
+        ))
+    }
+
+    /// Returns the clock.
+    pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Returns the time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Hands an event to the sinks. Waits for no sink, and never fails.
+    pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
+        self.auditor.emit(event);
+    }
+
+    /// Returns the policies that a middleware hides from the gate.
+    pub(crate) const fn hidden_policies(&self) -> &HiddenPolicies {
+        &self.hidden_policies
+    }
+
+    /// Claims a credential that is accepted once only.
+    ///
+    /// # Errors
+    ///
+    /// A refusal when it was used before, has no id, or the replay store gives no answer.
+    pub(crate) async fn claim(&self, tenant: &Tenant, authenticated: &Authenticated) -> Result<(), Refusal> {
+        let (id, until) = authenticated
+            .replay_id()
+            .ok_or(Refusal::with_detail(Reason::Malformed, "token_id_missing"))?;
+
+        self.replay.claim(tenant.name(), id, until, self.now()).await
     }
 
     pub(super) fn gate_is_built(&self) {
@@ -128,120 +126,22 @@ impl State {
         self.auditor.dropped()
     }
 
-    pub(super) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
-    }
-
-    pub(super) fn keto_client(&self, tenant: &Tenant) -> Option<Arc<dyn HttpClient>> {
-        self.upstreams(tenant)?.keto.clone()
-    }
-
-    pub(super) fn kratos_client(&self, tenant: &Tenant) -> Option<Arc<dyn HttpClient>> {
-        self.upstreams(tenant)?.kratos.clone()
-    }
-
-    pub(crate) fn probes(&self, tenant: &Tenant) -> &[Probe] {
-        self.upstreams(tenant).map_or(&[], |upstreams| &upstreams.probes)
-    }
-
-    /// Tells whether it is time to report again that a tenant has no keys.
-    pub(crate) fn may_report_keys(&self, tenant: &Tenant) -> bool {
-        self.upstreams(tenant)
-            .is_some_and(|upstreams| upstreams.key_reports.may_speak(self.clock.now()))
-    }
-
     pub(super) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {
         let tenant = self.registry.get(name).ok_or(PurgeError::UnknownTenant)?;
         let Some(verifier) = tenant.verifier() else {
             return Ok(0);
         };
 
-        let fetched = match self
-            .upstreams(tenant)
-            .and_then(|upstreams| upstreams.keys.as_ref())
-        {
-            Some(keys) => keys.fetched_from_now().await,
-            None => Ok(()),
-        };
-        // Whatever is known to be withdrawn goes now, even when nothing newer is to be had.
+        let runtime = self.runtime(tenant).map_err(|_| PurgeError::UnknownTenant)?;
+        let fetched = runtime.fetch_keys().await;
+        // What is known to be withdrawn goes now, also when the fetch has failed.
         let ended = verifier.keys().purge(self.clock.now());
         fetched.map(|()| ended).map_err(|_| PurgeError::KeysUnavailable)
     }
 
     #[cfg(test)]
-    pub(super) fn has_threads(&self) -> bool {
+    pub(super) const fn has_threads(&self) -> bool {
         self.threads.is_some()
-    }
-
-    fn upstreams(&self, tenant: &Tenant) -> Option<&Upstreams> {
-        self.upstreams.get(tenant.name())
-    }
-}
-
-impl Engine for State {
-    fn registry(&self) -> &TenantRegistry {
-        &self.registry
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn emit(&self, event: &AuditEvent<'_>) {
-        self.auditor.emit(event);
-    }
-
-    fn policies(&self) -> &Policies {
-        &self.policies
-    }
-
-    fn wait_for_key<'a>(
-        &'a self,
-        tenant: &'a Arc<Tenant>,
-        is_known: &'a mut dyn FnMut() -> bool,
-    ) -> LocalBoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(async move {
-            let keys = self
-                .upstreams(tenant)
-                .and_then(|upstreams| upstreams.keys.as_ref());
-            match keys {
-                // A fetch that starts from now on has started after the request arrived.
-                Some(keys) => keys.until_known(is_known).await.map_err(unavailable),
-                // Keys of the configuration never change: the second look will find what the first one found.
-                None => Ok(()),
-            }
-        })
-    }
-
-    fn check_permissions<'a>(
-        &'a self,
-        tenant: &'a Arc<Tenant>,
-        tuples: &'a [RelationTuple],
-        request_id: &'a str,
-    ) -> LocalBoxFuture<'a, Result<Vec<bool>, Refusal>> {
-        Box::pin(async move {
-            let permissions = self
-                .upstreams(tenant)
-                .and_then(|upstreams| upstreams.permissions.as_ref())
-                .ok_or(Refusal::with_detail(
-                    Reason::InvalidRequirement,
-                    "no_permission_server",
-                ))?;
-            permissions.check(tuples, request_id).await
-        })
-    }
-
-    fn claim<'a>(
-        &'a self,
-        tenant: &'a Arc<Tenant>,
-        authenticated: &'a Authenticated,
-    ) -> LocalBoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(async move {
-            let (id, until) = authenticated
-                .replay_id()
-                .ok_or(Refusal::with_detail(Reason::Malformed, "token_id_missing"))?;
-            self.replay.claim(tenant.name(), id, until, self.now()).await
-        })
     }
 }
 
@@ -249,7 +149,7 @@ impl Drop for State {
     fn drop(&mut self) {
         if !self.gate_built.load(Ordering::Relaxed) {
             tracing::error!(
-                "an `Iam` was started and is gone, but its middleware was never built: no request was checked by it. \
+                "an `Iam` was started and dropped, but its middleware was never built: no request was checked by it. \
                  Register `.wrap(iam.middleware())` on the application"
             );
         }
@@ -264,17 +164,3 @@ impl fmt::Debug for State {
             .finish_non_exhaustive()
     }
 }
-
-/// D16: keys that cannot be had are not a forged signature.
-fn unavailable(err: WaitError) -> Refusal {
-    let detail = match err {
-        WaitError::Failed => "key_fetch_failed",
-        WaitError::Full => "key_waiters_full",
-        WaitError::Stopped => "stopped",
-        WaitError::Timeout => "key_fetch_timeout",
-    };
-    Refusal::with_detail(Reason::KeysUnavailable, detail)
-}
-
-/// How many probes of one upstream may be under way: one, and one that is being given up.
-const PROBES: usize = 2;

@@ -116,14 +116,14 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let Some(slot) = RequestState::of(request.request()) else {
+        let Some(state) = RequestState::of(request.request()) else {
             return Box::pin(ready(Ok(self.without_gate(request))));
         };
 
-        let chain = self.chain_after(slot.chain().as_ref());
-        slot.announce(Rc::clone(&chain));
+        let chain = self.chain_after(state.chain().as_ref());
+        state.announce(Rc::clone(&chain));
         if self.place == Place::Route {
-            slot.set_route(self.pattern(&request));
+            state.announce_pattern(self.pattern(&request));
         }
         // A clone of the request would outlive this call and make the router panic: only values are kept.
         let params = if chain.placeholders().is_empty() && chain.reserved().is_empty() {
@@ -135,19 +135,19 @@ where
 
         if self.place == Place::ClosedScope {
             let service = Rc::clone(&self.service);
-            slot.close();
+            state.enter_closed_scope();
             // INVARIANT: this future is polled only after the gate has let the request in.
             return Box::pin(async move {
-                if let Err(refusal) = slot.stand(&chain).await {
-                    return Ok(slot.refuse(refusal));
+                if let Err(refusal) = state.check_local(&chain).await {
+                    return Ok(state.refuse(refusal));
                 }
                 let inner = service.call(request);
-                finish(&slot, &chain, &params, inner).await
+                finish(&state, &chain, &params, inner).await
             });
         }
 
         let inner = self.service.call(request);
-        Box::pin(async move { finish(&slot, &chain, &params, inner).await })
+        Box::pin(async move { finish(&state, &chain, &params, inner).await })
     }
 }
 
@@ -192,7 +192,7 @@ impl<S> EnforceService<S> {
 
 /// Lets the handler run once everything on the way is fulfilled.
 async fn finish<B>(
-    slot: &Rc<RequestState>,
+    state: &Rc<RequestState>,
     chain: &Rc<Chain>,
     params: &PathValues,
     inner: impl Future<Output = Result<ServiceResponse<B>, Error>>,
@@ -201,19 +201,19 @@ where
     B: MessageBody + 'static,
 {
     // Whoever stands further in knows more of the path and has the last word. It is asked for all of us.
-    if slot.is_innermost(chain)
-        && let Err(refusal) = slot.authorize(chain, params).await
+    if state.is_innermost(chain)
+        && let Err(refusal) = state.clear(chain, params).await
     {
         drop(inner);
-        return Ok(slot.refuse(refusal));
+        return Ok(state.refuse(refusal));
     }
 
     let result = inner.await;
     // A middleware further in may have called a route, and answered without it: nobody has asked for us then.
-    if !slot.is_authorized()
-        && let Err(refusal) = slot.authorize(chain, params).await
+    if !state.is_concluded()
+        && let Err(refusal) = state.clear(chain, params).await
     {
-        return Ok(slot.refuse(refusal));
+        return Ok(state.refuse(refusal));
     }
     Ok(result?.map_into_boxed_body())
 }

@@ -18,6 +18,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod enforce;
+pub(crate) mod hidden;
 pub(crate) mod params;
 
 use std::{

@@ -50,6 +50,14 @@ impl PathValues {
         self.0.get(name).map(|value| Cow::Borrowed(value.as_str()))
     }
 
+    /// Returns the parameters of `names` that have a value.
+    pub(crate) fn of_names(&self, names: &[String]) -> Vec<(String, String)> {
+        names
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.0.get(name)?.clone())))
+            .collect()
+    }
+
     /// Returns the names of all parameters that have a value.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

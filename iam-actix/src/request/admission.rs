@@ -1,276 +1,234 @@
-//! Who sends the request, and may they come at all?
-
 use std::{
-    cell::{Cell, OnceCell},
-    iter,
+    cell::{Cell, RefCell},
+    rc::Rc,
     sync::Arc,
 };
 
 use iam_core::{
-    authenticate::{Authenticated, authenticate},
+    authenticate::{Authenticated, Authentication, authenticate},
+    clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
     request::RequestHead,
     requirement::{Access, EffectivePolicy},
-    tenant::{Tenant, Transport},
+    tenant::{Target, Tenant, Transport},
 };
+use smallvec::SmallVec;
 
-use super::{RequestState, event::Outcome};
+use super::RequestState;
 use crate::policy::chain::Chain;
 
-/// For which tenant and by which transport somebody was looked for, and how that ended.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    tenant: Arc<Tenant>,
-    transport: Transport,
-    /// Nobody where nobody is looked for, on public routes.
-    result: Result<Option<Caller>, Refusal>,
-    /// Who may come at all, while the request goes on for whom this attempt found, or for nobody.
-    admits: Cell<Option<Access>>,
-    next: OnceCell<Box<Self>>,
-}
-
-impl Attempt {
-    const fn new(tenant: Arc<Tenant>, transport: Transport, result: Result<Option<Caller>, Refusal>) -> Self {
-        Self {
-            tenant,
-            transport,
-            result,
-            admits: Cell::new(None),
-            next: OnceCell::new(),
-        }
-    }
-
-    /// Tells whether somebody was looked for at all.
-    const fn has_looked(&self) -> bool {
-        !matches!(self.result, Ok(None))
-    }
-
-    /// Returns who was authenticated; nobody where the caller is anonymous.
-    fn caller(&self) -> Option<&Caller> {
-        self.result.as_ref().ok()?.as_ref()
-    }
-}
-
-/// What was tried for one request, in order. Only grows, and nothing in it moves, so that it can be borrowed while more is tried.
-/// The first attempt, mostly the only one, needs no memory of its own.
-#[derive(Debug, Default)]
-pub(super) struct Attempts(OnceCell<Attempt>);
-
-impl Attempts {
-    /// Returns for whom somebody was looked for last.
-    pub(super) fn last_tenant(&self) -> Option<&Arc<Tenant>> {
-        self.iter()
-            .filter(|attempt| attempt.has_looked())
-            .last()
-            .map(|attempt| &attempt.tenant)
-    }
-
-    /// Returns everybody who was authenticated on the way, and for which tenant.
-    pub(super) fn callers(&self) -> impl Iterator<Item = (&Arc<Tenant>, &Caller)> {
-        self.iter()
-            .filter_map(|attempt| Some((&attempt.tenant, attempt.caller()?)))
-    }
-
-    /// Returns the first whose claim ended so, and of which tenant they are.
-    pub(super) fn first_with(&self, claim: Claim) -> Option<(&Arc<Tenant>, &Principal)> {
-        self.callers()
-            .find(|(_, caller)| caller.claim.get() == claim)
-            .map(|(tenant, caller)| (tenant, caller.authenticated.principal()))
-    }
-
-    /// Returns for whom the request goes on.
-    pub(super) fn admitted(&self) -> Option<Admitted<'_>> {
-        self.iter().find_map(|attempt| {
-            let access = attempt.admits.get()?;
-            Some(Admitted { access, attempt })
-        })
-    }
-
-    /// Lets the request go on for whom this attempt found, and for no other.
-    fn admit<'s>(&self, access: Access, attempt: &'s Attempt) -> Admitted<'s> {
-        self.admit_nobody();
-        attempt.admits.set(Some(access));
-        Admitted { access, attempt }
-    }
-
-    /// Lets the request go on for nobody.
-    pub(super) fn admit_nobody(&self) {
-        self.iter().for_each(|attempt| attempt.admits.set(None));
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Attempt> {
-        iter::successors(self.0.get(), |attempt| attempt.next.get().map(|next| &**next))
-    }
-
-    /// Returns what was tried for this tenant and transport, on routes of such an access.
-    fn find(&self, access: Access, tenant: &Arc<Tenant>, transport: Transport) -> Option<&Attempt> {
-        self.iter().find(|attempt| {
-            Arc::ptr_eq(&attempt.tenant, tenant)
-                && attempt.transport == transport
-                && attempt.has_looked() == (access != Access::Public)
-        })
-    }
-
-    fn push(&self, attempt: Attempt) -> &Attempt {
-        match self.iter().last() {
-            None => self.0.get_or_init(|| attempt),
-            Some(last) => last.next.get_or_init(|| Box::new(attempt)),
-        }
-    }
-}
-
-/// Whoever was authenticated.
-#[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) authenticated: Authenticated,
-    /// So that one request does not burn its own credential.
-    pub(super) claim: Cell<Claim>,
-}
-
-/// Was the credential used up?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Claim {
-    /// Not by this request.
-    Open,
-    Made,
-    /// It was used before, or nobody could tell.
-    Refused,
-}
-
-/// For whom the request goes on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Admitted<'s> {
+/// The request goes on: for one tenant and transport, with a principal or, where the route allows it, without one.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
     access: Access,
-    attempt: &'s Attempt,
+    attempt: Rc<Attempt>,
 }
 
-impl<'s> Admitted<'s> {
-    /// Returns who may come at all.
-    pub(crate) const fn access(self) -> Access {
-        self.access
-    }
-
-    /// Returns the tenant.
-    pub(crate) const fn tenant(self) -> &'s Arc<Tenant> {
-        &self.attempt.tenant
-    }
-
-    /// Returns the principal, if there is one.
-    pub(crate) fn principal(self) -> Option<&'s Principal> {
-        self.attempt
-            .caller()
-            .map(|caller| caller.authenticated.principal())
-    }
-}
-
-impl RequestState {
-    /// Lets the request in, or says why not. This is the gate's decision: who comes, and may they come at all?
-    pub(crate) async fn admit(&self) -> Result<(), Refusal> {
-        let chain = self.chain();
-        let policy = chain.as_deref().map(Chain::effective).transpose()?;
-        self.authenticate_for(policy).await?;
-
-        // Without a wrapper on the way there is nobody else to claim the credential, or to refuse.
-        if chain.is_none() {
-            self.claim(false).await?;
-            self.record.borrow_mut().outcome = Outcome::Allow;
-        }
-
-        // Where nobody is looked for, nothing has told the time.
-        if self.decided_at.get().is_none() {
-            self.take_time();
-        }
-        Ok(())
-    }
-
-    /// Returns for whom a request to a route of this policy goes on, and remembers it.
-    pub(super) async fn authenticate_for(
-        &self,
-        policy: Option<&EffectivePolicy>,
-    ) -> Result<Admitted<'_>, Refusal> {
-        // A refusal from here on is nobody's until somebody is authenticated for this very policy.
-        self.attempts.admit_nobody();
-        let access = policy.map_or(Access::Protected, EffectivePolicy::access);
-        let registry = self.engine.registry();
-        let tenant = match policy.and_then(EffectivePolicy::tenant) {
-            None => registry.default_tenant(),
-            Some(name) => registry.get(name).ok_or(Refusal::new(Reason::UnknownTenant))?,
-        };
-        let transport = policy
-            .and_then(EffectivePolicy::transport)
-            .unwrap_or_else(|| tenant.transport());
-
-        // Once for each tenant and transport, however often it is asked.
-        let attempt = match (self.attempts.find(access, tenant, transport), access) {
-            (Some(attempt), _) => attempt,
-            // Whatever is presented.
-            (None, Access::Public) => {
-                self.attempts
-                    .push(Attempt::new(Arc::clone(tenant), transport, Ok(None)))
-            }
-            (None, Access::Optional | Access::Protected) => self.authenticate(tenant, transport).await,
-        };
+impl Admission {
+    /// Admits a request to routes of this access, after one attempt to authenticate it.
+    fn conclude(access: Access, attempt: &Rc<Attempt>) -> Result<Self, Refusal> {
         match (access, &attempt.result) {
             (Access::Public, Ok(None)) | (Access::Optional | Access::Protected, Ok(Some(_))) => {}
             (Access::Optional, Err(refusal)) if refusal.reason == Reason::MissingCredential => {}
             (Access::Public | Access::Optional | Access::Protected, Err(refusal)) => return Err(*refusal),
-            // INVARIANT: nobody is looked for on public routes, and on no others.
+            // INVARIANT: only public routes skip authentication.
             (Access::Public, Ok(Some(_))) | (Access::Optional | Access::Protected, Ok(None)) => {
                 return Err(Refusal::new(Reason::MissingCredential));
             }
         }
 
-        Ok(self.attempts.admit(access, attempt))
+        Ok(Self {
+            access,
+            attempt: Rc::clone(attempt),
+        })
     }
 
-    async fn authenticate(&self, tenant: &Arc<Tenant>, transport: Transport) -> &Attempt {
-        let mut result = self.look(tenant, transport);
-        if is_of_unknown_key(&result) {
-            result = self.look_with_newer_keys(tenant, transport).await;
-        }
-        let caller = result.map(|authenticated| {
-            Some(Caller {
-                authenticated,
-                claim: Cell::new(Claim::Open),
-            })
-        });
-        self.attempts
-            .push(Attempt::new(Arc::clone(tenant), transport, caller))
+    /// Tells whether the request was admitted for this very target.
+    fn is_for(&self, target: &Target<'_>) -> bool {
+        self.access == target.access() && self.attempt.is_for(target)
     }
 
-    /// Looks at the credential once, with the keys that are there.
-    fn look(&self, tenant: &Tenant, transport: Transport) -> Result<Authenticated, Refusal> {
-        let headers = self.head.lines(self.engine.registry().credential_headers());
-        let head = RequestHead {
-            method: self.head.method(),
-            headers: &headers,
-        };
-        authenticate(tenant, transport, &head, self.take_time())
+    /// Returns the attempt behind the admission.
+    pub(super) fn into_attempt(self) -> Rc<Attempt> {
+        self.attempt
     }
 
-    /// Waits for the key that the credential names. The issuer signs with a new key the moment it publishes it, so this asks
-    /// for a fetch that starts after the request came.
-    async fn look_with_newer_keys(
-        &self,
-        tenant: &Arc<Tenant>,
-        transport: Transport,
-    ) -> Result<Authenticated, Refusal> {
-        let mut result = Err(Refusal::new(Reason::UnknownKey));
-        let mut look_again = || {
-            result = self.look(tenant, transport);
-            !is_of_unknown_key(&result)
-        };
-        let waited = self.engine.wait_for_key(tenant, &mut look_again).await;
+    /// Returns who may come at all.
+    pub(crate) const fn access(&self) -> Access {
+        self.access
+    }
 
-        if is_of_unknown_key(&result) {
-            waited?;
-            result = self.look(tenant, transport);
-        }
-        result
+    /// Returns the time of the authentication.
+    pub(super) fn at(&self) -> Timestamp {
+        self.attempt.at
+    }
+
+    /// Returns the tenant.
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        &self.attempt.tenant
+    }
+
+    /// Returns the principal, if there is one.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.attempt.principal()
     }
 }
 
-fn is_of_unknown_key(result: &Result<Authenticated, Refusal>) -> bool {
-    matches!(result, Err(refusal) if refusal.reason == Reason::UnknownKey)
+/// One authentication and its result. On public routes, where no credential is looked at, the result is no principal.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    at: Timestamp,
+    claim: Cell<ClaimState>,
+    result: Result<Option<Authenticated>, Refusal>,
+    tenant: Arc<Tenant>,
+    transport: Transport,
+}
+
+/// Whether this request has claimed the credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ClaimState {
+    Open,
+    Made,
+    /// It was used before, or the replay store gave no answer.
+    Refused,
+}
+
+impl Attempt {
+    fn is_for(&self, target: &Target<'_>) -> bool {
+        Arc::ptr_eq(&self.tenant, target.tenant())
+            && self.transport == target.transport()
+            && self.has_looked() == (target.access() != Access::Public)
+    }
+
+    /// Tells whether a credential was looked at.
+    pub(super) const fn has_looked(&self) -> bool {
+        !matches!(self.result, Ok(None))
+    }
+
+    pub(super) fn authenticated(&self) -> Option<&Authenticated> {
+        self.result.as_ref().ok()?.as_ref()
+    }
+
+    pub(super) fn principal(&self) -> Option<&Principal> {
+        self.authenticated().map(Authenticated::principal)
+    }
+
+    pub(super) const fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
+    pub(super) const fn claim(&self) -> ClaimState {
+        self.claim.get()
+    }
+
+    pub(super) fn set_claim(&self, state: ClaimState) {
+        self.claim.set(state);
+    }
+}
+
+/// The authentications of one request, in order. Nearly always one.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(RefCell<SmallVec<[Rc<Attempt>; 1]>>);
+
+impl Attempts {
+    /// Returns the attempts so far.
+    pub(super) fn all(&self) -> SmallVec<[Rc<Attempt>; 1]> {
+        self.0.borrow().clone()
+    }
+
+    /// Returns the first attempt of which `accept` says so.
+    pub(super) fn find(&self, accept: impl Fn(&Attempt) -> bool) -> Option<Rc<Attempt>> {
+        self.0.borrow().iter().find(|attempt| accept(attempt)).cloned()
+    }
+
+    /// Returns the last attempt that looked at a credential.
+    pub(super) fn last_looked(&self) -> Option<Rc<Attempt>> {
+        self.0
+            .borrow()
+            .iter()
+            .rfind(|attempt| attempt.has_looked())
+            .cloned()
+    }
+
+    fn push(&self, attempt: Attempt) -> Rc<Attempt> {
+        let attempt = Rc::new(attempt);
+        self.0.borrow_mut().push(Rc::clone(&attempt));
+        attempt
+    }
+}
+
+impl RequestState {
+    /// Admits the request: the gate's decision, before any future is polled.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to answer with.
+    pub(crate) async fn admit(&self) -> Result<(), Refusal> {
+        let chain = self.chain();
+        let policy = chain.as_deref().map(Chain::effective).transpose()?;
+        self.admit_for(policy).await?;
+
+        match chain {
+            Some(_) => Ok(()),
+            // No wrapper stands on the way that could clear the request.
+            None => self.clear_unannounced().await,
+        }
+    }
+
+    /// Returns the admission for routes of this policy: the gate's, or another one where a policy was announced late.
+    pub(super) async fn admit_for(&self, policy: Option<&EffectivePolicy>) -> Result<Admission, Refusal> {
+        // A refusal from here on names no principal: none was authenticated for this very policy.
+        let kept = self.admission.take();
+        let target = self.shared().registry().resolve(policy)?;
+        let admission = match kept.filter(|admission| admission.is_for(&target)) {
+            Some(admission) => admission,
+            None => Admission::conclude(target.access(), &self.attempt(&target).await)?,
+        };
+
+        *self.admission.borrow_mut() = Some(admission.clone());
+        Ok(admission)
+    }
+
+    /// Withdraws the admission: the request goes on for no principal.
+    pub(super) fn withdraw_admission(&self) {
+        *self.admission.borrow_mut() = None;
+    }
+
+    /// Returns the one attempt of this request for a target.
+    async fn attempt(&self, target: &Target<'_>) -> Rc<Attempt> {
+        if let Some(attempt) = self.attempts.find(|attempt| attempt.is_for(target)) {
+            return attempt;
+        }
+
+        let at = self.shared().now();
+        let result = match target.access() {
+            Access::Public => Ok(None),
+            Access::Optional | Access::Protected => self.authenticate(target, at).await.map(Some),
+        };
+        self.attempts.push(Attempt {
+            at,
+            claim: Cell::new(ClaimState::Open),
+            result,
+            tenant: Arc::clone(target.tenant()),
+            transport: target.transport(),
+        })
+    }
+
+    async fn authenticate(&self, target: &Target<'_>, now: Timestamp) -> Result<Authenticated, Refusal> {
+        let headers = self.head.lines(self.shared().registry().credential_headers());
+        let head = RequestHead {
+            method: self.head.method(),
+            authority: self.head.authority(),
+            headers: &headers,
+        };
+
+        match authenticate(target, &head, now)? {
+            Authentication::Known(authenticated) => Ok(authenticated),
+            Authentication::Ask(lookup) => {
+                let runtime = self.shared().runtime(target.tenant())?;
+                runtime.look_up(lookup, self.shared().clock().as_ref()).await
+            }
+        }
+    }
 }

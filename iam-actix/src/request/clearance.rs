@@ -1,109 +1,122 @@
-//! May the principal do this?
-
 use std::{rc::Rc, sync::Arc};
 
 use iam_core::{
     authorize::{self, Verdict},
+    clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
     tenant::{ReplayMode, Tenant},
 };
 use iam_grammar::RelationTuple;
 
-use super::{Grant, RequestState, admission::Claim, event::Outcome};
-use crate::{policy::chain::Chain, policy::params::PathValues};
+use super::{
+    RequestState,
+    admission::{Admission, ClaimState},
+};
+use crate::policy::{chain::Chain, params::PathValues};
+
+/// The request fulfils everything on the way to its route.
+#[derive(Clone, Debug)]
+pub(super) struct Clearance {
+    pub(super) at: Timestamp,
+    grant: Option<Rc<Grant>>,
+    /// Set when policies were announced: their requirements were enforced.
+    pub(super) is_enforced: bool,
+}
+
+/// The request was refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) at: Timestamp,
+}
+
+/// The permission that a principal was granted.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The path parameters that the permissions ask for, with the values they were checked with.
+    pub(crate) values: Vec<(String, String)>,
+    /// The tuples that Keto was asked.
+    pub(crate) tuples: Vec<RelationTuple>,
+}
 
 impl RequestState {
-    /// Holds the request to everything that stands on the way: roles, scopes, permissions, and last of all the claim.
-    pub(crate) async fn authorize(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
-        // Whoever goes away while Keto is asked was allowed nothing.
-        self.record.borrow_mut().outcome = Outcome::Undecided;
-        let decided = self.enforce(chain, params).await;
+    /// Enforces the policies of a chain: roles, scopes, permissions, and last of all single use.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to answer with.
+    pub(crate) async fn clear(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
+        // A caller that goes away while Keto is asked was not cleared.
+        *self.clearance.borrow_mut() = None;
+        let grant = self.enforce(chain, params).await?;
 
-        self.authorized.set(true);
-        decided
-    }
-
-    async fn enforce(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
-        let policy = chain.effective()?;
-        // Another tenant or access than the gate knew of, when the policy was announced late: decided anew.
-        let admitted = self.authenticate_for(Some(policy)).await?;
-
-        if let Some(principal) = admitted.principal() {
-            let values = |name: &str| params.get(name);
-            match authorize::authorize(principal, policy, admitted.tenant(), &values)? {
-                Verdict::Allow => {}
-                Verdict::Ask(question) => {
-                    self.ask(admitted.tenant(), question.tuples(), |answers| {
-                        question.answer(answers)
-                    })
-                    .await?;
-                    self.grant(chain, params, question.tuples());
-                }
-            }
-        } else if policy.has_requirements() {
-            // INVARIANT: a policy with requirements is protected, so this cannot be. It is refused all the same.
-            return Err(Refusal::new(Reason::MissingCredential));
-        }
-
-        self.claim(policy.is_single_use()).await?;
-        // Everything since the gate may have taken long: what is in between, keys, Keto, the store.
-        self.take_time();
-        self.record.borrow_mut().outcome = Outcome::Allow;
+        self.clear_at(self.shared().now(), grant, true);
         Ok(())
     }
 
-    /// Holds the request to what the principal alone decides: for a scope that calls inward only then. Asks and claims
-    /// nothing, since whoever stands further in does.
-    pub(crate) async fn stand(&self, chain: &Chain) -> Result<(), Refusal> {
-        let policy = chain.effective()?;
-        let admitted = self.authenticate_for(Some(policy)).await?;
+    /// Clears a request whose route announces no policy: an authenticated principal is all it asks for.
+    pub(super) async fn clear_unannounced(&self) -> Result<(), Refusal> {
+        let at = if self.claim(false).await? {
+            self.shared().now()
+        } else {
+            self.admission()
+                .map_or_else(|| self.shared().now(), |admission| admission.at())
+        };
 
-        match admitted.principal() {
-            Some(principal) => authorize::standing(principal, policy, admitted.tenant()),
+        self.clear_at(at, None, false);
+        Ok(())
+    }
+
+    /// Enforces what the principal alone decides, for a scope that calls inward only then. Asks and claims nothing: a wrapper
+    /// further in does.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to answer with.
+    pub(crate) async fn check_local(&self, chain: &Chain) -> Result<(), Refusal> {
+        let policy = chain.effective()?;
+        let admission = self.admit_for(Some(policy)).await?;
+
+        match admission.principal() {
+            Some(principal) => authorize::check_local(principal, policy, admission.tenant()),
             None => Err(Refusal::new(Reason::MissingCredential)),
         }
     }
 
-    /// Tells whether a wrapper has held the request to its policies, whatever came of it.
-    pub(crate) fn is_authorized(&self) -> bool {
-        self.authorized.get()
+    /// Returns what the principal was granted on the way to the handler.
+    pub(crate) fn grant(&self) -> Option<Rc<Grant>> {
+        let clearance = self.clearance.borrow();
+        clearance.as_ref()?.as_ref().ok()?.grant.clone()
     }
 
     /// Asks, for a handler, whether the principal has `relation` to an object.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, which the handler may turn into a response.
     pub(crate) async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Refusal> {
-        let result = match self
-            .admitted()
-            .and_then(|admitted| admitted.principal().zip(Some(admitted.tenant())))
-        {
+        let admission = self.admission();
+        let result = match admission.as_ref().and_then(Admission::principal) {
             None => Err(Refusal::new(Reason::MissingCredential)),
-            Some((principal, tenant)) => {
+            Some(principal) => {
+                let tenant = admission.as_ref().map(Admission::tenant);
                 self.require_of(principal, tenant, [namespace, relation, object])
                     .await
             }
         };
 
-        self.take_time();
-        let mut record = self.record.borrow_mut();
-        record.asked.push(format!("permission:{namespace}#{relation}"));
-        record.outcome = match result {
-            Ok(()) => Outcome::Allow,
-            Err(refusal) => Outcome::Deny(refusal),
-        };
-        drop(record);
-        // The event of the request is written already, as when a body is streamed.
-        if self.over.get() {
-            self.emit();
-        }
+        self.note_question(format!("permission:{namespace}#{relation}"), result);
         result
     }
 
     async fn require_of(
         &self,
         principal: &Principal,
-        tenant: &Arc<Tenant>,
+        tenant: Option<&Arc<Tenant>>,
         [namespace, relation, object]: [&str; 3],
     ) -> Result<(), Refusal> {
+        let tenant = tenant.ok_or(Reason::UnknownTenant)?;
         let tuple = authorize::tuple(principal, tenant, (namespace, relation), object)?;
 
         self.ask(tenant, &[tuple], |answers| match answers {
@@ -113,15 +126,55 @@ impl RequestState {
         .await
     }
 
+    async fn enforce(&self, chain: &Chain, params: &PathValues) -> Result<Option<Rc<Grant>>, Refusal> {
+        let policy = chain.effective()?;
+        let admission = self.admit_for(Some(policy)).await?;
+
+        let grant = match admission.principal() {
+            Some(principal) => {
+                self.authorize(principal, chain, params, admission.tenant())
+                    .await?
+            }
+            // INVARIANT: a policy with requirements is protected, so it has a principal. It is refused all the same.
+            None if policy.has_requirements() => return Err(Refusal::new(Reason::MissingCredential)),
+            None => None,
+        };
+        self.claim(policy.is_single_use()).await?;
+        Ok(grant)
+    }
+
+    async fn authorize(
+        &self,
+        principal: &Principal,
+        chain: &Chain,
+        params: &PathValues,
+        tenant: &Arc<Tenant>,
+    ) -> Result<Option<Rc<Grant>>, Refusal> {
+        let values = |name: &str| params.get(name);
+        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values)? {
+            Verdict::Allow => return Ok(None),
+            Verdict::Ask(query) => query,
+        };
+
+        self.ask(tenant, query.tuples(), |answers| query.answer(answers))
+            .await?;
+        Ok(Some(Rc::new(Grant {
+            values: params.of_names(chain.placeholders()),
+            tuples: query.tuples().to_vec(),
+        })))
+    }
+
     async fn ask(
         &self,
         tenant: &Arc<Tenant>,
         tuples: &[RelationTuple],
         answer: impl FnOnce(&[bool]) -> Option<bool>,
     ) -> Result<(), Refusal> {
+        self.note_asked(tuples);
         let answers = self
-            .engine
-            .check_permissions(tenant, tuples, self.request_id.as_str())
+            .shared()
+            .runtime(tenant)?
+            .check_permissions(tuples, self.request_id.as_str())
             .await?;
 
         match answer(&answers) {
@@ -134,35 +187,35 @@ impl RequestState {
         }
     }
 
-    fn grant(&self, chain: &Chain, params: &PathValues, tuples: &[RelationTuple]) {
-        let values = chain
-            .placeholders()
-            .iter()
-            .filter_map(|name| Some((name.clone(), params.get(name)?.into_owned())))
-            .collect();
-
-        *self.granted.borrow_mut() = Some(Rc::new(Grant {
-            values,
-            tuples: tuples.to_vec(),
-        }));
-    }
-
-    /// Uses up every credential that let the request get here and is accepted once only. Nothing is checked after this.
-    pub(super) async fn claim(&self, single_use: bool) -> Result<(), Refusal> {
-        for (tenant, caller) in self.attempts.callers() {
-            let once = single_use || tenant.replay() == ReplayMode::Always;
-            if !once || caller.claim.get() == Claim::Made {
+    /// Claims every credential of this request that is accepted once only. Nothing is checked after this. Returns whether there
+    /// was one.
+    async fn claim(&self, single_use: bool) -> Result<bool, Refusal> {
+        let mut has_claimed = false;
+        for attempt in self.attempts.all() {
+            let Some(authenticated) = attempt.authenticated() else {
+                continue;
+            };
+            let once = single_use || attempt.tenant().replay() == ReplayMode::Always;
+            if !once || attempt.claim() == ClaimState::Made {
                 continue;
             }
 
-            if let Err(refusal) = self.engine.claim(tenant, &caller.authenticated).await {
-                caller.claim.set(Claim::Refused);
-                self.attempts.admit_nobody();
+            if let Err(refusal) = self.shared().claim(attempt.tenant(), authenticated).await {
+                attempt.set_claim(ClaimState::Refused);
+                self.withdraw_admission();
                 return Err(refusal);
             }
-            caller.claim.set(Claim::Made);
-            self.take_time();
+            attempt.set_claim(ClaimState::Made);
+            has_claimed = true;
         }
-        Ok(())
+        Ok(has_claimed)
+    }
+
+    fn clear_at(&self, at: Timestamp, grant: Option<Rc<Grant>>, is_enforced: bool) {
+        *self.clearance.borrow_mut() = Some(Ok(Clearance {
+            at,
+            grant,
+            is_enforced,
+        }));
     }
 }

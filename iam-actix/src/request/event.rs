@@ -1,7 +1,6 @@
-//! How did the request end?
-
 use std::{
     borrow::Cow,
+    cell::{Cell, OnceCell},
     rc::Rc,
     sync::{
         Arc,
@@ -9,161 +8,270 @@ use std::{
     },
 };
 
+use actix_web::dev::ServiceResponse;
 use iam_core::{
-    audit::AuditEvent, clock::Timestamp, decision::Refusal, principal::Principal, requirement::Access,
+    audit::AuditEvent,
+    clock::Timestamp,
+    decision::{Reason, Refusal},
+    principal::Principal,
+    requirement::Access,
     tenant::Tenant,
 };
+use iam_grammar::RelationTuple;
 
-use super::{RequestState, admission::Claim};
-use crate::policy::chain::Chain;
+use super::{
+    RequestState,
+    admission::{Attempt, ClaimState},
+    clearance::Refused,
+};
+use crate::policy::{chain::Chain, params};
 
-/// What will be audited.
+/// What the handler asked by itself, and what Keto was asked last.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    pub(super) outcome: Outcome,
-    /// What the handler asked by itself.
-    pub(super) asked: Vec<String>,
-    /// The refusals of extractors and of what the handler asked, in order. The last that became a response counts.
-    pub(super) pending: Vec<Pending>,
+pub(super) struct Questions {
+    texts: Vec<String>,
+    last: Option<(Result<(), Refusal>, Timestamp)>,
+    /// The tuples of the last call to Keto.
+    tuples: String,
 }
 
-/// A refusal that `Option<_>` or a handler may swallow.
+/// The refusals that extractors and handlers were given, in order.
+#[derive(Debug, Default)]
+pub(super) struct HandlerErrors(Vec<HandlerError>);
+
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) refusal: Refusal,
-    pub(super) time: Timestamp,
-    /// Set when it became a response. Whether that is the one that goes out, only whoever answers in its place knows.
-    pub(super) answered: Arc<AtomicBool>,
+struct HandlerError {
+    refused: Refused,
+    /// Set when the error became a response.
+    answered: Arc<AtomicBool>,
 }
 
-impl Pending {
+impl HandlerErrors {
+    pub(super) fn push(&mut self, refusal: Refusal, at: Timestamp, answered: Arc<AtomicBool>) {
+        // An error that was swallowed cannot become a response any more.
+        self.0.retain(HandlerError::may_count);
+        self.0.push(HandlerError {
+            refused: Refused { refusal, at },
+            answered,
+        });
+    }
+
+    /// Returns the last refusal that became a response.
+    fn answered(&self) -> Option<Refused> {
+        self.0
+            .iter()
+            .rfind(|error| error.answered.load(Ordering::Relaxed))
+            .map(|error| error.refused)
+    }
+}
+
+impl HandlerError {
     /// Tells whether the error has become a response, or may still.
-    pub(super) fn may_count(&self) -> bool {
+    fn may_count(&self) -> bool {
         Arc::strong_count(&self.answered) > 1 || self.answered.load(Ordering::Relaxed)
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Outcome {
-    #[default]
-    Undecided,
-    Allow,
-    Deny(Refusal),
-}
-
 impl RequestState {
-    /// Says that the request is answered. Where no wrapper has decided, a middleware in between has answered whom the gate let in.
-    pub(crate) fn answered(&self) {
-        let mut record = self.record.borrow_mut();
-        if matches!(record.outcome, Outcome::Undecided) {
-            record.outcome = Outcome::Allow;
+    /// Notes a question of the handler and its answer.
+    pub(super) fn note_question(&self, text: String, result: Result<(), Refusal>) {
+        let mut questions = self.questions.borrow_mut();
+        questions.texts.push(text);
+        questions.last = Some((result, self.shared().now()));
+        drop(questions);
+
+        // The event of the request is written already, as when a body is streamed.
+        if self.is_over.get() {
+            self.emit(true, None);
         }
     }
 
-    /// Emits the one event of the request. A request that nobody decided about, because the caller went away, has none.
-    pub(super) fn emit(&self) {
-        let record = self.record.take();
-        let pending = record
-            .pending
-            .iter()
-            .rfind(|pending| pending.answered.load(Ordering::Relaxed));
-        let now = || self.decided_at.get().unwrap_or_else(|| self.engine.now());
+    /// Notes what Keto is asked.
+    pub(super) fn note_asked(&self, tuples: &[RelationTuple]) {
+        let texts: Vec<String> = tuples.iter().map(ToString::to_string).collect();
+        self.questions.borrow_mut().tuples = texts.join(", ");
+    }
 
-        // What no wrapper has asked, nobody was allowed.
-        let is_asked = self.authorized.get() || !matches!(record.outcome, Outcome::Allow);
-        let mut event = match (pending, record.outcome) {
-            (Some(pending), _) => denial(pending.refusal, pending.time),
-            (None, Outcome::Deny(refusal)) => denial(refusal, now()),
-            (None, Outcome::Allow) => AuditEvent::allow(now()),
-            (None, Outcome::Undecided) => return,
+    /// Emits the event of the request. A request without an answer, whose caller went away before the last check, has none.
+    fn emit(&self, is_answered: bool, unannounced: Option<&str>) {
+        let questions = self.questions.take();
+        let errors = self.errors.take();
+        let clearance = self.clearance.borrow();
+        let clearance = clearance.as_ref();
+
+        let is_enforced = match clearance {
+            Some(Ok(clearance)) => clearance.is_enforced,
+            Some(Err(_)) => true,
+            None => false,
+        };
+        let refused = clearance.and_then(|result| result.as_ref().err().copied());
+        let mut event = match (errors.answered().or(refused), questions.last, clearance) {
+            (Some(refused), _, _) => denial(refused),
+            (None, Some((Err(refusal), at)), _) => denial(Refused { refusal, at }),
+            (None, Some((Ok(()), at)), _) => AuditEvent::allow(at),
+            (None, None, Some(Ok(clearance))) => AuditEvent::allow(clearance.at),
+            // A middleware between the gate and the wrappers has answered.
+            (None, None, Some(Err(_)) | None) if is_answered => AuditEvent::allow(self.shared().now()),
+            (None, None, Some(Err(_)) | None) => return,
         };
 
-        let (route, chain) = (self.route.borrow(), self.chain.borrow());
+        let announced = self.announced.borrow();
+        let owner = self.owner();
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
-        event.route = route
+        event.route = announced.pattern.as_deref().or(unannounced).map(Cow::Borrowed);
+        event.tenant = owner.tenant().map(|tenant| tenant.name().into());
+        event.actor = owner.principal().map(|principal| principal.actor().into());
+        if matches!(
+            event.reason,
+            Some(Reason::PermissionDeny | Reason::PermissionUnavailable)
+        ) && !questions.tuples.is_empty()
+        {
+            event.tuple = Some(questions.tuples.as_str().into());
+        }
+        // Requirements that nothing enforced are omitted.
+        let chain = announced
+            .chain
             .as_deref()
-            .or_else(|| self.unannounced.get().map(String::as_str))
-            .map(Cow::Borrowed);
-        let (tenant, principal) = self.whose();
-        event.tenant = tenant.map(|tenant| tenant.name().into());
-        event.actor = principal.map(|principal| principal.actor().into());
-        let chain = chain.as_deref().filter(|_| is_asked);
+            .filter(|_| is_enforced || event.reason.is_some());
         let required = chain.map(Chain::requirements).unwrap_or_default();
         event
             .requirements
-            .extend(required.iter().chain(&record.asked).map(Cow::from));
-        self.engine.emit(&event);
+            .extend(required.iter().chain(&questions.texts).map(Cow::from));
+        self.shared().emit(&event);
     }
 
-    /// Returns for which tenant the request was decided, and who sent it.
-    fn whose(&self) -> (Option<&Arc<Tenant>>, Option<&Principal>) {
-        if let Some((tenant, principal)) = self.attempts.first_with(Claim::Refused) {
-            return (Some(tenant), Some(principal));
+    /// Returns the attempt that the event names.
+    fn owner(&self) -> Owner {
+        if let Some(attempt) = self
+            .attempts
+            .find(|attempt| attempt.claim() == ClaimState::Refused)
+        {
+            return Owner::Principal(attempt);
         }
-        let Some(admitted) = self.admitted() else {
-            // For whom a request was refused before it was let in.
-            return (self.attempts.last_tenant(), None);
+        let Some(admission) = self.admission() else {
+            // Refused before it was admitted: no principal may be named.
+            return self.attempts.last_looked().map_or(Owner::Unknown, Owner::Tenant);
         };
 
-        match (admitted.access(), self.attempts.first_with(Claim::Made)) {
-            // Nobody is asked for on a public route. But where that was known too late, somebody's credential is used up.
-            (Access::Public, Some((tenant, principal))) => (Some(tenant), Some(principal)),
+        // A public route has no principal. But where that was known too late, a credential is used up.
+        let claimed = self.attempts.find(|attempt| attempt.claim() == ClaimState::Made);
+        match (admission.access(), claimed) {
+            (Access::Public, Some(claimed)) => Owner::Principal(claimed),
             (Access::Public | Access::Optional | Access::Protected, _) => {
-                (Some(admitted.tenant()), admitted.principal())
+                Owner::Principal(admission.into_attempt())
             }
         }
     }
 }
 
-fn denial(refusal: Refusal, time: Timestamp) -> AuditEvent<'static> {
-    let mut event = AuditEvent::deny(refusal.reason, time);
-    event.detail = refusal.detail;
+/// The tenant and the principal that an event names.
+enum Owner {
+    Principal(Rc<Attempt>),
+    Tenant(Rc<Attempt>),
+    Unknown,
+}
+
+impl Owner {
+    fn tenant(&self) -> Option<&Arc<Tenant>> {
+        match self {
+            Self::Principal(attempt) | Self::Tenant(attempt) => Some(attempt.tenant()),
+            Self::Unknown => None,
+        }
+    }
+
+    fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Principal(attempt) => attempt.principal(),
+            Self::Tenant(_) | Self::Unknown => None,
+        }
+    }
+}
+
+fn denial(refused: Refused) -> AuditEvent<'static> {
+    let mut event = AuditEvent::deny(refused.refusal.reason, refused.at);
+    event.detail = refused.refusal.detail;
     event
 }
 
-/// Returns a method for the record. It is ASCII, so it may be cut anywhere.
+/// Shortens a method for the event. Methods are ASCII, so any byte is a boundary.
 fn shortened(method: &str) -> &str {
     method.get(..LONGEST_METHOD).unwrap_or(method)
 }
 
-/// Emits the audit event when the request is over, however it ends: answered, panicked, or given up by the caller.
+/// Emits the audit event when the request leaves the gate, however it ends: answered, panicked, or given up by its caller.
 #[derive(Debug)]
-pub(crate) struct Recorder(Rc<RequestState>);
+pub(crate) struct Recorder {
+    is_answered: Cell<bool>,
+    state: Rc<RequestState>,
+    /// The pattern of a route that announced nothing. A `String`, as Actix Web gives it.
+    unannounced: OnceCell<String>,
+}
 
 impl Recorder {
-    /// Records the request that the slot belongs to.
-    pub(crate) const fn new(slot: Rc<RequestState>) -> Self {
-        Self(slot)
+    /// Records a request.
+    pub(crate) const fn new(state: Rc<RequestState>) -> Self {
+        Self {
+            is_answered: Cell::new(false),
+            state,
+            unannounced: OnceCell::new(),
+        }
+    }
+
+    /// Notes that the inner service has answered, with a response or an error.
+    pub(crate) fn note_answer<B>(&self, answer: &Result<ServiceResponse<B>, actix_web::Error>) {
+        self.is_answered.set(true);
+        if let Ok(response) = answer
+            && self.state.pattern().is_none()
+            && let Some(pattern) = params::pattern_of(response.request())
+        {
+            self.note_pattern(pattern);
+        }
+    }
+
+    /// Notes that the gate has refused the request, whose route may not have announced anything.
+    pub(crate) fn note_refusal(&self) {
+        let state = &self.state;
+        if state.pattern().is_none()
+            && let Some(pattern) = state.head.pattern_in(&state.worker)
+        {
+            self.note_pattern(pattern.to_owned());
+        }
+    }
+
+    fn note_pattern(&self, pattern: String) {
+        self.unannounced.get_or_init(|| pattern);
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.0.end();
-        self.0.emit();
+        self.state.end();
+        self.state
+            .emit(self.is_answered.get(), self.unannounced.get().map(String::as_str));
     }
 }
 
-/// How much of a method is recorded: a caller may send one as long as a head may be, and events wait in a queue.
+/// The longest part of a method in an event: a caller may send one as long as a head may be, and events wait in a queue.
 const LONGEST_METHOD: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError as _;
-    use iam_core::decision::Reason;
 
     use super::*;
     use crate::answer::error::Error;
 
-    /// Whoever extracts in a loop holds the memory of one refusal.
+    /// An extractor in a loop holds the memory of one refusal.
     #[test]
     fn a_refusal_counts_as_long_as_it_may_become_a_response() {
         let refusal = Refusal::new(Reason::RoleDeny);
         let [swallowed, rendered] = [(); 2].map(|()| Error::new(refusal, None, false));
-        let [of_swallowed, of_rendered] = [&swallowed, &rendered].map(|error| Pending {
-            refusal,
-            time: Timestamp::default(),
+        let [of_swallowed, of_rendered] = [&swallowed, &rendered].map(|error| HandlerError {
+            refused: Refused {
+                refusal,
+                at: Timestamp::default(),
+            },
             answered: error.answered(),
         });
         assert!(of_swallowed.may_count() && of_rendered.may_count());

@@ -1,4 +1,165 @@
-//! What does one tenant keep between requests?
+//! One runtime per tenant: fetches what the core asks for.
+//!
+//! No decision is made here. A [`Lookup`] says what is needed, the runtime brings it, and the lookup concludes.
 
 pub(crate) mod keys;
 pub(crate) mod replay;
+
+use std::sync::Arc;
+
+use iam_core::{
+    authenticate::{Authenticated, Lookup},
+    clock::Clock,
+    decision::{Reason, Refusal},
+    http::HttpClient,
+    service::keto::PermissionClient,
+    tenant::Tenant,
+};
+use iam_grammar::RelationTuple;
+
+use self::keys::{Keys, WaitError};
+use crate::{
+    health::{self, Probe},
+    log_throttle::LogThrottle,
+    upstream::ConcurrencyLimit,
+};
+
+/// What one tenant's requests share: its upstream clients, its key refresh, and its probes. Each upstream has a concurrency limit
+/// of its own, and probes have theirs.
+pub(crate) struct TenantRuntime {
+    tenant: Arc<Tenant>,
+    keto: Option<Arc<dyn HttpClient>>,
+    key_reports: LogThrottle,
+    keys: Option<Keys>,
+    kratos: Option<Arc<dyn HttpClient>>,
+    permissions: Option<PermissionClient>,
+    probes: Vec<Probe>,
+}
+
+impl TenantRuntime {
+    /// Makes the runtime of a tenant. `client` makes the client of one upstream.
+    pub(crate) fn new(
+        tenant: &Arc<Tenant>,
+        keys: Option<Keys>,
+        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
+    ) -> Self {
+        let keto = tenant
+            .keto()
+            .map(|keto| client(ConcurrencyLimit::new(keto.max_in_flight())));
+        let permissions = tenant
+            .keto()
+            .zip(keto.as_ref())
+            .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
+        let probed = [
+            tenant.keto().map(|keto| ("keto", keto.read_url())),
+            tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
+        ];
+
+        Self {
+            tenant: Arc::clone(tenant),
+            keto,
+            key_reports: health::key_reports(),
+            keys,
+            kratos: tenant
+                .kratos()
+                .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
+            permissions,
+            probes: probed
+                .into_iter()
+                .flatten()
+                .map(|(product, url)| Probe::new(product, url, client(ConcurrencyLimit::new(PROBES))))
+                .collect(),
+        }
+    }
+
+    /// Makes the runtime of a tenant that has no upstream.
+    pub(crate) fn without_upstreams(tenant: &Arc<Tenant>) -> Self {
+        Self {
+            tenant: Arc::clone(tenant),
+            keto: None,
+            key_reports: health::key_reports(),
+            keys: None,
+            kratos: None,
+            permissions: None,
+            probes: Vec::new(),
+        }
+    }
+
+    /// Brings what a lookup needs, and lets it conclude.
+    ///
+    /// # Errors
+    ///
+    /// The lookup's refusal. An upstream without an answer is 503.
+    pub(crate) async fn look_up(&self, lookup: Lookup, clock: &dyn Clock) -> Result<Authenticated, Refusal> {
+        match lookup {
+            Lookup::Key(lookup) => {
+                let waited = match &self.keys {
+                    Some(keys) => keys
+                        .until_known(&mut || lookup.is_answered(&self.tenant, clock.now()))
+                        .await
+                        .map_err(keys_unavailable),
+                    // Keys of the configuration never change.
+                    None => Ok(()),
+                };
+                lookup.conclude(&self.tenant, waited, clock.now())
+            }
+        }
+    }
+
+    /// Asks Keto. Returns one answer for each tuple, in their order.
+    ///
+    /// # Errors
+    ///
+    /// A refusal when Keto does not answer, or the tenant has none.
+    pub(crate) async fn check_permissions(
+        &self,
+        tuples: &[RelationTuple],
+        request_id: &str,
+    ) -> Result<Vec<bool>, Refusal> {
+        let permissions = self.permissions.as_ref().ok_or(Refusal::with_detail(
+            Reason::InvalidRequirement,
+            "no_permission_server",
+        ))?;
+
+        permissions.check(tuples, request_id).await
+    }
+
+    /// Waits for a key fetch that starts after this call. Returns at once when the keys are part of the configuration.
+    pub(crate) async fn fetch_keys(&self) -> Result<(), WaitError> {
+        match &self.keys {
+            Some(keys) => keys.fetched_from_now().await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) const fn keto(&self) -> Option<&Arc<dyn HttpClient>> {
+        self.keto.as_ref()
+    }
+
+    pub(crate) const fn kratos(&self) -> Option<&Arc<dyn HttpClient>> {
+        self.kratos.as_ref()
+    }
+
+    pub(crate) fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// Limits the events that say that the tenant has no keys.
+    pub(crate) const fn key_reports(&self) -> &LogThrottle {
+        &self.key_reports
+    }
+}
+
+/// D16: keys that are unavailable are not a forged signature.
+fn keys_unavailable(err: WaitError) -> Refusal {
+    let detail = match err {
+        WaitError::Failed => "key_fetch_failed",
+        WaitError::Full => "key_waiters_full",
+        WaitError::Stopped => "stopped",
+        WaitError::Timeout => "key_fetch_timeout",
+    };
+    Refusal::with_detail(Reason::KeysUnavailable, detail)
+}
+
+/// The number of probes of one upstream under way at once: one, and one that is being given up.
+const PROBES: usize = 2;

@@ -18,6 +18,7 @@ pub fn run(data: &[u8]) {
         .collect();
     let head = RequestHead {
         method: "GET",
+        authority: None,
         headers: &headers,
     };
 

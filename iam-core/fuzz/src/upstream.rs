@@ -81,6 +81,7 @@ pub fn kratos_flow(data: &[u8]) {
     // The same bytes, as what the client of a service sends.
     let head = RequestHead {
         method: "GET",
+        authority: None,
         headers: &[("cookie", data)],
     };
     let context = FlowContext::new(FlowKind::Browser, &head);

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     config::{Settings, TenantConfig},
-    requirement::RoutePolicy,
+    requirement::{EffectivePolicy, RoutePolicy},
+    tenant::Tenant,
     testing::{Mint, NOW, principal_of, tenants_of},
 };
 
@@ -23,7 +26,7 @@ impl World {
         Self { mint, settings }
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &Arc<Tenant> {
         self.settings.registry().default_tenant()
     }
 
@@ -34,14 +37,10 @@ impl World {
             .collect();
         let head = RequestHead {
             method,
+            authority: None,
             headers: &headers,
         };
-        authenticate(
-            self.tenant(),
-            Transport::Oathkeeper,
-            &head,
-            Timestamp::from_secs(NOW),
-        )
+        known(&Target::of(self.tenant()), &head)
     }
 
     fn bearer(&self, claims: &Value) -> String {
@@ -50,6 +49,15 @@ impl World {
 
     fn ask_with(&self, claims: &Value) -> Result<Authenticated, Refusal> {
         self.ask("GET", &[("authorization", &self.bearer(claims))])
+    }
+}
+
+/// The result without newer keys: the answer to every lookup is that nothing new was found.
+fn known(target: &Target<'_>, head: &RequestHead<'_>) -> Result<Authenticated, Refusal> {
+    let now = Timestamp::from_secs(NOW);
+    match authenticate(target, head, now)? {
+        Authentication::Known(authenticated) => Ok(authenticated),
+        Authentication::Ask(Lookup::Key(lookup)) => lookup.conclude(target.tenant(), Ok(()), now),
     }
 }
 
@@ -210,10 +218,11 @@ fn with_several_tenants_a_token_of_none_belongs_to_none() {
         let value = format!("Bearer {}", mint.token(claims));
         let head = RequestHead {
             method: "GET",
+            authority: None,
             headers: &[("authorization", value.as_bytes())],
         };
         let tenant = settings.registry().get(tenant).unwrap();
-        authenticate(tenant, Transport::Oathkeeper, &head, Timestamp::from_secs(NOW))
+        known(&Target::of(tenant), &head)
     };
 
     assert_eq!(reason(ask("acme", &json!({}))), Reason::TenantMismatch);
@@ -230,20 +239,72 @@ fn with_several_tenants_a_token_of_none_belongs_to_none() {
 #[test]
 fn another_transport_than_the_tenants_is_our_mistake() {
     let world = World::new();
-    let bearer = world.bearer(&json!({}));
-    let head = RequestHead {
-        method: "GET",
-        headers: &[("authorization", bearer.as_bytes())],
-    };
 
     for transport in Transport::ALL {
-        let result = authenticate(world.tenant(), transport, &head, Timestamp::from_secs(NOW));
+        let policy = RoutePolicy::new("file.rs:1", "route").transport(transport);
+        let policy = EffectivePolicy::merge(&[&policy]).unwrap();
+        let target = world.settings.registry().resolve(Some(&policy));
         if transport == Transport::Oathkeeper {
-            assert!(result.is_ok());
+            assert_eq!(target.unwrap().transport(), transport);
         } else {
-            assert_eq!(reason(result), Reason::UnknownTenant);
+            assert_eq!(target.unwrap_err().reason, Reason::UnknownTenant);
         }
     }
+}
+
+#[test]
+fn a_token_of_an_unknown_key_asks_for_newer_keys_and_is_decided_by_them() {
+    let stranger = Mint::new("k-2");
+    let world = World::new();
+    let lookup = |headers: &[(&str, &str)], method| {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        let head = RequestHead {
+            method,
+            authority: None,
+            headers: &headers,
+        };
+        match authenticate(&Target::of(world.tenant()), &head, Timestamp::from_secs(NOW)) {
+            Ok(Authentication::Ask(Lookup::Key(lookup))) => lookup,
+            other => panic!("{other:?}"),
+        }
+    };
+    let now = Timestamp::from_secs(NOW);
+    let value = format!("Bearer {}", stranger.token(&json!({})));
+    let bearer = ("authorization", value.as_str());
+    let failed = Err(Refusal::with_detail(Reason::KeysUnavailable, "key_fetch_failed"));
+
+    // Nothing newer was found: the key is unknown, or nobody can tell.
+    assert!(!lookup(&[bearer], "GET").is_answered(world.tenant(), now));
+    assert_eq!(
+        reason(lookup(&[bearer], "GET").conclude(world.tenant(), Ok(()), now)),
+        Reason::UnknownKey
+    );
+    assert_eq!(
+        reason(lookup(&[bearer], "GET").conclude(world.tenant(), failed, now)),
+        Reason::KeysUnavailable
+    );
+
+    // Another tenant object with the same profile stands for the key set that was fetched meanwhile.
+    let newer = tenants_of(&stranger, &["default"], |_| {});
+    let tenant = newer.registry().default_tenant();
+    assert!(lookup(&[bearer], "GET").is_answered(tenant, now));
+    for waited in [Ok(()), failed] {
+        let authenticated = lookup(&[bearer], "GET").conclude(tenant, waited, now).unwrap();
+        assert_eq!(authenticated.principal().subject(), "alice");
+    }
+    let site = ("sec-fetch-site", "cross-site");
+    assert_eq!(
+        reason(lookup(&[bearer, site], "POST").conclude(tenant, Ok(()), now)),
+        Reason::Csrf
+    );
+    assert_eq!(
+        reason(lookup(&[bearer], "GET").conclude(tenant, Ok(()), Timestamp::from_secs(NOW + 7200))),
+        Reason::Expired
+    );
+    assert!(!format!("{:?}", lookup(&[bearer], "GET")).contains(value.trim_start_matches("Bearer ")));
 }
 
 #[test]
@@ -330,35 +391,18 @@ fn roles_come_from_metadata_and_from_nowhere_else() {
 
 /// R052, R159
 #[test]
-fn a_credential_that_counts_once_needs_an_id() {
+fn a_claim_is_remembered_as_long_as_the_token_could_be_used_again() {
     let world = World::new();
-    let once = RoutePolicy::new("file.rs:1", "pay").single_use();
-    let once = EffectivePolicy::merge(&[&once]).unwrap();
-    let often = EffectivePolicy::merge(&[]).unwrap();
 
     let authenticated = world.ask_with(&json!({})).unwrap();
-    let (id, until) = authenticated.claim(&once, world.tenant()).unwrap().unwrap();
+
+    let (id, until) = authenticated.replay_id().unwrap();
     assert_eq!(
         (id.tenant, id.issuer, id.jti),
         ("default", "https://gateway.example/", "one")
     );
-    // `exp` and the clock skew, which is how long the token could be used again.
+    // `exp` and the clock skew.
     assert!(Timestamp::from_secs(NOW + 90) <= until);
-    assert!(authenticated.claim(&often, world.tenant()).unwrap().is_none());
-
-    let mint = Mint::new("k-1");
-    let always = tenants_of(&mint, &["default"], |tenant| {
-        tenant.oathkeeper.as_mut().unwrap().replay = ReplayMode::Always;
-    });
-    let value = format!("Bearer {}", mint.token(&json!({})));
-    let head = RequestHead {
-        method: "GET",
-        headers: &[("authorization", value.as_bytes())],
-    };
-    let tenant = always.registry().default_tenant();
-    let authenticated =
-        authenticate(tenant, Transport::Oathkeeper, &head, Timestamp::from_secs(NOW)).unwrap();
-    assert!(authenticated.claim(&often, tenant).unwrap().is_some());
 }
 
 /// R071, R131

@@ -40,7 +40,7 @@ pub fn authorize<'v>(
     tenant: &Tenant,
     params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
 ) -> Result<Verdict, Refusal> {
-    standing(principal, policy, tenant)?;
+    check_local(principal, policy, tenant)?;
 
     match policy.permission() {
         None => Ok(Verdict::Allow),
@@ -53,7 +53,7 @@ pub fn authorize<'v>(
 /// # Errors
 ///
 /// A [`Refusal`] for the first thing that is missing.
-pub fn standing(principal: &Principal, policy: &EffectivePolicy, tenant: &Tenant) -> Result<(), Refusal> {
+pub fn check_local(principal: &Principal, policy: &EffectivePolicy, tenant: &Tenant) -> Result<(), Refusal> {
     same_tenant(principal, tenant)?;
     if !policy
         .roles()

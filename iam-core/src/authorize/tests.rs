@@ -24,7 +24,7 @@ impl World {
         Self { mint, settings }
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &std::sync::Arc<Tenant> {
         self.settings.registry().get("default").unwrap()
     }
 

@@ -134,6 +134,7 @@ mod tests {
         let headers: Vec<_> = lines.iter().map(|line| ("authorization", *line)).collect();
         let head = RequestHead {
             method: "GET",
+            authority: None,
             headers: &headers,
         };
         bearer(&head, "authorization")?.token().map(<[u8]>::to_vec)
@@ -142,6 +143,7 @@ mod tests {
     fn read_bare(value: &[u8]) -> Result<Vec<u8>, CredentialError> {
         let head = RequestHead {
             method: "GET",
+            authority: None,
             headers: &[("x-token", value)],
         };
         bare(&head, "x-token")?.token().map(<[u8]>::to_vec)

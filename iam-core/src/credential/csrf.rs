@@ -1,8 +1,8 @@
-//! Did the application make this request, or did another site make the user's browser send it?
+//! Cross-site request forgery: refuses requests that another site makes a user's browser send.
 //!
-//! A gateway turns a session cookie into a token, so a token does not prove that the application asked. What browsers
-//! say about themselves does: `Sec-Fetch-Site`, and `Origin` where that is not sent. Clients that send neither are no
-//! browsers and hold no cookie that another site could use.
+//! A session cookie travels with every request of the browser, and a gateway turns it into a token, so neither proves that the
+//! application made the request. The browser's own headers do: `Sec-Fetch-Site`, and `Origin` where `Sec-Fetch-Site` is absent. A
+//! request with neither header comes from a client that is not a browser, and passes.
 
 use crate::request::RequestHead;
 
@@ -23,7 +23,10 @@ impl CsrfRule {
         }
     }
 
-    /// Checks a request: safe methods pass unless they open a WebSocket, which no same-origin policy guards.
+    /// Checks a request. Safe methods pass unless they open a WebSocket, to which the same-origin policy does not apply.
+    ///
+    /// Without `Sec-Fetch-Site`, an `Origin` passes when it is configured or when its authority equals the request's own: the same
+    /// comparison as Go's `net/http.CrossOriginProtection`.
     ///
     /// # Errors
     ///
@@ -36,11 +39,11 @@ impl CsrfRule {
         let origin = head.single("origin").map_err(|_| CsrfError)?;
         let allowed = origin.is_some_and(|origin| self.allows(origin));
         match head.single("sec-fetch-site").map_err(|_| CsrfError)? {
-            // `none`: the user did it by hand, in the address bar or from a bookmark.
+            // `none`: the user typed the address or opened a bookmark.
             Some(b"same-origin" | b"none") => Ok(()),
-            // `same-site` is not enough: a sibling domain may belong to somebody else.
+            // `same-site` is not enough: a sibling domain may belong to another owner.
             Some(_) if allowed => Ok(()),
-            None if allowed || origin.is_none() => Ok(()),
+            None if allowed || origin.is_none_or(|origin| is_own(origin, head)) => Ok(()),
             Some(_) | None => Err(CsrfError),
         }
     }
@@ -48,6 +51,16 @@ impl CsrfRule {
     fn allows(&self, origin: &[u8]) -> bool {
         self.origins.iter().any(|allowed| allowed.as_bytes() == origin)
     }
+}
+
+/// Tells whether an origin is the authority that the request was sent to. The scheme is not compared: a service behind a proxy that
+/// ends TLS does not know its own.
+fn is_own(origin: &[u8], head: &RequestHead<'_>) -> bool {
+    let authority = origin
+        .strip_prefix(b"https://")
+        .or_else(|| origin.strip_prefix(b"http://"));
+
+    authority.is_some_and(|authority| !authority.is_empty() && head.authority == Some(authority))
 }
 
 fn is_safe(method: &str) -> bool {
@@ -70,6 +83,10 @@ mod tests {
     use super::*;
 
     fn check(method: &str, headers: &[(&str, &str)]) -> bool {
+        check_at(None, method, headers)
+    }
+
+    fn check_at(authority: Option<&str>, method: &str, headers: &[(&str, &str)]) -> bool {
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| (*name, value.as_bytes()))
@@ -77,6 +94,7 @@ mod tests {
         CsrfRule::new(["https://app.example".to_owned()])
             .check(&RequestHead {
                 method,
+                authority: authority.map(str::as_bytes),
                 headers: &headers,
             })
             .is_ok()
@@ -114,6 +132,39 @@ mod tests {
                 ("origin", "https://x.example")
             ]
         ));
+    }
+
+    #[test]
+    fn an_origin_equal_to_the_requests_own_host_is_not_refused() {
+        for (own, origin) in [
+            ("orders.example", "https://orders.example"),
+            ("orders.example", "http://orders.example"),
+            ("orders.example:8443", "https://orders.example:8443"),
+            ("[::1]:3002", "http://[::1]:3002"),
+        ] {
+            assert!(check_at(Some(own), "POST", &[("origin", origin)]), "{origin}");
+        }
+
+        for (own, origin) in [
+            (Some("orders.example"), "https://evil.example"),
+            (Some("orders.example"), "https://orders.example.evil"),
+            (Some("orders.example"), "https://orders.example:8443"),
+            (Some("orders.example:8443"), "https://orders.example"),
+            (Some("orders.example"), "orders.example"),
+            (Some("orders.example"), "ftp://orders.example"),
+            (Some("orders.example"), "https://user@orders.example"),
+            (Some("orders.example"), "https://orders.example/"),
+            (Some("null"), "null"),
+            (Some(""), "https://"),
+            (None, "https://"),
+            (None, "https://orders.example"),
+        ] {
+            assert!(!check_at(own, "POST", &[("origin", origin)]), "{own:?} {origin}");
+        }
+        // What the browser says of itself counts more than two headers that happen to be equal.
+        let site = ("sec-fetch-site", "cross-site");
+        let origin = ("origin", "https://orders.example");
+        assert!(!check_at(Some("orders.example"), "POST", &[site, origin]));
     }
 
     #[test]

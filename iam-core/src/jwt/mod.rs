@@ -101,6 +101,17 @@ impl Verifier {
         Ok(claims)
     }
 
+    /// Tells whether the key that a token names is in the key set, whatever else is wrong with the token.
+    pub(crate) fn has_key_of(&self, token: &[u8], now: Timestamp) -> bool {
+        let header = Compact::split(token).and_then(|compact| Header::parse(compact.header));
+
+        header.is_ok_and(|header| {
+            let keys = self.keys.snapshot();
+            let found = keys.select(header.kid.as_deref(), header.algorithm, now);
+            !matches!(found, Err(TokenFault::KeyUnknown))
+        })
+    }
+
     /// Returns the keys that tokens are verified with.
     pub fn keys(&self) -> &Arc<KeyStore> {
         &self.keys

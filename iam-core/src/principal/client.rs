@@ -14,12 +14,12 @@ impl Client {
     /// Returns the client's id (RFC 6749 §2.2).
     pub fn client_id(&self) -> &str {
         // INVARIANT: only claims with a `client_id` make a client.
-        self.0.claims.client_id().unwrap_or_default()
+        self.0.evidence.client_id().unwrap_or_default()
     }
 
     /// Returns the subject: the client's id again, or of whoever acts through it.
     pub fn subject(&self) -> &str {
-        self.0.claims.subject()
+        self.0.evidence.subject()
     }
 
     /// Returns the roles.
@@ -32,8 +32,8 @@ impl Client {
         self.0.scopes()
     }
 
-    /// Returns the *verified* claims.
-    pub fn claims(&self) -> &VerifiedClaims {
-        &self.0.claims
+    /// Returns the *verified* claims; nothing when the credential was not a JWT.
+    pub fn claims(&self) -> Option<&VerifiedClaims> {
+        self.0.evidence.claims()
     }
 }

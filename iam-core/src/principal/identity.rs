@@ -15,7 +15,7 @@ impl Identity {
 
     /// Returns the subject: the identity's id at the issuer.
     pub fn subject(&self) -> &str {
-        self.0.claims.subject()
+        self.0.evidence.subject()
     }
 
     /// Returns the roles.
@@ -30,11 +30,11 @@ impl Identity {
 
     /// Returns the public metadata.
     pub fn metadata(&self) -> Option<&Value> {
-        self.0.claims.metadata()
+        self.0.evidence.metadata()
     }
 
-    /// Returns the *verified* claims.
-    pub fn claims(&self) -> &VerifiedClaims {
-        &self.0.claims
+    /// Returns the *verified* claims; nothing when the credential was not a JWT.
+    pub fn claims(&self) -> Option<&VerifiedClaims> {
+        self.0.evidence.claims()
     }
 }

@@ -1,25 +1,29 @@
-//! Who?
+//! Principals: who acts, in one tenant.
 //!
-//! An [`Identity`] is a person, a [`Client`] an OAuth 2 machine. Both are *verified*: there is no way to one but a token
-//! that passed every check. They never stand for each other, whatever their ids.
+//! An [`Identity`] is a person, a [`Client`] an OAuth 2 machine. Both are *verified*: only a credential that passed every check
+//! makes one. A person and a machine are never equal, whatever their ids.
 
 mod client;
+mod evidence;
 mod identity;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use self::evidence::Evidence;
 pub use self::{client::Client, identity::Identity};
 use crate::{
     clock::Timestamp,
     jwt::VerifiedClaims,
     replay::ReplayId,
-    scope,
     tenant::{Tenant, TenantFacts},
 };
 
 /// Who acts, in one tenant. *Verified.*
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "who decides by kind must decide for both")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "code that decides by kind must decide for both"
+)]
 pub enum Principal {
     /// An OAuth 2 machine, or somebody who acts through one.
     Client(Client),
@@ -28,14 +32,13 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Makes the principal of *verified* claims: a `client_id` makes a client.
-    pub(crate) fn new(tenant: &Tenant, claims: Arc<VerifiedClaims>) -> Self {
-        let is_client = claims.client_id().is_some();
+    /// Makes the principal that the evidence proves: a `client_id` makes a client.
+    pub(crate) fn new(tenant: &Tenant, evidence: Evidence) -> Self {
+        let is_client = evidence.client_id().is_some();
         let facts = Facts {
             tenant: Arc::clone(&tenant.facts),
-            claims,
+            evidence,
         };
-
         if is_client {
             Self::Client(Client(facts))
         } else {
@@ -50,7 +53,7 @@ impl Principal {
 
     /// Returns the subject (`sub`).
     pub fn subject(&self) -> &str {
-        self.facts().claims.subject()
+        self.facts().evidence.subject()
     }
 
     /// Returns the roles.
@@ -73,24 +76,18 @@ impl Principal {
         self.scopes().any(|own| own == scope)
     }
 
-    /// Returns the *verified* claims.
-    pub fn claims(&self) -> &VerifiedClaims {
-        &self.facts().claims
+    /// Returns the *verified* claims; nothing when the credential was not a JWT.
+    pub fn claims(&self) -> Option<&VerifiedClaims> {
+        self.facts().evidence.claims()
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.
     pub fn actor(&self) -> &str {
-        self.claims().actor()
+        self.facts().evidence.actor()
     }
 
     pub(crate) fn replay_id(&self) -> Option<(ReplayId<'_>, Timestamp)> {
-        let claims = self.claims();
-        let id = ReplayId {
-            tenant: self.tenant(),
-            issuer: claims.issuer(),
-            jti: claims.jti()?,
-        };
-        Some((id, claims.accepted_until()))
+        self.facts().evidence.replay_id(self.tenant())
     }
 
     const fn facts(&self) -> &Facts {
@@ -105,7 +102,7 @@ impl Principal {
 #[derive(Clone)]
 struct Facts {
     tenant: Arc<TenantFacts>,
-    claims: Arc<VerifiedClaims>,
+    evidence: Evidence,
 }
 
 impl Facts {
@@ -114,21 +111,21 @@ impl Facts {
     }
 
     fn roles(&self) -> impl Iterator<Item = &str> {
-        self.tenant.roles.roles(&self.claims)
+        self.tenant.roles.roles(self.evidence.metadata())
     }
 
     fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.claims.scope().into_iter().flat_map(scope::scopes)
+        self.evidence.scopes()
     }
 
-    /// R014: the same subject of another issuer or tenant is somebody else.
+    /// R014: the same subject of another issuer or tenant is another principal.
     fn id(&self) -> (&str, &str, &str, Option<&str>) {
-        let claims = &self.claims;
+        let evidence = &self.evidence;
         (
             self.tenant(),
-            claims.issuer(),
-            claims.subject(),
-            claims.client_id(),
+            evidence.issuer(),
+            evidence.subject(),
+            evidence.client_id(),
         )
     }
 }
@@ -145,8 +142,8 @@ impl fmt::Debug for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Facts")
             .field("tenant", &self.tenant())
-            .field("subject", &self.claims.subject())
-            .field("client_id", &self.claims.client_id())
+            .field("subject", &self.evidence.subject())
+            .field("client_id", &self.evidence.client_id())
             .finish_non_exhaustive()
     }
 }

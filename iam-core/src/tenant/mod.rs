@@ -1,9 +1,10 @@
-//! For whom?
+//! Tenants: what each of them accepts, and what it is verified with.
 //!
-//! A [`Tenant`] is complete and checked: there is no way to one but [`IamConfig::validate`](crate::config::IamConfig::validate).
+//! A [`Tenant`] is complete and checked. It is made by [`IamConfig::validate`](crate::config::IamConfig::validate) only.
 
 mod registry;
 mod settings;
+mod target;
 mod transport;
 
 use std::sync::Arc;
@@ -13,9 +14,16 @@ use serde::Deserialize;
 pub use self::{
     registry::TenantRegistry,
     settings::{JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
+    target::Target,
     transport::{Transport, UnknownTransport},
 };
-use crate::{credential::CsrfRule, jwt::Verifier, role::RoleSource};
+use crate::{
+    credential::CsrfRule,
+    decision::{Reason, Refusal},
+    jwt::Verifier,
+    request::RequestHead,
+    role::RoleSource,
+};
 
 /// One tenant: what its credentials look like, what they are verified with, and its upstreams.
 #[derive(Debug)]
@@ -51,7 +59,7 @@ impl Tenant {
         &self.facts.name
     }
 
-    /// Returns the transport of routes that do not choose.
+    /// Returns the transport of routes that name none.
     pub fn transport(&self) -> Transport {
         // INVARIANT: the configuration refuses a tenant without transports.
         self.transports.first().copied().unwrap_or(Transport::Oathkeeper)
@@ -89,9 +97,17 @@ impl Tenant {
             .map_or_else(ReplayMode::default, |token| token.replay)
     }
 
-    /// Tells whether a page of another site is kept from acting with a caller's cookies.
+    /// Tells whether requests of other sites' pages are refused.
     pub const fn has_csrf_check(&self) -> bool {
         self.csrf.is_some()
+    }
+
+    /// Refuses a request that a page of another site made with the caller's cookies.
+    pub(crate) fn check_csrf(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        match &self.csrf {
+            Some(rule) => rule.check(head).map_err(|_| Refusal::new(Reason::Csrf)),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
@@ -105,7 +121,10 @@ impl Tenant {
 /// Which requests accept a token once only.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-#[expect(clippy::exhaustive_enums, reason = "there is nothing between some and all")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a mode that is not known must not be taken for another one"
+)]
 pub enum ReplayMode {
     /// Every request of the transport. Needs a gateway that makes each token unique.
     Always,

@@ -1,6 +1,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::Tenant;
+use super::{Target, Tenant};
+use crate::{
+    decision::{Reason, Refusal},
+    requirement::{Access, EffectivePolicy},
+};
 
 /// All tenants of a process. Never without a default one.
 #[derive(Debug)]
@@ -30,6 +34,37 @@ impl TenantRegistry {
             credential_headers,
             development,
         }
+    }
+
+    /// Resolves the tenant and the transport that a policy asks for. A policy that names none, and a route without a policy, get
+    /// the default tenant and its first transport.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::UnknownTenant`] when no tenant has that name, or the tenant does not use the transport.
+    pub fn resolve(&self, policy: Option<&EffectivePolicy>) -> Result<Target<'_>, Refusal> {
+        let tenant = match policy.and_then(EffectivePolicy::tenant) {
+            None => &self.default,
+            Some(name) => self.tenants.get(name).ok_or(Refusal::with_detail(
+                Reason::UnknownTenant,
+                "tenant_not_configured",
+            ))?,
+        };
+        let transport = policy
+            .and_then(EffectivePolicy::transport)
+            .unwrap_or_else(|| tenant.transport());
+        if !tenant.transports().contains(&transport) {
+            return Err(Refusal::with_detail(
+                Reason::UnknownTenant,
+                "transport_not_configured",
+            ));
+        }
+
+        Ok(Target {
+            access: policy.map_or(Access::Protected, EffectivePolicy::access),
+            tenant,
+            transport,
+        })
     }
 
     /// Returns the tenant `name`.

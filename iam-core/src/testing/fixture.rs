@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -10,12 +11,12 @@ use serde_json::Value;
 
 use super::{Mint, NOW};
 use crate::{
-    authenticate::authenticate,
+    authenticate::{Authentication, authenticate},
     clock::Timestamp,
     config::{IamConfig, KetoConfig, OathkeeperConfig, Settings, TenantConfig},
     principal::Principal,
     request::RequestHead,
-    tenant::{Tenant, Transport},
+    tenant::{Target, Tenant},
 };
 
 /// Runs a future that waits for nothing but scripted answers.
@@ -73,15 +74,17 @@ pub(crate) fn tenants_of(mint: &Mint, names: &[&str], change: impl Fn(&mut Tenan
 }
 
 /// The principal of a token with `claims`, and its tenant.
-pub(crate) fn principal_of(mint: &Mint, tenant: &Tenant, claims: &Value) -> Principal {
+pub(crate) fn principal_of(mint: &Mint, tenant: &Arc<Tenant>, claims: &Value) -> Principal {
     let value = format!("Bearer {}", mint.token(claims));
     let head = RequestHead {
         method: "GET",
+        authority: None,
         headers: &[("authorization", value.as_bytes())],
     };
     let now = Timestamp::from_secs(NOW);
-    authenticate(tenant, Transport::Oathkeeper, &head, now)
-        .unwrap()
-        .principal()
-        .clone()
+    let target = Target::of(tenant);
+    let Authentication::Known(authenticated) = authenticate(&target, &head, now).unwrap() else {
+        panic!("the key of the token is unknown");
+    };
+    authenticated.principal().clone()
 }

@@ -20,6 +20,7 @@ fn context(kind: FlowKind, headers: &[(&str, &str)]) -> FlowContext {
         kind,
         &RequestHead {
             method: "GET",
+            authority: None,
             headers: &headers,
         },
     )

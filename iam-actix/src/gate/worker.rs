@@ -1,0 +1,89 @@
+use std::{cell::OnceCell, fmt, sync::Arc};
+
+use actix_web::{
+    HttpRequest,
+    dev::ResourceDef,
+    http::Method,
+    introspection::{IntrospectionNode, IntrospectionTree, ResourceType},
+    web,
+};
+
+use crate::iam::State;
+
+/// What the gate of one worker shares with its requests.
+///
+/// Requests hold it by an `Rc`: each counts a reference, and workers would share the cache line of an `Arc`'s counter.
+pub(crate) struct Worker {
+    state: Arc<State>,
+    /// Known with the first request.
+    tree: OnceCell<Option<web::Data<IntrospectionTree>>>,
+    routes: OnceCell<Vec<Route>>,
+}
+
+/// A route as the application was built, whether it announces a policy or not.
+struct Route {
+    definition: ResourceDef,
+    /// None when any method is served.
+    methods: Vec<Method>,
+    pattern: String,
+}
+
+impl Worker {
+    pub(super) fn new(state: &Arc<State>) -> Self {
+        Self {
+            state: Arc::clone(state),
+            tree: OnceCell::new(),
+            routes: OnceCell::new(),
+        }
+    }
+
+    /// Returns what all workers share.
+    pub(crate) const fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Keeps the routes of the application that a request came to.
+    pub(super) fn see(&self, request: &HttpRequest) {
+        self.tree
+            .get_or_init(|| request.app_data::<web::Data<IntrospectionTree>>().cloned());
+    }
+
+    /// Returns the pattern of the first route that a path and method fit, for the event of a request that was refused before its
+    /// route announced anything. Other guards than those for methods are not looked at: the decision does not rest on it.
+    pub(super) fn pattern_of(&self, method: &Method, path: &str) -> Option<&str> {
+        let routes = self.routes.get_or_init(|| {
+            let mut routes = Vec::new();
+            if let Some(Some(tree)) = self.tree.get() {
+                collect(&tree.root, &mut routes);
+            }
+            routes
+        });
+
+        routes
+            .iter()
+            .find(|route| {
+                (route.methods.is_empty() || route.methods.contains(method))
+                    && route.definition.is_match(path)
+            })
+            .map(|route| route.pattern.as_str())
+    }
+}
+
+fn collect(node: &IntrospectionNode, routes: &mut Vec<Route>) {
+    if matches!(node.kind, ResourceType::Resource) {
+        routes.push(Route {
+            definition: ResourceDef::new(node.full_path.as_str()),
+            methods: node.methods.clone(),
+            pattern: node.full_path.clone(),
+        });
+    }
+    for child in &node.children {
+        collect(child, routes);
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}

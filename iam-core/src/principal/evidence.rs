@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, scope};
+
+/// What a principal rests on: the checked content of the credential that was presented. *Verified.*
+#[derive(Clone)]
+pub(crate) enum Evidence {
+    /// A signed token.
+    Jwt(Arc<VerifiedClaims>),
+}
+
+impl Evidence {
+    pub(super) fn subject(&self) -> &str {
+        match self {
+            Self::Jwt(claims) => claims.subject(),
+        }
+    }
+
+    pub(super) fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(claims) => claims.client_id(),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        match self {
+            Self::Jwt(claims) => claims.issuer(),
+        }
+    }
+
+    /// Returns the public metadata, where roles come from.
+    pub(super) fn metadata(&self) -> Option<&Value> {
+        match self {
+            Self::Jwt(claims) => claims.metadata(),
+        }
+    }
+
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
+        let text = match self {
+            Self::Jwt(claims) => claims.scope(),
+        };
+        text.into_iter().flat_map(scope::scopes)
+    }
+
+    /// Returns the principal's name in audit events.
+    pub(super) fn actor(&self) -> &str {
+        match self {
+            Self::Jwt(claims) => claims.actor(),
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "only a signed token has claims")]
+    pub(super) fn claims(&self) -> Option<&VerifiedClaims> {
+        match self {
+            Self::Jwt(claims) => Some(claims),
+        }
+    }
+
+    /// Returns the id that the credential can be claimed by, and how long the claim has to be remembered.
+    pub(super) fn replay_id<'a>(&'a self, tenant: &'a str) -> Option<(ReplayId<'a>, Timestamp)> {
+        match self {
+            Self::Jwt(claims) => Some((
+                ReplayId {
+                    tenant,
+                    issuer: claims.issuer(),
+                    jti: claims.jti()?,
+                },
+                claims.accepted_until(),
+            )),
+        }
+    }
+}
