@@ -24,26 +24,13 @@
 //! | `keys_unavailable` | `auth.failure.upstream` | 503 |
 //! | `permission_unavailable` | `authz.upstream_unavailable` | 503 |
 //! | `replay_unavailable` | `auth.failure.upstream` | 503 |
-//! | `policy_conflict` | `authz.upstream_unavailable` | 500 |
-//! | `invalid_requirement` | `authz.upstream_unavailable` | 500 |
-//! | `unknown_tenant` | `auth.failure.upstream` | 500 |
+//! | `policy_conflict` | `config.route_failure` | 500 |
+//! | `invalid_requirement` | `config.route_failure` | 500 |
+//! | `unknown_tenant` | `config.route_failure` | 500 |
 
 use std::fmt;
 
 use crate::audit::EventName;
-
-/// The answer to "may this request go on?". There is no third one: what cannot be decided is a denial.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "allow and deny are all there is; both must be matched"
-)]
-pub enum Decision {
-    /// The request may go on.
-    Allow,
-    /// The request may not go on.
-    Deny(Reason),
-}
 
 /// A denial with what is known about it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -228,11 +215,10 @@ impl Reason {
             Self::RoleDeny => EventName::AuthzRoleDeny,
             Self::ScopeDeny => EventName::AuthzScopeDeny,
             Self::PermissionDeny | Self::InvalidObject => EventName::AuthzPermissionDeny,
-            Self::KeysUnavailable | Self::ReplayUnavailable | Self::UnknownTenant => {
-                EventName::AuthFailureUpstream
-            }
-            Self::PermissionUnavailable | Self::PolicyConflict | Self::InvalidRequirement => {
-                EventName::AuthzUpstreamUnavailable
+            Self::KeysUnavailable | Self::ReplayUnavailable => EventName::AuthFailureUpstream,
+            Self::PermissionUnavailable => EventName::AuthzUpstreamUnavailable,
+            Self::PolicyConflict | Self::InvalidRequirement | Self::UnknownTenant => {
+                EventName::ConfigRouteFailure
             }
         }
     }

@@ -18,8 +18,8 @@ use actix_web::{
 use iam_core::decision::{Class, Reason, Refusal};
 
 use crate::{
-    answer::challenge::challenge,
     answer::problem::{Extension, ProblemDetails},
+    answer::{challenge::challenge, fault},
     request::request_id::RequestId,
 };
 
@@ -106,6 +106,7 @@ impl ResponseError for Error {
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         self.answered.store(true, Ordering::Relaxed);
+        fault::log_misconfiguration(self.refusal, None);
         response(self.refusal.reason, self.request_id.as_ref(), self.development)
     }
 }

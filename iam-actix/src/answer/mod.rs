@@ -1,5 +1,6 @@
-//! What does the caller see of a refusal?
+//! What the caller and the log see of a refusal.
 
 pub(crate) mod challenge;
 pub(crate) mod error;
+pub(crate) mod fault;
 pub(crate) mod problem;

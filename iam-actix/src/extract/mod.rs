@@ -35,9 +35,6 @@ fn let_in<T>(
     take: impl FnOnce(&Rc<RequestState>, &Admission) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let Some(state) = RequestState::of(request) else {
-        tracing::error!(
-            "an extractor was used outside of the gate: register `iam.middleware()` on the application"
-        );
         return Err(Error::without_gate());
     };
 
@@ -51,9 +48,6 @@ fn let_in<T>(
 fn nobody(access: requirement::Access) -> Refusal {
     match access {
         requirement::Access::Public => {
-            tracing::error!(
-                "an extractor needs a principal on a public route: say `optional` or leave `public` out"
-            );
             Refusal::with_detail(Reason::InvalidRequirement, "principal_on_public_route")
         }
         requirement::Access::Optional | requirement::Access::Protected => {

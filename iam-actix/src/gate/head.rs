@@ -12,7 +12,7 @@ use actix_web::{
     dev::{ServiceRequest, Url},
     http::{
         Method, Uri, Version,
-        header::{HOST, HeaderName, HeaderValue},
+        header::{HOST, HeaderName, HeaderValue, ORIGIN},
         uri::PathAndQuery,
     },
     test::TestRequest,
@@ -20,7 +20,7 @@ use actix_web::{
 use iam_core::credential::CsrfRule;
 use smallvec::SmallVec;
 
-use super::worker::Worker;
+use super::worker::{Route, Worker};
 
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
@@ -69,9 +69,15 @@ impl CapturedHead {
         }
     }
 
-    /// Returns the pattern of the route of this worker's application that fits the target.
-    pub(crate) fn pattern_in<'w>(&self, worker: &'w Worker) -> Option<&'w str> {
-        worker.pattern_of(&self.method, self.target.path())
+    /// Returns the route of this worker's application that fits the method and the target.
+    pub(crate) fn route_in<'w>(&self, worker: &'w Worker) -> Option<&'w Route> {
+        worker.route_of(&self.method, self.target.path())
+    }
+
+    /// Returns the value of `Origin`, for the log.
+    pub(crate) fn origin(&self) -> Option<&[u8]> {
+        let mut origins = self.lines.iter().filter(|(name, _)| name == ORIGIN);
+        origins.next().map(|(_, value)| value.as_bytes())
     }
 
     /// Returns the lines of the headers `names`, which are in lower case.

@@ -21,11 +21,14 @@ pub(crate) struct Worker {
 }
 
 /// A route as the application was built, whether it announces a policy or not.
-struct Route {
+pub(crate) struct Route {
     definition: ResourceDef,
-    /// None when any method is served.
+    /// Empty when any method is served.
     methods: Vec<Method>,
-    pattern: String,
+    /// The resource's name: that of the handler, where a route attribute made it.
+    pub(crate) name: Option<String>,
+    /// The full pattern.
+    pub(crate) pattern: String,
 }
 
 impl Worker {
@@ -48,9 +51,9 @@ impl Worker {
             .get_or_init(|| request.app_data::<web::Data<IntrospectionTree>>().cloned());
     }
 
-    /// Returns the pattern of the first route that a path and method fit, for the event of a request that was refused before its
-    /// route announced anything. Other guards than those for methods are not looked at: the decision does not rest on it.
-    pub(super) fn pattern_of(&self, method: &Method, path: &str) -> Option<&str> {
+    /// Returns the first route that a path fits, one of its method if there is one, for the event of a request that was refused
+    /// before its route announced anything. Guards other than those for methods are not looked at: no decision rests on the result.
+    pub(super) fn route_of(&self, method: &Method, path: &str) -> Option<&Route> {
         let routes = self.routes.get_or_init(|| {
             let mut routes = Vec::new();
             if let Some(Some(tree)) = self.tree.get() {
@@ -59,13 +62,10 @@ impl Worker {
             routes
         });
 
-        routes
-            .iter()
-            .find(|route| {
-                (route.methods.is_empty() || route.methods.contains(method))
-                    && route.definition.is_match(path)
-            })
-            .map(|route| route.pattern.as_str())
+        let fitting = || routes.iter().filter(|route| route.definition.is_match(path));
+        fitting()
+            .find(|route| route.methods.is_empty() || route.methods.contains(method))
+            .or_else(|| fitting().next())
     }
 }
 
@@ -74,6 +74,7 @@ fn collect(node: &IntrospectionNode, routes: &mut Vec<Route>) {
         routes.push(Route {
             definition: ResourceDef::new(node.full_path.as_str()),
             methods: node.methods.clone(),
+            name: node.resource_name.clone(),
             pattern: node.full_path.clone(),
         });
     }

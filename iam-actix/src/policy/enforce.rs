@@ -18,8 +18,11 @@ use iam_core::requirement::RoutePolicy;
 use crate::{
     answer::error::{Error as Refused, response},
     check,
-    policy::chain::Chain,
-    policy::params::{self, PathValues},
+    policy::{
+        chain::Chain,
+        hidden::Announcer,
+        params::{self, PathValues},
+    },
     request::RequestState,
 };
 
@@ -74,6 +77,7 @@ where
         check::register(&self.policy);
 
         ready(Ok(EnforceService {
+            announcer: Announcer::new(&self.policy),
             service: Rc::new(service),
             policy: Rc::clone(&self.policy),
             place: self.place,
@@ -85,6 +89,7 @@ where
 
 /// The service that [`Enforce`] makes.
 pub struct EnforceService<S> {
+    announcer: Rc<Announcer>,
     service: Rc<S>,
     policy: Rc<RoutePolicy>,
     place: Place,
@@ -121,7 +126,7 @@ where
         };
 
         let chain = self.chain_after(state.chain().as_ref());
-        state.announce(Rc::clone(&chain));
+        state.announce(Rc::clone(&chain), &self.announcer);
         if self.place == Place::Route {
             state.announce_pattern(self.pattern(&request));
         }

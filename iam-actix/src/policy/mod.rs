@@ -257,6 +257,23 @@ where
     }
 }
 
+/// Tells whether a policy's name is that of a method of the extension traits, not of a handler.
+pub(crate) fn is_builder_word(name: &str) -> bool {
+    BUILDER_WORDS.contains(&name)
+}
+
+const BUILDER_WORDS: [&str; 9] = [
+    "optional",
+    "protected",
+    "public",
+    "require_permission",
+    "require_role",
+    "require_scope",
+    "single_use",
+    "tenant",
+    "transport",
+];
+
 /// Starts the policy of the line that calls.
 #[track_caller]
 fn here(word: &'static str) -> RoutePolicy {

@@ -1,14 +1,23 @@
 use std::rc::Rc;
 
 use super::RequestState;
-use crate::policy::chain::Chain;
+use crate::policy::{chain::Chain, hidden::Announcer};
 
 /// The policies on the way to the route, and the route's pattern. Grows while the request is routed.
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
     pub(super) chain: Option<Rc<Chain>>,
-    pub(super) pattern: Option<Rc<str>>,
+    pattern: Option<Rc<str>>,
+    /// The pattern of a route that announced nothing. A `String`, as Actix Web gives it.
+    unannounced: Option<String>,
     phase: Phase,
+}
+
+impl Announced {
+    /// Returns the pattern that the event names.
+    pub(super) fn route(&self) -> Option<&str> {
+        self.pattern.as_deref().or(self.unannounced.as_deref())
+    }
 }
 
 /// Whether an announcement is in time.
@@ -25,10 +34,11 @@ enum Phase {
 
 impl RequestState {
     /// Announces a policy. It replaces the chain that it continues.
-    pub(crate) fn announce(&self, chain: Rc<Chain>) {
+    pub(crate) fn announce(&self, chain: Rc<Chain>, by: &Announcer) {
         let mut announced = self.announced.borrow_mut();
-        if announced.phase == Phase::Read {
-            self.shared().hidden_policies().report(chain.policy());
+        match announced.phase {
+            Phase::Routing | Phase::InsideClosedScope => by.note_in_time(),
+            Phase::Read => self.shared().hidden_policies().report(chain.policy()),
         }
 
         announced.chain = Some(chain);
@@ -43,7 +53,15 @@ impl RequestState {
 
     /// Marks the announcements as read by the gate.
     pub(crate) fn read_announcements(&self) {
-        self.announced.borrow_mut().phase = Phase::Read;
+        let mut announced = self.announced.borrow_mut();
+        if announced.phase == Phase::Routing {
+            announced.phase = Phase::Read;
+        }
+    }
+
+    /// Notes the pattern of a route that announced nothing, as Actix Web gives it.
+    pub(super) fn note_unannounced_pattern(&self, pattern: String) {
+        self.announced.borrow_mut().unannounced = Some(pattern);
     }
 
     /// Marks further announcements as made inside a closed scope.

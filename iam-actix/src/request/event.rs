@@ -1,6 +1,6 @@
 use std::{
     borrow::Cow,
-    cell::{Cell, OnceCell},
+    cell::Cell,
     rc::Rc,
     sync::{
         Arc,
@@ -82,7 +82,7 @@ impl RequestState {
 
         // The event of the request is written already, as when a body is streamed.
         if self.is_over.get() {
-            self.emit(true, None);
+            self.emit(true);
         }
     }
 
@@ -93,7 +93,7 @@ impl RequestState {
     }
 
     /// Emits the event of the request. A request without an answer, whose caller went away before the last check, has none.
-    fn emit(&self, is_answered: bool, unannounced: Option<&str>) {
+    fn emit(&self, is_answered: bool) {
         let questions = self.questions.take();
         let errors = self.errors.take();
         let clearance = self.clearance.borrow();
@@ -119,7 +119,7 @@ impl RequestState {
         let owner = self.owner();
         event.method = Some(shortened(self.head.method()).into());
         event.request_id = Some(self.request_id.as_str().into());
-        event.route = announced.pattern.as_deref().or(unannounced).map(Cow::Borrowed);
+        event.route = announced.route().map(Cow::Borrowed);
         event.tenant = owner.tenant().map(|tenant| tenant.name().into());
         event.actor = owner.principal().map(|principal| principal.actor().into());
         if matches!(
@@ -204,8 +204,6 @@ fn shortened(method: &str) -> &str {
 pub(crate) struct Recorder {
     is_answered: Cell<bool>,
     state: Rc<RequestState>,
-    /// The pattern of a route that announced nothing. A `String`, as Actix Web gives it.
-    unannounced: OnceCell<String>,
 }
 
 impl Recorder {
@@ -214,41 +212,57 @@ impl Recorder {
         Self {
             is_answered: Cell::new(false),
             state,
-            unannounced: OnceCell::new(),
         }
     }
 
     /// Notes that the inner service has answered, with a response or an error.
     pub(crate) fn note_answer<B>(&self, answer: &Result<ServiceResponse<B>, actix_web::Error>) {
+        let state = &self.state;
         self.is_answered.set(true);
-        if let Ok(response) = answer
-            && self.state.pattern().is_none()
-            && let Some(pattern) = params::pattern_of(response.request())
-        {
-            self.note_pattern(pattern);
+        if state.pattern().is_some() {
+            return;
+        }
+
+        let told = answer
+            .as_ref()
+            .ok()
+            .and_then(|response| params::pattern_of(response.request()));
+        // The request of a refusal is a rebuilt one, without a pattern.
+        let found = || {
+            let route = state.head.route_in(&state.worker);
+            route
+                .filter(|_| state.is_refused())
+                .map(|route| route.pattern.clone())
+        };
+        if let Some(pattern) = told.or_else(found) {
+            state.note_unannounced_pattern(pattern);
         }
     }
 
-    /// Notes that the gate has refused the request, whose route may not have announced anything.
+    /// Notes that the gate has refused the request. Finds the route that announced nothing, and the policy that may be hidden.
     pub(crate) fn note_refusal(&self) {
         let state = &self.state;
-        if state.pattern().is_none()
-            && let Some(pattern) = state.head.pattern_in(&state.worker)
-        {
-            self.note_pattern(pattern.to_owned());
+        if state.pattern().is_some() {
+            return;
         }
-    }
+        let Some(route) = state.head.route_in(&state.worker) else {
+            return;
+        };
 
-    fn note_pattern(&self, pattern: String) {
-        self.unannounced.get_or_init(|| pattern);
+        state.note_unannounced_pattern(route.pattern.clone());
+        if state.chain().is_none() {
+            state
+                .shared()
+                .hidden_policies()
+                .report_for_route(&route.pattern, route.name.as_deref());
+        }
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.state.end();
-        self.state
-            .emit(self.is_answered.get(), self.unannounced.get().map(String::as_str));
+        self.state.emit(self.is_answered.get());
     }
 }
 

@@ -30,7 +30,7 @@ use actix_web::{
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
 };
-use iam_core::decision::Refusal;
+use iam_core::decision::{Reason, Refusal};
 
 pub(crate) use self::{admission::Admission, announced::Announced, clearance::Grant, event::Recorder};
 use self::{
@@ -39,7 +39,10 @@ use self::{
     event::{HandlerErrors, Questions},
 };
 use crate::{
-    answer::error::{Error, response},
+    answer::{
+        error::{Error, response},
+        fault,
+    },
     gate::{head::CapturedHead, worker::Worker},
     iam::State,
 };
@@ -125,6 +128,10 @@ impl RequestState {
         self.clearance.borrow().is_some()
     }
 
+    fn is_refused(&self) -> bool {
+        matches!(*self.clearance.borrow(), Some(Err(_)))
+    }
+
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
         *self.clearance.borrow_mut() = Some(Err(Refused {
@@ -133,6 +140,7 @@ impl RequestState {
         }));
         // The caller sees this refusal, not one that was made further in.
         self.errors.take();
+        self.log(refusal);
 
         let registry = self.shared().registry();
         let request = self.head.rebuild(registry.credential_headers());
@@ -141,6 +149,15 @@ impl RequestState {
             request,
             response(refusal.reason, Some(&self.request_id), registry.development()),
         )
+    }
+
+    /// Logs a refusal that a developer or an operator has to act on.
+    fn log(&self, refusal: Refusal) {
+        let announced = self.announced.borrow();
+        fault::log_misconfiguration(refusal, announced.route());
+        if refusal.reason == Reason::Csrf {
+            fault::log_csrf(self.head.origin(), announced.route());
+        }
     }
 
     /// Answers an error that a middleware further in returned, if it is one of ours.

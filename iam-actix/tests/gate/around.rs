@@ -2,10 +2,7 @@
 
 use crate::common;
 
-use std::{
-    fmt::{Debug, Write as _},
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use actix_cors::Cors;
 use actix_web::{
@@ -28,16 +25,11 @@ use iam_core::{
     decision::Reason,
 };
 use serde_json::json;
-use tracing::{
-    Event, Id, Level, Metadata, Subscriber,
-    field::Field,
-    span::{Attributes, Record},
-    subscriber,
-};
+use tracing::subscriber;
 
 use crate::{
     claims::beside_acme,
-    common::{Touched, World, assert_refusal, handler},
+    common::{Touched, Warnings, World, assert_refusal, handler},
 };
 
 const ORIGIN: &str = "https://app.example";
@@ -256,36 +248,6 @@ async fn a_middleware_inside_that_hides_the_route_fails_closed() {
     assert_eq!(world.allowed().await.actor, None, "public, and known by then");
 }
 
-/// Keeps the texts of warnings.
-#[derive(Clone, Debug, Default)]
-struct Warnings(Lines);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut text = String::new();
-        event.record(&mut |field: &Field, value: &dyn Debug| {
-            let _ = write!(text, "{field}={value:?} ");
-        });
-        self.0.lock().unwrap().push(text);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
 #[actix_web::test]
 async fn a_hidden_policy_is_reported_once_with_its_place_and_the_remedy() {
     let warnings = Warnings::default();
@@ -302,11 +264,7 @@ async fn a_hidden_policy_is_reported_once_with_its_place_and_the_remedy() {
         send!(app, GET path, world.bearer());
     }
 
-    let warnings = warnings.0.lock().unwrap();
-    let reported: Vec<_> = warnings
-        .iter()
-        .filter(|text| text.contains("outside the gate"))
-        .collect();
+    let reported = warnings.with("outside the gate");
     assert_eq!(reported.len(), 1, "{warnings:?}");
     assert!(reported[0].contains("around.rs:"));
 }

@@ -14,6 +14,7 @@ mod check;
 mod claims;
 #[cfg(test)]
 mod extract;
+mod faults;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]

@@ -61,13 +61,15 @@ pub enum EventName {
     JwksKeyRejected,
     /// A configuration that does not start.
     ConfigBootFailure,
+    /// A route whose policies contradict each other, or ask for what is not configured.
+    ConfigRouteFailure,
     /// A probe of an upstream failed.
     HealthProbeFailure,
 }
 
 impl EventName {
     /// All names, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::AuthSuccess,
         Self::AuthFailureMissingCredential,
         Self::AuthFailureMalformed,
@@ -92,6 +94,7 @@ impl EventName {
         Self::AuthzUpstreamUnavailable,
         Self::JwksKeyRejected,
         Self::ConfigBootFailure,
+        Self::ConfigRouteFailure,
         Self::HealthProbeFailure,
     ];
 
@@ -122,6 +125,7 @@ impl EventName {
             Self::AuthzUpstreamUnavailable => "authz.upstream_unavailable",
             Self::JwksKeyRejected => "iam.jwks.key_rejected",
             Self::ConfigBootFailure => "config.boot_failure",
+            Self::ConfigRouteFailure => "config.route_failure",
             Self::HealthProbeFailure => "health.probe_failure",
         }
     }
@@ -205,7 +209,7 @@ pub struct AuditEvent<'a> {
     /// What the route asked for, as written in the code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Cow<'a, str>>,
-    /// The tuple that was written or deleted, or should have been.
+    /// The tuple that was written or deleted, or should have been; for a refused permission, the tuples that Keto was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuple: Option<Cow<'a, str>>,
 }

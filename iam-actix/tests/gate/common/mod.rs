@@ -2,6 +2,7 @@
 
 mod issuer;
 mod keto;
+mod log;
 
 use std::{
     future::{Ready, ready},
@@ -27,7 +28,7 @@ use iam_core::{
 };
 use serde_json::{Value, json};
 
-pub(crate) use self::{issuer::Issuer, keto::Keto};
+pub(crate) use self::{issuer::Issuer, keto::Keto, log::Warnings};
 
 /// The issuer and audience that the default tenant expects.
 pub(crate) const ISSUER: &str = "http://127.0.0.1:4455/";
