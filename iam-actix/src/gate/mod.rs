@@ -105,15 +105,15 @@ where
             return self.inside(&outer, request);
         }
 
-        let probe = check::probe_of(&self.engine, request.request());
+        let sample = check::sample_of(&self.engine, request.request());
         let slot = RequestState::attach(&self.engine, &request);
         let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
         slot.read_policies();
 
-        if let Some(probe) = probe {
-            probe.observe(&slot);
+        if let Some(sample) = sample {
+            sample.observe(slot.chain(), slot.route());
             drop(inner);
             slot.end();
             return Box::pin(ready(Ok(slot.refuse(Refusal::new(Reason::MissingCredential)))));
@@ -166,6 +166,7 @@ where
         outer: &Rc<RequestState>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
+        check::observe_inner_gate(&self.engine, &request);
         if !outer.is_of(&self.engine) {
             let (outer, refusal) = (
                 Rc::clone(outer),
