@@ -119,8 +119,19 @@ impl AccessMap {
     }
 
     /// Returns the rows of routes that declare no policy and have none from a scope around them. They are protected.
+    ///
+    /// A row for requests that do not fulfil a `Host` or `Header` guard is not among them: usually the default service answers such
+    /// requests, and it has no policy.
     pub fn unannotated(&self) -> impl Iterator<Item = &RouteAccess> {
-        self.routes.iter().filter(|route| route.declared.is_empty())
+        let has_guarded_twin = |route: &RouteAccess| {
+            self.routes.iter().any(|other| {
+                other.guard.is_some() && other.pattern == route.pattern && other.method == route.method
+            })
+        };
+
+        self.routes.iter().filter(move |route| {
+            route.declared.is_empty() && (route.guard.is_some() || !has_guarded_twin(route))
+        })
     }
 
     /// Returns the map if every route is annotated, and every route and every policy was sampled.

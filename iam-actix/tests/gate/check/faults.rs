@@ -1,4 +1,4 @@
-//! Faults that the access map had, each under the name of what went wrong.
+//! One test for each fault of the access map, named after the fault.
 
 use std::{
     future::ready,
@@ -182,7 +182,7 @@ async fn strict_mode_refused_applications_with_closed_scopes() {
     }
 }
 
-/// A hidden public route beside a closed scope is not taken for one inside of it.
+/// A hidden public route beside a closed scope does not count as one inside of it.
 #[actix_web::test]
 async fn strict_mode_passes_no_hidden_route_for_one_inside_a_closed_scope() {
     let world = World::start().await;
