@@ -71,7 +71,7 @@ use actix_http::Request;
 use actix_service::IntoServiceFactory;
 use actix_web::{
     Error,
-    dev::{AppConfig, ResourceDef, Service, ServiceFactory, ServiceResponse},
+    dev::{AppConfig, Service, ServiceFactory, ServiceResponse},
     http::{Method, header},
     test::TestRequest,
 };
@@ -131,6 +131,14 @@ where
     survey.finish()
 }
 
+/// A sample that another pattern's route did not take.
+struct Reached {
+    sampled: Sampled,
+    seen: Seen,
+    /// Whether the sample is known to have reached the route of its pattern, or what is around it.
+    is_certain: bool,
+}
+
 /// The application under the check.
 struct Application<'e, S> {
     engine: &'e Arc<dyn Engine>,
@@ -144,15 +152,22 @@ impl<S, B> Application<'_, S>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
 {
-    /// Sends samples until one is not taken by another pattern's route. Returns its path and what was seen of it.
-    async fn reach(&self, target: &Target<'_>, resources: &[Resource]) -> Result<(Sampled, Seen), Unreached> {
+    /// Sends samples until one is not taken by another pattern's route, and returns that one.
+    ///
+    /// A route without a policy does not tell its pattern. Samples that no other pattern matches are preferred: no other route can
+    /// have taken them.
+    async fn reach(&self, target: &Target<'_>, resources: &[Resource]) -> Result<Reached, Unreached> {
+        let others = || {
+            resources
+                .iter()
+                .filter(|resource| resource.pattern != target.pattern)
+        };
         // A resource of several patterns is named by the first one, which need not match the path.
         let is_of_another = |route: &str, path: &str| {
-            route != target.pattern
-                && resources.iter().any(|resource| resource.pattern == route)
-                && ResourceDef::new(route).is_match(path)
+            others().any(|resource| resource.pattern == route && resource.is_match(path))
         };
 
+        let mut fallback = None;
         let mut reason = Unreached::NoPath;
         for sampled in target.samples() {
             let mut request = TestRequest::with_uri(&sampled.uri.to_string()).method(target.method.clone());
@@ -160,16 +175,27 @@ where
                 request = request.insert_header(header);
             }
             let seen = self.see(request.to_request()).await;
-            if !seen
-                .route
-                .as_deref()
-                .is_some_and(|route| is_of_another(route, &sampled.path))
-            {
-                return Ok((sampled, seen));
+            match seen.route.as_deref() {
+                Some(route) if is_of_another(route, &sampled.path) => reason = Unreached::Shadowed,
+                None if seen.has_reached_gate()
+                    && others().any(|resource| resource.is_match(&sampled.path)) =>
+                {
+                    fallback.get_or_insert(Reached {
+                        sampled,
+                        seen,
+                        is_certain: false,
+                    });
+                }
+                Some(_) | None => {
+                    return Ok(Reached {
+                        sampled,
+                        seen,
+                        is_certain: true,
+                    });
+                }
             }
-            reason = Unreached::Shadowed;
         }
-        Err(reason)
+        fallback.ok_or(reason)
     }
 
     /// Tells whether something inside the gate answers preflights that the gate refuses.

@@ -50,6 +50,7 @@ const MAX_SAMPLES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Resource {
     pub(super) pattern: String,
+    definition: ResourceDef,
     /// The name of the resource. The route attributes of Actix Web give it the name of the handler.
     pub(super) name: Option<String>,
     /// The methods that guards ask for. Empty when no guard does.
@@ -78,6 +79,11 @@ pub(super) struct Target<'p> {
 }
 
 impl Resource {
+    /// Tells whether the pattern matches a path.
+    pub(super) fn is_match(&self, path: &str) -> bool {
+        self.definition.is_match(path)
+    }
+
     /// Returns one target for each method, or one for all methods, and the same once more for requests that fulfil the guard.
     pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let any_method = self.methods.is_empty();
@@ -217,6 +223,7 @@ fn collect(node: &IntrospectionNode, outer: &[Guard], resources: &mut Vec<Resour
     if matches!(node.kind, ResourceType::Resource) {
         resources.push(Resource {
             pattern: node.full_path.clone(),
+            definition: ResourceDef::new(node.full_path.as_str()),
             name: node.resource_name.clone(),
             methods: node.methods.clone(),
             guards: guards.clone(),

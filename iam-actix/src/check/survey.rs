@@ -11,7 +11,7 @@ use iam_core::{
 };
 
 use super::{
-    Application,
+    Application, Reached,
     finding::{CheckError, Finding},
     layout::{Layout, Location},
     map::{AccessMap, RouteAccess},
@@ -63,11 +63,13 @@ impl<'r> Survey<'r> {
                     .push_unsampled_route(&target, &Unreached::Guarded(guards.clone()));
             }
             match application.reach(&target, resources).await {
-                Ok((sampled, seen)) => {
-                    self.record(&target, &seen, resource, guards.as_deref());
+                Ok(reached) => {
+                    self.record(&target, &reached, resource, guards.as_deref());
                     if !is_preflight_sent
-                        && seen.has_reached_gate()
-                        && application.has_cors_inside(&sampled, &target.method).await
+                        && reached.seen.has_reached_gate()
+                        && application
+                            .has_cors_inside(&reached.sampled, &target.method)
+                            .await
                     {
                         self.cors.push(resource.pattern.clone());
                     }
@@ -83,19 +85,20 @@ impl<'r> Survey<'r> {
         }
 
         if let Some(target) = resource.other_methods()
-            && let Ok((_, seen)) = application.reach(&target, resources).await
+            && let Ok(Reached { seen, is_certain, .. }) = application.reach(&target, resources).await
         {
             let row = self.map.next_row();
             let access = RouteAccess::new(self.registry, &target, seen.chain.as_deref());
             self.map.push_if_open_beside_closed(access);
             if row != self.map.next_row() {
-                self.push_row(&target, &seen, None, guards.is_none());
+                self.push_row(&target, &seen, None, is_certain && guards.is_none());
                 self.note_row(row, guards.as_deref());
             }
         }
     }
 
-    fn record(&mut self, target: &Target<'_>, seen: &Seen, resource: &Resource, guards: Option<&str>) {
+    fn record(&mut self, target: &Target<'_>, reached: &Reached, resource: &Resource, guards: Option<&str>) {
+        let seen = &reached.seen;
         match seen.gates.as_slice() {
             [] | [false] => {
                 let route = target.to_string();
@@ -116,7 +119,8 @@ impl<'r> Survey<'r> {
         let row = self.map.next_row();
         self.map
             .push(RouteAccess::new(self.registry, target, seen.chain.as_deref()));
-        self.push_row(target, seen, resource.name.as_deref(), guards.is_none());
+        let is_sampled = reached.is_certain && guards.is_none();
+        self.push_row(target, seen, resource.name.as_deref(), is_sampled);
         self.note_row(row, guards);
     }
 

@@ -16,7 +16,7 @@ use actix_web::{
     middleware::from_fn,
     web,
 };
-use iam_actix::{AccessMap, Openness, RouteExt as _, ScopeExt as _};
+use iam_actix::{AccessMap, Openness, RouteExt as _, ScopeExt as _, public};
 use iam_core::tenant::Transport;
 use serde_json::Value;
 
@@ -406,4 +406,39 @@ async fn a_hidden_public_route_was_only_called_not_sampled() {
             "{one}"
         );
     }
+}
+
+/// `/users/{user}` and `/users/a` match one path. The sample of the first is not one that the second takes.
+#[actix_web::test]
+async fn a_route_beside_one_without_a_policy_is_not_called_hidden() {
+    let world = World::start().await;
+
+    let map = checked(&world, |app| {
+        app.route("/users/a", route())
+            .service(user)
+            .route("/{any}", route())
+            .service(about);
+    })
+    .await
+    .unwrap();
+
+    assert!(row(&map, "/users/{user}").contains(" public "));
+    let unsampled: Vec<_> = map
+        .unsampled()
+        .iter()
+        .map(|policy| policy.declared.name)
+        .collect();
+    assert_eq!(unsampled, ["about"], "`/{{any}}` takes every request to `/about`");
+}
+
+#[public]
+#[actix_web::get("/users/{user}")]
+async fn user() -> &'static str {
+    "ok"
+}
+
+#[public]
+#[actix_web::get("/about")]
+async fn about() -> &'static str {
+    "ok"
 }
