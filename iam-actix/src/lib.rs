@@ -192,7 +192,10 @@ pub use crate::{
     answer::error::Error,
     answer::problem::ProblemDetails,
     audit::{AuditEvents, ChannelAuditSink, JsonLinesAuditSink, TracingAuditSink, audit_channel},
-    check::{AccessMap, CheckError, Declaration, Mode, Problem, RouteAccess},
+    check::{
+        AccessMap, CheckError, Declaration, EnclosedPolicy, Finding, Openness, RouteAccess, UnsampledPolicy,
+        UnsampledRoute,
+    },
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
     gate::IamMiddleware,
     health::Health,

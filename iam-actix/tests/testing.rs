@@ -1,4 +1,4 @@
-//! The test kit: what a world is told reaches the gate, and nothing else does.
+//! The test kit: the gate sees exactly what a test sets in its world.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ use iam_actix::{
 use iam_core::{audit::Outcome, decision::Reason, jwt::Algorithm, principal};
 use serde_json::{Value, json};
 
-/// One tenant as most services have it.
+/// The usual configuration: one tenant.
 const ONE: &str = r#"
     [tenants.default]
     transports = ["oathkeeper"]
@@ -35,7 +35,7 @@ const ONE: &str = r#"
     read_url = "https://keto.example"
 "#;
 
-/// Two tenants behind one gateway, told apart by the claim alone.
+/// Two tenants behind one gateway. Only the tenant claim differs.
 const TWO: &str = r#"
     default_tenant = "default"
     [tenants.default]
@@ -95,7 +95,7 @@ async fn whoami(principal: Principal) -> HttpResponse {
     HttpResponse::Ok().body(kind)
 }
 
-/// What came of a request: its status, and why it was refused.
+/// The status of a response, and the reason of a refusal.
 type Answer = (StatusCode, Option<Reason>);
 
 const ALLOWED: Answer = (StatusCode::OK, None);
@@ -104,7 +104,7 @@ const fn refused(status: StatusCode, reason: Reason) -> Answer {
     (status, Some(reason))
 }
 
-/// Sends a request and returns what came of it, which the event must say, too.
+/// Sends a request, asserts that the audit event agrees with the response, and returns the answer.
 async fn ask<S>(world: &TestWorld, app: &S, path: &str, header: (String, String)) -> Answer
 where
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
@@ -118,7 +118,7 @@ where
     (status, event.reason)
 }
 
-/// Sends a principal's request, as [`ask`].
+/// Sends a request with a new token of `principal`, as [`ask`] does.
 async fn asks<S>(world: &TestWorld, app: &S, path: &str, principal: &TestPrincipal) -> Answer
 where
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
@@ -223,7 +223,7 @@ async fn tenants_with_gateways_of_their_own_take_no_tokens_of_each_other() {
     let world = world(&text);
     let iam = world.start().await.unwrap();
     let app = app(&iam).await;
-    // Everything is as the other tenant wants it, but for the key.
+    // Only the key differs from what the other tenant accepts.
     let of_acme = world
         .identity_of("acme", "alice")
         .unwrap()
@@ -357,7 +357,7 @@ fn keys_that_nobody_fetches_are_not_rotated() {
     let error = world.rotate_keys("nobody").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no tenant is called `nobody`: set `tenants.nobody`"
+        "no tenant `nobody` is configured: set `tenants.nobody`"
     );
     assert_eq!(world.clock().now(), since);
 }
@@ -466,7 +466,7 @@ fn what_cannot_be_granted_or_taken_down_says_what_to_configure() {
     let tuple = "docs:7#view@\"user:alice\"";
     let permissions = "tenant `default` has no permission server: set `tenants.default.keto.read_url`";
     let of_acme = "tenant `acme` has no permission server: set `tenants.acme.keto.read_url`";
-    let nobody = "no tenant is called `nobody`: set `tenants.nobody`";
+    let nobody = "no tenant `nobody` is configured: set `tenants.nobody`";
 
     for (done, expected) in [
         (without.grant(tuple), permissions),
@@ -501,7 +501,7 @@ async fn without_keys_a_request_is_503() {
 
 #[actix_web::test]
 async fn known_keys_serve_while_the_issuer_is_down_and_new_ones_when_it_is_up_again() {
-    // The permission server is below a part of the key set's URL, and is another one all the same.
+    // The base URL of the permission server is a prefix of the URL of the key set. They are different servers.
     let world = world(&with_permissions(
         "https://gateway.example",
         "https://keto.example",
@@ -525,7 +525,7 @@ async fn known_keys_serve_while_the_issuer_is_down_and_new_ones_when_it_is_up_ag
     assert_eq!(world.key_fetches(), 3);
 }
 
-/// What a token says, whether it is true or not.
+/// Decodes the claims of a token without verification.
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
@@ -594,7 +594,7 @@ async fn a_token_lives_as_long_as_it_is_told_and_as_the_clock_says() {
     let too_long = alice().lifetime(Duration::from_secs(24 * 3600 + 1));
     assert_eq!(asks(&world, &app, "/any", &too_long).await, expired);
 
-    // Clocks may be half a minute apart.
+    // The allowed clock skew is 30 seconds.
     for (alice, secs) in [(alice(), 89), (alice().lifetime(Duration::from_secs(10)), 39)] {
         let header = alice.header();
         world.clock().advance(Duration::from_secs(secs));
@@ -687,7 +687,7 @@ async fn readiness_tells_whether_the_upstreams_answer() {
     let world = world(ONE);
     for (down, status) in [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)] {
         world.set_permissions_down(down).unwrap();
-        // Started anew, because an upstream is asked once in a real second.
+        // A new `Iam` is started because readiness asks an upstream at most once in a real second.
         let iam = world.start().await.unwrap();
         let app = init_service(App::new().service(iam.health()).wrap(iam.middleware())).await;
 

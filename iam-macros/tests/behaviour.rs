@@ -301,9 +301,9 @@ async fn several_attributes_are_one_policy_and_one_wrapper() {
         assert_eq!(route.declared.len(), 1, "{route}");
         assert!(ORDERS.contains(&route.declared[0].name), "{route}");
         assert!(
-            route.declared[0].at.contains("behaviour.rs:"),
+            route.declared[0].file.ends_with("behaviour.rs"),
             "{}",
-            route.declared[0].at
+            route.declared[0].file
         );
     }
 }

@@ -13,7 +13,7 @@ use actix_web::{
 use serde::Serialize;
 
 /// An answer that tells a caller what went wrong, in the words of RFC 9457. What is wrong with a route is a
-/// [`Problem`](crate::Problem), which is told at start.
+/// [`Finding`](crate::Finding), which is told at start.
 ///
 /// The gate's own refusals look alike but for the `request_id`, which stands in the header `x-request-id` of every
 /// response. A handler returns it as its response or as its error. The type of the problem is `about:blank`, so the title is that

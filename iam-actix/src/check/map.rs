@@ -1,94 +1,164 @@
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use iam_core::{
-    requirement::{Access, Conflict, EffectivePolicy, RoutePolicy},
-    tenant::Transport,
+    requirement::{Access, EffectivePolicy},
+    tenant::TenantRegistry,
 };
 use serde::Serialize;
 
-use super::sample::Target;
-use crate::{iam::State, policy::chain::Chain};
+use super::{
+    finding::{CheckError, Finding},
+    sample::Target,
+    unsampled::{Declaration, EnclosedPolicy, Unreached, UnsampledPolicy, UnsampledRoute},
+};
+use crate::policy::chain::Chain;
 
 /// What every route of an application requires.
 ///
-/// Prints as a table and serializes to JSON, so that a test can hold the routes to what was agreed.
+/// Prints as a table and serializes to JSON, so that a test can compare the routes with a snapshot. Neither has line numbers
+/// unless [`AccessMap::with_lines`] adds them: a snapshot stays the same when code moves inside its file.
+///
+/// A row that is not exact says so, in [`RouteAccess::exact`] and [`RouteAccess::notes`].
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct AccessMap {
     routes: Vec<RouteAccess>,
-    unsampled: Vec<Declaration>,
-    unsampled_routes: Vec<String>,
+    enclosed: Vec<EnclosedPolicy>,
+    unsampled: Vec<UnsampledPolicy>,
+    unsampled_routes: Vec<UnsampledRoute>,
 }
 
 impl AccessMap {
-    pub(super) fn push(&mut self, route: RouteAccess) {
+    pub(super) fn push(&mut self, mut route: RouteAccess) {
+        for declared in &mut route.declared {
+            declared.shows_line = false;
+        }
         self.routes.push(route);
     }
 
-    /// Adds what holds for the methods that no guard asks for, if it is open and a method of the same pattern is not.
+    /// Adds the row for the methods that no guard asks for, if it is open and a method of the same pattern is not.
     pub(super) fn push_if_open_beside_closed(&mut self, others: RouteAccess) {
         let mut named = self.routes.iter().filter(|route| route.pattern == others.pattern);
 
-        if others.mode.is_open() && named.any(|route| !route.mode.is_open()) {
-            self.routes.push(others);
+        if others.openness.is_open() && named.any(|route| !route.openness.is_open()) {
+            self.push(others);
         }
     }
 
-    pub(super) fn push_unsampled(&mut self, target: &Target<'_>) {
-        self.unsampled_routes.push(target.to_string());
+    pub(super) fn push_unsampled_route(&mut self, target: &Target<'_>, reason: &Unreached) {
+        let route = UnsampledRoute {
+            route: target.to_string(),
+            reason: reason.to_string(),
+        };
+        self.unsampled_routes.push(route);
     }
 
-    pub(super) fn set_unsampled(&mut self, unsampled: impl Iterator<Item = Declaration>) {
-        self.unsampled = unsampled.collect();
+    pub(super) fn push_unsampled(&mut self, mut policy: UnsampledPolicy) {
+        policy.declared.shows_line = false;
+        self.unsampled.push(policy);
         self.unsampled.sort();
         self.unsampled.dedup();
     }
 
-    /// Returns the routes that were sampled, one entry for each method of each pattern, and one with `*` for those that no guard
-    /// asks for where they are open and a method that one asks for is not.
+    pub(super) fn push_enclosed(&mut self, mut policy: EnclosedPolicy) {
+        policy.declared.shows_line = false;
+        policy.scope.shows_line = false;
+        self.enclosed.push(policy);
+        self.enclosed.sort();
+        self.enclosed.dedup();
+    }
+
+    pub(super) fn note(&mut self, row: usize, note: String) {
+        if let Some(route) = self.routes.get_mut(row) {
+            route.doubt(note);
+        }
+    }
+
+    pub(super) const fn next_row(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Adds the line numbers of declarations to the table and to the JSON.
+    #[must_use]
+    pub fn with_lines(mut self) -> Self {
+        let of_routes = self.routes.iter_mut().flat_map(|route| &mut route.declared);
+        let of_enclosed = self
+            .enclosed
+            .iter_mut()
+            .flat_map(|policy| [&mut policy.declared, &mut policy.scope]);
+        let of_unsampled = self.unsampled.iter_mut().map(|policy| &mut policy.declared);
+
+        of_routes
+            .chain(of_enclosed)
+            .chain(of_unsampled)
+            .for_each(|declared| declared.shows_line = true);
+        self
+    }
+
+    /// Returns the routes that were sampled: one row for each method of each pattern. A row with the method `*` follows for the methods
+    /// that no guard asks for, where they are open and another method of the pattern is not. A pattern with a `Host` or `Header`
+    /// guard has rows for requests without that header and, with [`RouteAccess::guard`], for requests with it.
     pub fn routes(&self) -> &[RouteAccess] {
         &self.routes
     }
 
-    /// Returns the policies that were built but that no sample reached: what they cover is not in the map.
-    pub fn unsampled(&self) -> &[Declaration] {
+    /// Returns the policies inside of closed scopes ([`ScopeExt::protected`](crate::ScopeExt::protected)). No sample goes there. Strict
+    /// mode accepts them: such a scope requires an authenticated principal, whatever the policies inside say.
+    pub fn enclosed(&self) -> &[EnclosedPolicy] {
+        &self.enclosed
+    }
+
+    /// Returns the policies that were built but that no sample reached. What they apply to is missing in the rows.
+    pub fn unsampled(&self) -> &[UnsampledPolicy] {
         &self.unsampled
     }
 
-    /// Returns the routes of which the map does not tell everything, as `GET /orders/{id}`: no sample fits their pattern, others take
-    /// them all, or a guard that looks at more than the method chooses what is served.
-    pub fn unsampled_routes(&self) -> &[String] {
+    /// Returns the routes whose requirements the samples do not tell, with the reason.
+    pub fn unsampled_routes(&self) -> &[UnsampledRoute] {
         &self.unsampled_routes
     }
 
-    /// Returns the routes that say nothing of themselves, nor any scope around them. They are protected.
+    /// Returns the rows of routes that declare no policy and have none from a scope around them. They are protected.
+    ///
+    /// A row for requests that do not fulfil a `Host` or `Header` guard is not among them: usually the default service answers such
+    /// requests, and it has no policy.
     pub fn unannotated(&self) -> impl Iterator<Item = &RouteAccess> {
-        self.routes.iter().filter(|route| route.declared.is_empty())
+        let has_guarded_twin = |route: &RouteAccess| {
+            self.routes.iter().any(|other| {
+                other.guard.is_some() && other.pattern == route.pattern && other.method == route.method
+            })
+        };
+
+        self.routes.iter().filter(move |route| {
+            route.declared.is_empty() && (route.guard.is_some() || !has_guarded_twin(route))
+        })
     }
 
-    /// Accepts only a map in which every route is annotated, and every route and policy was sampled.
+    /// Returns the map if every route is annotated, and every route and every policy was sampled.
+    ///
+    /// Rows of closed scopes pass, although they are not exact: what is inside requires an authenticated principal at least.
     ///
     /// # Errors
     ///
-    /// The routes and policies for which that does not hold.
+    /// [`CheckError`] with every route and policy for which that does not hold.
     pub fn strict(self) -> Result<Self, CheckError> {
-        let unannotated = self.unannotated().map(|route| Problem::Unannotated {
+        let unannotated = self.unannotated().map(|route| Finding::Unannotated {
             method: route.method.clone(),
             pattern: route.pattern.clone(),
         });
-        let unsampled = self.unsampled.iter().map(|declared| Problem::Unsampled {
-            declared: declared.clone(),
+        let unsampled = self.unsampled.iter().map(|policy| Finding::UnsampledPolicy {
+            policy: policy.clone().with_line(),
         });
         let unreached = self
             .unsampled_routes
             .iter()
-            .map(|route| Problem::UnsampledRoute { route: route.clone() });
-        let problems: Vec<_> = unannotated.chain(unsampled).chain(unreached).collect();
+            .map(|route| Finding::UnsampledRoute { route: route.clone() });
+        let findings: Vec<_> = unannotated.chain(unsampled).chain(unreached).collect();
 
-        if problems.is_empty() {
+        if findings.is_empty() {
             Ok(self)
         } else {
-            Err(CheckError::new(problems))
+            Err(CheckError::new(findings))
         }
     }
 }
@@ -98,8 +168,11 @@ impl fmt::Display for AccessMap {
         for route in &self.routes {
             writeln!(f, "{route}")?;
         }
-        for declared in &self.unsampled {
-            writeln!(f, "not sampled: {declared}")?;
+        for policy in &self.enclosed {
+            writeln!(f, "enclosed: {policy}")?;
+        }
+        for policy in &self.unsampled {
+            writeln!(f, "not sampled: {policy}")?;
         }
         for route in &self.unsampled_routes {
             writeln!(f, "not sampled: {route}")?;
@@ -112,50 +185,75 @@ impl fmt::Display for AccessMap {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct RouteAccess {
-    /// The method; `*` for all that no route of the pattern looks at.
+    /// The method; `*` for all methods that no route of the pattern asks for.
     pub method: String,
     /// The full pattern.
     pub pattern: String,
-    /// Who may come at all.
-    pub mode: Mode,
-    /// The tenant whose principals are taken.
+    /// The guard that requests of this row fulfil, as `Host(admin.example)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
+    /// Which requests are admitted at all.
+    pub openness: Openness,
+    /// The tenant whose principals are accepted.
     pub tenant: String,
-    /// How the credential travels.
+    /// The transport of the credential.
     pub transport: &'static str,
-    /// What a principal must fulfil, as audit events write it.
+    /// The requirements of a principal, as audit events write them.
     pub requirements: Vec<String>,
-    /// Where the policies on the way are written, the innermost first.
+    /// Where the policies on the way are declared, the innermost first.
     pub declared: Vec<Declaration>,
+    /// Whether the row is all that decides about its requests. If not, the notes tell why.
+    pub exact: bool,
+    /// Why the row is not exact.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
-/// Who may come at all.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+/// Which requests a route admits at all.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Mode {
-    /// Nobody: the policies on the way contradict each other.
+pub enum Openness {
+    /// None: the policies on the way contradict each other.
     Closed,
-    /// Everybody; a credential that is presented must be good.
+    /// All but those with an invalid credential.
     Optional,
-    /// Authenticated principals.
+    /// Those of authenticated principals.
     Protected,
-    /// Everybody.
+    /// All.
     Public,
 }
 
-impl Mode {
-    const fn is_open(self) -> bool {
+impl Openness {
+    /// Returns the word for it, as in the JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Optional => "optional",
+            Self::Protected => "protected",
+            Self::Public => "public",
+        }
+    }
+
+    pub(super) const fn is_open(self) -> bool {
         match self {
             Self::Closed | Self::Protected => false,
             Self::Optional | Self::Public => true,
         }
     }
+
+    pub(super) const fn of(policy: &EffectivePolicy) -> Self {
+        match policy.access() {
+            Access::Optional => Self::Optional,
+            Access::Protected => Self::Protected,
+            Access::Public => Self::Public,
+        }
+    }
 }
 
 impl RouteAccess {
-    pub(super) fn new(state: &Arc<State>, target: &Target<'_>, chain: Option<&Chain>) -> Self {
+    pub(super) fn new(registry: &TenantRegistry, target: &Target<'_>, chain: Option<&Chain>) -> Self {
         let policy = chain.map(Chain::effective);
-        let registry = state.registry();
         let effective: Option<&EffectivePolicy> =
             policy.as_ref().and_then(|policy| policy.as_ref().ok().copied());
         let named = effective.and_then(EffectivePolicy::tenant);
@@ -169,14 +267,11 @@ impl RouteAccess {
         Self {
             method: target.method_name().to_owned(),
             pattern: target.pattern.to_owned(),
-            mode: match policy {
-                Some(Err(_)) => Mode::Closed,
-                None => Mode::Protected,
-                Some(Ok(policy)) => match policy.access() {
-                    Access::Optional => Mode::Optional,
-                    Access::Protected => Mode::Protected,
-                    Access::Public => Mode::Public,
-                },
+            guard: target.guard.map(|guard| guard.name.clone()),
+            openness: match policy {
+                Some(Err(_)) => Openness::Closed,
+                None => Openness::Protected,
+                Some(Ok(policy)) => Openness::of(policy),
             },
             tenant: named.unwrap_or_else(|| tenant.name()).to_owned(),
             transport: transport.as_str(),
@@ -188,194 +283,40 @@ impl RouteAccess {
             declared: chain
                 .map(|chain| chain.policies().map(Declaration::of).collect())
                 .unwrap_or_default(),
+            exact: true,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Marks the row as not exact.
+    pub(super) fn doubt(&mut self, note: String) {
+        self.exact = false;
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
         }
     }
 }
 
 impl fmt::Display for RouteAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.mode {
-            Mode::Closed => "closed",
-            Mode::Optional => "optional",
-            Mode::Protected => "protected",
-            Mode::Public => "public",
-        };
         write!(
             f,
-            "{:7} {:40} {mode:9} {}",
-            self.method, self.pattern, self.tenant
+            "{:7} {:40} {:9} {}",
+            self.method,
+            self.pattern,
+            self.openness.as_str(),
+            self.tenant
         )?;
 
         for requirement in &self.requirements {
             write!(f, " {requirement}")?;
         }
+        if let Some(guard) = &self.guard {
+            write!(f, " if {guard}")?;
+        }
+        if !self.exact {
+            write!(f, " (not exact: {})", self.notes.join("; "))?;
+        }
         Ok(())
     }
-}
-
-/// Where a policy is written.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[non_exhaustive]
-pub struct Declaration {
-    /// File and line.
-    pub at: &'static str,
-    /// The handler's name, or the word that was called.
-    pub name: &'static str,
-}
-
-impl Declaration {
-    pub(super) fn of(policy: &RoutePolicy) -> Self {
-        Self {
-            at: policy.declared_at(),
-            name: policy.name(),
-        }
-    }
-}
-
-impl fmt::Display for Declaration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` at {}", self.name, self.at)
-    }
-}
-
-/// Everything that is wrong with what an application's routes say.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-#[non_exhaustive]
-pub struct CheckError {
-    problems: Vec<Problem>,
-}
-
-impl CheckError {
-    /// Keeps each problem once: those of a pattern are found for each of its methods.
-    pub(super) fn new(found: Vec<Problem>) -> Self {
-        let mut problems = Vec::with_capacity(found.len());
-        for problem in found {
-            if !problems.contains(&problem) {
-                problems.push(problem);
-            }
-        }
-
-        Self { problems }
-    }
-
-    pub(super) fn one(problem: Problem) -> Self {
-        Self::new(vec![problem])
-    }
-
-    /// Returns the problems.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-/// One thing that is wrong with what a route says, told at start. What a caller is told is a
-/// [`ProblemDetails`](crate::ProblemDetails).
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// The policies on the way cannot hold together. The route answers 500.
-    #[error("`{pattern}`: {conflict}; {declared}")]
-    Conflict {
-        /// What contradicts what.
-        conflict: Conflict,
-        /// Where the innermost policy is written.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-    },
-    /// The application could not be built.
-    #[error("the application could not be built")]
-    Init,
-    /// No sample reached the gate of this `Iam`.
-    #[error("no gate: register `iam.middleware()` on the application")]
-    NoGate,
-    /// A permission is asked of principals whose tenant has no permission server. The route answers 500.
-    #[error(
-        "`{pattern}`: `{requirement}` is asked of Keto, and the tenant `{tenant}` has none: add \
-         `[tenants.{tenant}.keto]` with its `read_url` to the configuration; {declared}"
-    )]
-    NoPermissionServer {
-        /// Where the innermost policy is written.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-        /// The permission, as audit events write it.
-        requirement: String,
-        /// The tenant's name.
-        tenant: String,
-    },
-    /// A route is served by an application whose gate stands further in: nothing protects it.
-    #[error("`{route}` is outside of the gate: register `iam.middleware()` on the application itself")]
-    OutsideGate {
-        /// The method and the full pattern.
-        route: String,
-    },
-    /// A permission asks for a path parameter that the pattern does not have. The route answers 500.
-    #[error("`{pattern}`: no parameter `{name}` in the pattern where it is resolved; {declared}")]
-    Placeholder {
-        /// The placeholder's name.
-        name: String,
-        /// Where the innermost policy is written: its pattern counts.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-    },
-    /// A permission asks for the principal by a name that the pattern gives to a parameter. The route answers 500.
-    #[error(
-        "`{pattern}`: the parameter `{name}` has the name of a reserved placeholder: rename it; {declared}"
-    )]
-    ReservedParameter {
-        /// The parameter's name.
-        name: String,
-        /// Where the innermost policy is written: its pattern counts.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-    },
-    /// A tenant is named that is not configured. The route answers 500.
-    #[error("`{pattern}`: no tenant `{name}`; {declared}")]
-    Tenant {
-        /// The tenant's name.
-        name: String,
-        /// Where the innermost policy is written.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-    },
-    /// A transport is named that the tenant does not use. The route answers 500.
-    #[error(
-        "`{pattern}`: the tenant `{tenant}` does not use the transport \"{transport}\": add it to \
-         `tenants.{tenant}.transports`, or name another one; {declared}"
-    )]
-    Transport {
-        /// Where the innermost policy is written.
-        declared: Declaration,
-        /// The route's pattern.
-        pattern: String,
-        /// The tenant's name.
-        tenant: String,
-        /// The transport.
-        transport: Transport,
-    },
-    /// Strict mode: a route says nothing.
-    #[error("`{method} {pattern}`: says nothing of who may come")]
-    Unannotated {
-        /// The method.
-        method: String,
-        /// The route's pattern.
-        pattern: String,
-    },
-    /// Strict mode: no sample reached what a policy covers.
-    #[error("not sampled: {declared}")]
-    Unsampled {
-        /// Where the policy is written.
-        declared: Declaration,
-    },
-    /// Strict mode: no sample reached a route, or a guard that looks at more than the method chooses what is served there.
-    #[error("not sampled: {route}")]
-    UnsampledRoute {
-        /// The method and the full pattern.
-        route: String,
-    },
 }

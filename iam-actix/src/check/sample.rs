@@ -1,14 +1,19 @@
-//! Which request reaches a route?
+//! Sample requests that reach a route.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use actix_web::{
     dev::ResourceDef,
-    http::Method,
-    introspection::{IntrospectionNode, ResourceType},
+    http::{
+        Method, Uri,
+        header::{HeaderName, HeaderValue},
+    },
+    introspection::{GuardDetailReport, GuardReport, IntrospectionNode, ResourceType},
 };
 
-/// Texts that one of the usual path parameters accepts: a word, a number, an id, a date, a file, a language, a path.
+use super::text;
+
+/// Texts that common path parameters accept: a word, a number, an id, a date, a file, a language, a path.
 const CANDIDATES: [&str; 10] = [
     "a",
     "1",
@@ -22,7 +27,7 @@ const CANDIDATES: [&str; 10] = [
     "a/a",
 ];
 
-/// What is tried for the methods that no guard asks for. Those that outer middleware may answer itself come last.
+/// The methods that are tried for the `*` row of a pattern. Those that outer middleware may answer itself come last.
 const METHODS: [Method; 9] = [
     Method::TRACE,
     Method::PATCH,
@@ -38,42 +43,67 @@ const METHODS: [Method; 9] = [
 /// The most fillings that are tried for one pattern.
 const MAX_TRIES: usize = 1000;
 
-/// The most samples that are sent for one pattern: others may take those that come first.
+/// The most samples that are sent for one pattern: other routes may take the first ones.
 const MAX_SAMPLES: usize = 32;
 
 /// Everything that is served under one pattern.
 #[derive(Debug)]
 pub(super) struct Resource {
     pub(super) pattern: String,
-    /// The methods that guards ask for; none when none does.
+    definition: ResourceDef,
+    /// The name of the resource. The route attributes of Actix Web give it the name of the handler.
+    pub(super) name: Option<String>,
+    /// The methods that guards ask for. Empty when no guard does.
     methods: Vec<Method>,
-    /// Set when a guard here or further out looks at more than the method: then no sample tells what it would choose.
-    pub(super) is_guarded: bool,
+    /// The guards on the way that look at more than the method.
+    guards: Vec<Guard>,
+}
+
+/// A guard that looks at more than the method.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) name: String,
+    /// The header that fulfils the guard. Unknown for guards other than `Host` and `Header`.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// One method of one pattern.
 #[derive(Debug)]
 pub(super) struct Target<'p> {
     pub(super) method: Method,
-    /// Whether the sample's method is only one of those that are meant.
+    /// Set when the method of the sample stands for others too.
     pub(super) any_method: bool,
+    /// The guard that the sample fulfils.
+    pub(super) guard: Option<&'p Guard>,
     pub(super) pattern: &'p str,
 }
 
 impl Resource {
-    /// Returns the methods that are asked for, or one for all of them.
+    /// Tells whether the pattern matches a path.
+    pub(super) fn is_match(&self, path: &str) -> bool {
+        self.definition.is_match(path)
+    }
+
+    /// Returns one target for each method, or one for all methods, and the same once more for requests that fulfil the guard.
     pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let any_method = self.methods.is_empty();
         let methods: &[Method] = if any_method { &[Method::GET] } else { &self.methods };
+        let fulfilled = self.only_guard().filter(|guard| guard.header.is_some());
 
-        methods.iter().map(move |method| Target {
-            method: method.clone(),
-            any_method,
-            pattern: &self.pattern,
-        })
+        [None]
+            .into_iter()
+            .chain(fulfilled.map(Some))
+            .flat_map(move |guard| {
+                methods.iter().map(move |method| Target {
+                    method: method.clone(),
+                    any_method,
+                    guard,
+                    pattern: &self.pattern,
+                })
+            })
     }
 
-    /// Returns one for all the methods that no guard asks for, where there are some that do.
+    /// Returns a target for the methods that no guard asks for, where guards ask for others.
     pub(super) fn other_methods(&self) -> Option<Target<'_>> {
         let other = || METHODS.into_iter().find(|method| !self.methods.contains(method));
         let method = (!self.methods.is_empty()).then(other).flatten()?;
@@ -81,13 +111,63 @@ impl Resource {
         Some(Target {
             method,
             any_method: true,
+            guard: None,
             pattern: &self.pattern,
         })
+    }
+
+    /// Returns the names of the guards if no set of samples covers what they choose between.
+    pub(super) fn unsampled_guards(&self) -> Option<String> {
+        let is_covered = match self.only_guard() {
+            None => self.guards.is_empty(),
+            Some(guard) => guard.header.is_some(),
+        };
+
+        (!is_covered).then(|| {
+            let names: Vec<_> = self
+                .guards
+                .iter()
+                .map(|guard| format!("`{}`", guard.name))
+                .collect();
+            names.join(", ")
+        })
+    }
+
+    fn only_guard(&self) -> Option<&Guard> {
+        match self.guards.as_slice() {
+            [guard] => Some(guard),
+            [] | [_, ..] => None,
+        }
+    }
+}
+
+impl Guard {
+    fn of(name: &str, reports: &[GuardReport]) -> Self {
+        let details = reports.iter().find(|report| report.name == name);
+        let header = match details.map(|report| report.details.as_slice()) {
+            Some([GuardDetailReport::Headers { headers }])
+                if name.starts_with("Header(") || name.starts_with("Host(") =>
+            {
+                match headers.as_slice() {
+                    // A value that is not ASCII is reported as an empty one.
+                    [header] if !header.value.is_empty() => HeaderName::try_from(&header.name)
+                        .ok()
+                        .zip(HeaderValue::try_from(&header.value).ok()),
+                    [] | [_, ..] => None,
+                }
+            }
+            Some(_) | None => None,
+        };
+
+        Self {
+            name: name.to_owned(),
+            header,
+        }
     }
 }
 
 impl Target<'_> {
-    /// Returns the method, `*` when others are meant too.
+    /// Returns the method; `*` when it stands for others too.
     pub(super) fn method_name(&self) -> &str {
         if self.any_method {
             "*"
@@ -96,37 +176,62 @@ impl Target<'_> {
         }
     }
 
-    /// Returns paths that the pattern matches, each of them once.
-    pub(super) fn samples(&self) -> impl Iterator<Item = String> {
+    /// Returns targets of requests that the pattern matches, each of them once.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Sampled> {
         samples(self.pattern)
+    }
+
+    /// Returns the header that fulfils the guard of the target.
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.guard?.header.clone()
     }
 }
 
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method_name(), self.pattern)
+        write!(f, "{} {}", self.method_name(), self.pattern)?;
+        match self.guard {
+            None => Ok(()),
+            Some(guard) => write!(f, " if {}", guard.name),
+        }
     }
+}
+
+/// The path of a sample.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Sampled {
+    /// As the router sees it.
+    pub(super) path: String,
+    /// As the request has it.
+    pub(super) uri: Uri,
 }
 
 /// Returns every pattern of an application.
 pub(super) fn resources(root: &IntrospectionNode) -> Vec<Resource> {
     let mut resources = Vec::new();
-    collect(root, false, &mut resources);
+    collect(root, &[], &mut resources);
     resources
 }
 
-fn collect(node: &IntrospectionNode, is_guarded: bool, resources: &mut Vec<Resource>) {
-    let is_guarded = is_guarded || !node.guards.iter().all(|guard| asks_for_methods_only(guard));
+fn collect(node: &IntrospectionNode, outer: &[Guard], resources: &mut Vec<Resource>) {
+    let mut guards = outer.to_vec();
+    for name in node.guards.iter().filter(|name| !asks_for_methods_only(name)) {
+        if !guards.iter().any(|guard| guard.name == *name) {
+            guards.push(Guard::of(name, &node.guard_details));
+        }
+    }
     if matches!(node.kind, ResourceType::Resource) {
         resources.push(Resource {
             pattern: node.full_path.clone(),
+            definition: ResourceDef::new(node.full_path.as_str()),
+            name: node.resource_name.clone(),
             methods: node.methods.clone(),
-            is_guarded,
+            guards: guards.clone(),
         });
     }
 
     for child in &node.children {
-        collect(child, is_guarded, resources);
+        collect(child, &guards, resources);
     }
 }
 
@@ -142,46 +247,51 @@ fn asks_for_methods_only(guard: &str) -> bool {
         .all(|name| Method::from_bytes(name.as_bytes()).is_ok())
 }
 
-/// Fills a pattern's parameters, one way after the other as long as somebody asks, and gives what the pattern matches.
-fn samples(pattern: &str) -> impl Iterator<Item = String> {
+/// Fills the parameters of a pattern in different ways, and returns what the pattern matches.
+fn samples(pattern: &str) -> impl Iterator<Item = Sampled> {
     split(pattern)
         .into_iter()
         .flat_map(|parts| fillings(pattern, parts))
 }
 
-fn fillings<'p>(pattern: &str, parts: Vec<Part<'p>>) -> impl Iterator<Item = String> + use<'p> {
-    let parameters = parts
-        .iter()
-        .filter(|part| matches!(part, Part::Parameter))
-        .count();
+fn fillings<'p>(pattern: &str, parts: Vec<Part<'p>>) -> impl Iterator<Item = Sampled> + use<'p> {
     let definition = ResourceDef::new(pattern);
+    let longest = parts.iter().map(Part::len).max().unwrap_or_default();
 
-    // The same text everywhere fits nearly every pattern; mixtures come after.
-    let same = CANDIDATES.iter().map(move |text| vec![*text; parameters]);
-    let mixed = (0..MAX_TRIES).map(move |number| mixture(number, parameters));
+    // The same position for each parameter fits most patterns. Mixtures come after.
+    let same = (0..longest).map(Choice::Same);
+    let mixed = (0..MAX_TRIES).map(Choice::Mixed);
     let mut tried = HashSet::new();
     same.chain(mixed)
-        .map(move |values| fill(&parts, &values))
+        .filter_map(move |choice| fill(&parts, choice))
         .filter(move |path| tried.insert(path.clone()) && definition.is_match(path))
+        .filter_map(|path| {
+            let uri = encode(&path).parse().ok()?;
+            Some(Sampled { path, uri })
+        })
         .take(MAX_SAMPLES)
 }
 
-fn mixture(mut number: usize, parameters: usize) -> Vec<&'static str> {
-    (0..parameters)
-        .map(|_| {
-            let candidate = CANDIDATES
-                .get(number.checked_rem(CANDIDATES.len()).unwrap_or_default())
-                .copied()
-                .unwrap_or_default();
-            number = number.checked_div(CANDIDATES.len()).unwrap_or_default();
-            candidate
-        })
-        .collect()
+/// Which text each parameter gets.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Same(usize),
+    /// The digits of the number, in a base that differs with the parameter.
+    Mixed(usize),
 }
 
 enum Part<'p> {
     Literal(&'p str),
-    Parameter,
+    Parameter(Vec<Cow<'static, str>>),
+}
+
+impl Part<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Literal(_) => 1,
+            Self::Parameter(texts) => texts.len(),
+        }
+    }
 }
 
 /// Splits a pattern at its parameters. A regular expression in a parameter may hold braces of its own.
@@ -192,7 +302,15 @@ fn split(pattern: &str) -> Option<Vec<Part<'_>>> {
     while let Some((literal, after)) = rest.split_once('{') {
         parts.push(Part::Literal(literal));
         let end = closing_brace(after)?;
-        parts.push(Part::Parameter);
+        let parameter = after.get(..end.saturating_sub(1))?;
+        let fitting = parameter
+            .split_once(':')
+            .map(|(_, regex)| text::texts(regex))
+            .unwrap_or_default();
+        let texts = fitting.into_iter().map(Cow::Owned);
+        parts.push(Part::Parameter(
+            texts.chain(CANDIDATES.map(Cow::Borrowed)).collect(),
+        ));
         rest = after.get(end..)?;
         // `{tail}*` is a parameter to the end of the path.
         rest = rest.strip_prefix('*').unwrap_or(rest);
@@ -218,16 +336,47 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-fn fill(parts: &[Part<'_>], values: &[&str]) -> String {
-    let mut values = values.iter();
+fn fill(parts: &[Part<'_>], choice: Choice) -> Option<String> {
+    let mut rest = choice;
+    let mut path = String::new();
 
-    parts
-        .iter()
-        .map(|part| match part {
-            Part::Literal(literal) => *literal,
-            Part::Parameter => values.next().copied().unwrap_or_default(),
-        })
-        .collect()
+    for part in parts {
+        match part {
+            Part::Literal(literal) => path.push_str(literal),
+            Part::Parameter(texts) => {
+                let position = match &mut rest {
+                    Choice::Same(position) => *position,
+                    Choice::Mixed(number) => {
+                        let digit = number.checked_rem(texts.len())?;
+                        *number = number.checked_div(texts.len())?;
+                        digit
+                    }
+                };
+                path.push_str(texts.get(position)?);
+            }
+        }
+    }
+    Some(path)
+}
+
+const HEX: [char; 16] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+];
+
+/// Encodes what a URL cannot hold. The router decodes it again.
+fn encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@/%".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.extend(HEX.get(usize::from(byte >> 4)));
+            encoded.extend(HEX.get(usize::from(byte & 0x0f)));
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]
@@ -246,18 +395,25 @@ mod tests {
             "/files/{tail}*",
             r"/{lang:[a-z]{2}}/{id:[0-9]+}",
             r"/{page:a|\{b\}}",
+            "/{s:[A-Z]{2,4}}",
+            r"/{a:[A-Z]{2,4}}/{b}/{c:x\d{7}y}/{d:[a-f]{3}(-[0-9]{2}){2}}",
+            r"/{id:zz\d{17}}",
+            "/a b/{name:[ü]+}",
         ] {
             let paths: Vec<_> = samples(pattern).collect();
 
             assert!(!paths.is_empty(), "{pattern}");
-            for path in paths {
-                assert!(ResourceDef::new(pattern).is_match(&path), "{pattern}: {path}");
+            for sampled in paths {
+                assert!(
+                    ResourceDef::new(pattern).is_match(&sampled.path),
+                    "{pattern}: {sampled:?}"
+                );
             }
         }
     }
 
     #[test]
-    fn a_pattern_that_no_candidate_fits_has_no_sample() {
-        assert_eq!(samples(r"/{id:zz\d{17}}").next(), None);
+    fn a_pattern_that_no_path_fits_has_no_sample() {
+        assert_eq!(samples(r"/{id:a\bb}").next(), None);
     }
 }

@@ -105,7 +105,7 @@ where
             return self.inside(&outer, request);
         }
 
-        let probe = check::probe_of(self.worker.state(), request.request());
+        let sample = check::sample_of(self.worker.state(), request.request());
         self.worker.see(request.request());
         let state = RequestState::attach(&self.worker, &request);
         let payload = SharedPayload::of(&mut request);
@@ -113,8 +113,8 @@ where
         let inner = self.service.call(request);
         state.read_announcements();
 
-        if let Some(probe) = probe {
-            probe.observe(&state);
+        if let Some(sample) = sample {
+            sample.observe(state.chain(), state.pattern());
             drop(inner);
             state.end();
             return Box::pin(ready(Ok(state.refuse(Refusal::new(Reason::MissingCredential)))));
@@ -165,6 +165,7 @@ where
         outer: &Rc<RequestState>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
+        check::observe_inner_gate(self.worker.state(), &request);
         if !outer.is_of(self.worker.state()) {
             let (outer, refusal) = (
                 Rc::clone(outer),

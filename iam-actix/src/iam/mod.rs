@@ -83,15 +83,19 @@ impl Iam {
         TenantServices::new(&self.state, self.state.registry().default_tenant())
     }
 
-    /// Checks the application that `factory` builds: that it stands behind the gate, that no policies contradict each other,
-    /// that every tenant exists, uses the transport that is named, and has a permission server where it is asked for
-    /// permissions, and that every placeholder can be filled. Returns its access map.
+    /// Checks the application that `factory` builds, and returns its access map. The check finds
     ///
-    /// Call it once, before the server starts, with the closure that the server gets.
+    /// - routes outside of the gate, a second gate on the way to a route, and CORS middleware inside the gate;
+    /// - policies that contradict each other, that no request can fulfil, or that a middleware hides from the gate;
+    /// - tenants that are not configured, transports that the tenant does not use, permissions of a tenant without Keto, and
+    ///   placeholders that the path cannot fill.
+    ///
+    /// Call it once, before the server starts, with the closure that the server gets. [`AccessMap::strict`] asks for more: that every
+    /// route declares a policy, and that every policy was sampled.
     ///
     /// # Errors
     ///
-    /// [`CheckError`] with every problem.
+    /// [`CheckError`] with every finding and its remedy. It prints as a list, also when `main` returns it.
     pub async fn check<F, I, S, B>(&self, factory: F) -> Result<AccessMap, CheckError>
     where
         F: FnOnce() -> I,

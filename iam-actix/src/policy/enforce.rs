@@ -74,7 +74,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        check::register(&self.policy);
+        check::register(&self.policy, self.place);
 
         ready(Ok(EnforceService {
             announcer: Announcer::new(&self.policy),

@@ -1,4 +1,4 @@
-//! Who signs the tokens of a test?
+//! The issuer of a test's tokens.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use iam_core::jwt::Algorithm;
 use jsonwebtoken::{EncodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde_json::{Value, json};
 
-/// An issuer in this process that signs real tokens with keys of its own.
+/// An issuer in this process that signs real tokens with its own keys.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -35,12 +35,12 @@ use serde_json::{Value, json};
 /// ```
 pub struct TestIssuer {
     kind: Kind,
-    /// The last one signs.
+    /// The last key signs.
     keys: Mutex<Vec<Key>>,
     made: AtomicU64,
 }
 
-/// What a test issuer can sign with.
+/// The algorithms of a test issuer.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Es256,
@@ -58,16 +58,16 @@ impl TestIssuer {
     ///
     /// # Errors
     ///
-    /// When no key can be made.
+    /// Returns [`IssuerError::Key`] if key generation fails.
     pub fn new() -> Result<Self, IssuerError> {
         Self::signing_with(&[Algorithm::Es256])
     }
 
-    /// Makes an issuer whose key is for the first of the algorithms that it can sign with: ES256, then RS256.
+    /// Makes an issuer with one key, for ES256 if `allowed` contains it, otherwise for RS256.
     ///
     /// # Errors
     ///
-    /// When it is none of them, or no key can be made.
+    /// Returns an [`IssuerError`] if `allowed` contains neither algorithm, or if key generation fails.
     pub fn signing_with(allowed: &[Algorithm]) -> Result<Self, IssuerError> {
         let kind = [Kind::Es256, Kind::Rs256]
             .into_iter()
@@ -82,11 +82,11 @@ impl TestIssuer {
         Ok(issuer)
     }
 
-    /// Adds a key, which signs and is published from now on, as Oathkeeper does it. Returns its id.
+    /// Adds a key, publishes it, and signs with it from now on, as Oathkeeper does. Returns its id.
     ///
     /// # Errors
     ///
-    /// When no key can be made.
+    /// Returns [`IssuerError::Key`] if key generation fails.
     pub fn add_key(&self) -> Result<String, IssuerError> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let kid = format!("test-key-{number}");
@@ -102,7 +102,7 @@ impl TestIssuer {
         Ok(kid)
     }
 
-    /// Publishes a key no longer, and signs with it no longer.
+    /// Removes a key: it is neither published nor used for signatures any more.
     pub fn remove_key(&self, kid: &str) {
         self.keys().retain(|key| key.kid != kid);
     }
@@ -113,22 +113,22 @@ impl TestIssuer {
         json!({ "keys": keys })
     }
 
-    /// Signs claims with the newest key, whatever they say.
+    /// Signs claims with the newest key. The claims are not validated.
     ///
     /// # Errors
     ///
-    /// When there is no key.
+    /// Returns [`IssuerError::Key`] if there is no key.
     pub fn sign(&self, claims: &Value) -> Result<String, IssuerError> {
         let keys = self.keys();
         let key = keys.last().ok_or(IssuerError::Key)?;
         sign(key, &key.kid, self.kind, claims)
     }
 
-    /// Signs claims with the newest key under another key's id.
+    /// Signs claims with the newest key, and names another key id in the header.
     ///
     /// # Errors
     ///
-    /// When there is no key.
+    /// Returns [`IssuerError::Key`] if there is no key.
     pub fn sign_as(&self, kid: &str, claims: &Value) -> Result<String, IssuerError> {
         let keys = self.keys();
         let key = keys.last().ok_or(IssuerError::Key)?;
@@ -148,17 +148,17 @@ impl fmt::Debug for TestIssuer {
     }
 }
 
-/// Why a test issuer cannot sign.
+/// The error of a test issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerError {
-    /// The tenant allows neither ES256 nor RS256, or not all tenants whose keys are at one URL allow the same of them.
+    /// The tenant allows neither ES256 nor RS256, or the tenants with one `jwks.url` have neither of them in common.
     #[error(
-        "the test issuer signs with ES256 or RS256 only, and with one of them for all tenants whose keys are at one URL"
+        "the test issuer signs with ES256 or RS256 only: allow one of them in all tenants with the same `jwks.url`"
     )]
     Algorithm,
-    /// There is no key, or none can be made.
-    #[error("no key to sign with")]
+    /// The issuer has no key, or key generation failed.
+    #[error("the test issuer has no key to sign with")]
     Key,
 }
 
@@ -179,7 +179,7 @@ fn sign(key: &Key, named: &str, kind: Kind, claims: &Value) -> Result<String, Is
         Kind::Rs256 => jsonwebtoken::Algorithm::RS256,
     };
 
-    // The provider is named: `jsonwebtoken::encode` guesses one, and panics in a program that has two.
+    // `jsonwebtoken::encode` guesses the provider, and panics in a program with two of them.
     let signer = (DEFAULT_PROVIDER.signer_factory)(&algorithm, &key.signing).map_err(|_| IssuerError::Key)?;
     let signature = signer
         .try_sign(message.as_bytes())
@@ -206,8 +206,8 @@ fn ec(kid: &str) -> Result<(Value, EncodingKey), IssuerError> {
 fn rsa(kid: &str) -> Result<(Value, EncodingKey), IssuerError> {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| IssuerError::Key)?;
     let private = pair.as_der().map_err(|_| IssuerError::Key)?;
-    // RFC 5208 §5: what signs wants the PKCS #1 key inside, which lies behind a header of this length for every RSA key
-    // of this size.
+    // RFC 5208 §5: the signer takes the PKCS #1 key inside, which follows a header of this length in every RSA key of this
+    // size.
     let private = private.as_ref().get(26..).ok_or(IssuerError::Key)?;
     let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
 

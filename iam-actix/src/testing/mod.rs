@@ -1,24 +1,24 @@
 //! How does a service test what stands behind the gate?
 //!
-//! With the real gate, the real wrappers and the service's own configuration, in a world that the test controls: an issuer
-//! that signs real tokens, a permission server that knows the tuples it was given, a clock that stands still, and the audit
-//! events of every decision. Nothing is switched off, so what passes here is what happens in production, but for what a test
-//! controls:
+//! A test uses the real gate, the real wrappers and the service's own configuration. A [`TestWorld`] provides what surrounds them:
+//! an issuer that signs real tokens, a permission server, a manual clock, and the audit events of every decision. No check is
+//! switched off, so a test shows what production does, with these differences:
 //!
-//! - **Time** stands still until [`TestWorld::clock`] is moved: tokens do not expire, and keys are not fetched anew, by themselves.
-//!   Whoever waits does so in real time: a request with an unknown key for `jwks.wait`, readiness for a second before it asks an
-//!   upstream again.
-//! - **Tokens** say what the test says, where the tenant looks for it. Whether the gateway's own claims template puts metadata, scopes,
-//!   the tenant and something unique into them, only the gateway can tell.
-//! - **Keys** of different gateways bear the same ids. A token of another one is refused for its signature, with 401, where in production
-//!   its key is unknown: 401, too.
-//! - **Permission servers** know the tuples that were granted, and nothing else: they follow no subject sets and no rules of a namespace,
-//!   have every namespace and relation (Keto does not: 500), take batches of any size and do not look at `keto.token`. They answer checks
-//!   and readiness; what a service writes or lists by itself, they do not take.
-//! - **Other upstreams**, such as Kratos, are not there, and nothing is sent anywhere: no call takes time, is too large or lacks TLS.
+//! - **Time** stands still until the test moves [`TestWorld::clock`]. Tokens do not expire and keys are not refreshed by themselves.
+//!   Waits take real time: a request with an unknown key waits for `jwks.wait`, and the readiness route asks an upstream at most once
+//!   a second.
+//! - **Tokens** contain the claims that the test sets, where the tenant expects them. Test the claims template of the gateway (metadata,
+//!   scopes, tenant, a unique claim) with the gateway itself.
+//! - **Keys** of different gateways have the same ids. A token of another gateway fails with 401 because of its signature; in production
+//!   it fails with 401 because of its unknown key.
+//! - **Permission servers** know the granted tuples only. They resolve no subject sets and no namespace rules, and accept every namespace
+//!   and relation (Keto answers an error for unknown ones, which becomes 500), batches of any size, and any `keto.token`. They
+//!   answer checks and readiness, and reject writes and lists.
+//! - **Other upstreams**, such as Kratos, do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
+//!   nor TLS are exercised.
 //! - **Audit events** go to [`TestWorld::next_event`] instead of the configured sink.
 //!
-//! What `Iam::check` finds in the routes of an application is found by that alone, here as in production.
+//! `Iam::check` finds faults in the routes of an application here as in production: call it in a test of its own.
 //!
 //! ```
 //! # #[cfg(feature = "testing")] {

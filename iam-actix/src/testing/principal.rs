@@ -1,4 +1,4 @@
-//! Who sends the requests of a test?
+//! The principals of a test.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use super::TestIssuer;
 
-/// A person or machine with a token for the next request. Made by [`TestWorld::identity`](super::TestWorld::identity) and
+/// An identity or a client that makes tokens for requests. Made by [`TestWorld::identity`](super::TestWorld::identity) and
 /// [`TestWorld::client`](super::TestWorld::client).
 ///
-/// Every token has an id of its own; [`TestPrincipal::header`] makes a new one at each call.
+/// Every token has a unique id. Each call of [`TestPrincipal::header`] makes a new token.
 #[derive(Clone, Debug)]
-#[must_use = "put its header into a request"]
+#[must_use = "insert its header into a request"]
 pub struct TestPrincipal {
     claims: Map<String, Value>,
     clock: ManualClock,
@@ -25,7 +25,7 @@ pub struct TestPrincipal {
     issuer: Option<Arc<TestIssuer>>,
     lifetime: Duration,
     metadata_claim: String,
-    /// Where the list of roles lies inside of the metadata.
+    /// The path of the role list inside the metadata.
     role_path: Vec<String>,
     roles: Vec<String>,
 }
@@ -59,26 +59,26 @@ impl TestPrincipal {
             issuer,
             lifetime: Duration::from_secs(60),
             metadata_claim,
-            // The first step says that what follows lies in the metadata: there are no other sources.
+            // The first step of the path names the metadata, which is the only source of roles.
             role_path: written.roles_from.split('.').skip(1).map(str::to_owned).collect(),
             roles: Vec::new(),
         }
     }
 
-    /// Sets a claim, also one that is set otherwise. `null` takes it away.
+    /// Sets a claim and replaces any earlier value, also that of a default claim. `null` removes the claim.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Sets how long tokens live. Defaults to 60 seconds.
+    /// Sets the lifetime of tokens. Defaults to 60 seconds.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Adds a role, where the tenant looks for them (`roles_from`). A [`claim`](Self::claim) that replaces the metadata replaces the
-    /// roles as well.
+    /// Adds a role at the place that the tenant's `roles_from` names. A [`claim`](Self::claim) that replaces the metadata replaces the
+    /// roles too.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into());
         self
@@ -89,8 +89,8 @@ impl TestPrincipal {
         self.claim("scope", scope)
     }
 
-    /// Returns the header of a request, with a new token: the one that the tenant's gateway puts it into, and written as it does.
-    /// Give it to `insert_header`.
+    /// Returns the credential header of a request, with a new token. Its name is the tenant's `oathkeeper.header`; the value has
+    /// the prefix `Bearer` in `Authorization` only. Pass it to `insert_header`.
     pub fn header(&self) -> (String, String) {
         let token = self.token();
         let value = if self.header.eq_ignore_ascii_case("authorization") {
@@ -101,7 +101,7 @@ impl TestPrincipal {
         (self.header.clone(), value)
     }
 
-    /// Returns a new token. Without a key there is none, and the text is empty.
+    /// Returns a new token. The text is empty if the issuer has no key.
     pub fn token(&self) -> String {
         let now = self.clock.now();
         let mut claims = Map::new();

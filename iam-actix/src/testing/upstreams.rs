@@ -1,4 +1,4 @@
-//! Who answers in place of the upstreams?
+//! In-memory stand-ins for the upstreams.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use super::TestIssuer;
 
-/// The upstreams of all tenants, in memory. What they do not know is no connection.
+/// The upstreams of all tenants, in memory. Unknown URLs fail with [`TransportError::Connect`].
 #[derive(Debug, Default)]
 pub(super) struct TestUpstreams(Mutex<Upstreams>);
 
 #[derive(Debug, Default)]
 struct Upstreams {
-    /// By the URL of the key set.
+    /// The key servers by the URL of the key set.
     keys: HashMap<String, KeyServer>,
-    /// By the URL that the paths follow, without a slash at its end.
+    /// The permission servers by their base URL without a trailing slash.
     permissions: HashMap<String, PermissionServer>,
 }
 
@@ -107,12 +107,11 @@ impl Upstreams {
         server.answer(path, request.body())
     }
 
-    /// Returns the permission server that a URL is for, and the path there. Of several, the one with the longest URL, as a proxy
-    /// with a route for each of them does it.
+    /// Returns the permission server of a URL, and the path there. If several base URLs match, the longest one wins, as in a proxy.
     fn permission_server<'a>(&self, url: &'a str) -> Option<(&PermissionServer, &'a str)> {
         let servers = self.permissions.iter().filter_map(|(base, server)| {
             let path = url.strip_prefix(base.as_str())?;
-            // `https://keto.example` is not where `https://keto.example.evil` is, nor is `/a` where `/ab` is.
+            // The base URL must end at a path segment: `https://keto.example` is no base of `https://keto.example.evil`.
             path.starts_with('/').then_some((server, path))
         });
         servers.min_by_key(|(_, path)| path.len())

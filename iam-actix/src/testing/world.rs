@@ -1,4 +1,4 @@
-//! What does a test control?
+//! The surroundings of a service under test.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -22,7 +22,7 @@ use crate::{
     iam::{Iam, StartError},
 };
 
-/// Everything around a service under test: issuers, permission servers, time, audit. See the [module](super).
+/// The surroundings of a service under test: issuers, permission servers, clock and audit events. See the [module](super).
 #[derive(Debug)]
 pub struct TestWorld {
     clock: ManualClock,
@@ -35,14 +35,14 @@ pub struct TestWorld {
 }
 
 impl TestWorld {
-    /// Makes the world of a configuration: the service's own, which may name upstreams that do not exist here.
+    /// Makes the world of a configuration. Use the service's own configuration; its upstreams need not exist.
     ///
-    /// Tenants whose keys are at one URL are behind one gateway: it has one issuer, which signs for all of them. Keys that stand in the
-    /// configuration stay what they are: the world cannot sign for them.
+    /// Tenants with the same `jwks.url` are behind one gateway and share one issuer. The world cannot sign with keys that are written
+    /// in the configuration (`jwks.keys`).
     ///
     /// # Errors
     ///
-    /// [`WorldError`] when the configuration has problems, or the world cannot sign what it asks for.
+    /// Returns a [`WorldError`] if the configuration is invalid, or if it requires a signature algorithm that the test issuer lacks.
     pub fn new(config: IamConfig) -> Result<Self, WorldError> {
         let settings = config.clone().validate()?;
         let upstreams = Arc::new(TestUpstreams::default());
@@ -68,11 +68,11 @@ impl TestWorld {
         })
     }
 
-    /// Starts an [`Iam`] in this world. Several share everything but what each has fetched and which tokens it has seen.
+    /// Starts an [`Iam`] in this world. Several of them share the world, but each has its own fetched keys and its own used tokens.
     ///
     /// # Errors
     ///
-    /// As [`IamBuilder::start`](crate::IamBuilder::start).
+    /// The errors of [`IamBuilder::start`](crate::IamBuilder::start).
     pub async fn start(&self) -> Result<Iam, StartError> {
         Iam::builder(self.config.clone())
             .clock(Arc::new(self.clock.clone()))
@@ -82,46 +82,46 @@ impl TestWorld {
             .await
     }
 
-    /// Returns a machine of the default tenant, to be given claims.
+    /// Returns an OAuth 2 client of the default tenant.
     pub fn client(&self, client_id: &str) -> TestPrincipal {
         self.identity(client_id).claim("client_id", client_id)
     }
 
-    /// Returns a person of the default tenant, to be given roles and claims.
+    /// Returns an identity of the default tenant.
     pub fn identity(&self, subject: &str) -> TestPrincipal {
         self.principal(self.settings.registry().default_tenant(), subject)
     }
 
-    /// Returns a person of a tenant; nothing when no tenant is called that. The claim `client_id` makes it a machine.
+    /// Returns an identity of a tenant, or `None` if the tenant does not exist. The claim `client_id` makes it a client.
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))
     }
 
-    /// Returns the clock, to be set.
+    /// Returns the clock.
     pub const fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// Returns the issuer of a tenant, to change its keys. Tenants whose keys are at one URL have the same one.
+    /// Returns the issuer of a tenant, whose keys can be changed. Tenants with the same `jwks.url` have the same issuer.
     ///
-    /// A service knows of a change when it has fetched the keys again, and when that is due is measured on the world's clock, which
-    /// stands still. A token with an unknown key makes it fetch if `jwks.refetch_interval` has passed since the last time:
-    /// [`advance`](ManualClock::advance) the clock by as much before the request, or it waits for `jwks.wait`, two real seconds
-    /// unless configured, and is refused with 503. [`TestWorld::rotate_keys`] does both. A key that was removed still verifies for
-    /// `jwks.grace` after the fetch that misses it.
+    /// A service uses changed keys after its next fetch. A token with an unknown key triggers a fetch if `jwks.refetch_interval` has
+    /// passed on the world's clock since the last fetch, so [`advance`](ManualClock::advance) the clock before the
+    /// request. Otherwise the request waits for `jwks.wait` (two real seconds by default) and fails with 503.
+    /// [`TestWorld::rotate_keys`] adds a key and advances the clock. A removed key still verifies for `jwks.grace` after the fetch that
+    /// no longer contains it.
     pub fn issuer(&self, tenant: &str) -> Option<&Arc<TestIssuer>> {
         self.issuers.get(tenant)
     }
 
-    /// Gives the issuer of a tenant a new key, which signs from now on, as Oathkeeper does it. Returns its id.
+    /// Adds a signing key to the issuer of a tenant and returns its id. New tokens are signed with it at once, as Oathkeeper does.
     ///
-    /// The next request with a new token makes the service fetch it: for that, the clock moves forward by `jwks.refetch_interval`, the
-    /// longest of those tenants whose keys are at the same URL. The keys before stay published.
+    /// The clock advances by the longest `jwks.refetch_interval` of the tenants with the same `jwks.url`, so that the next request with
+    /// a new token makes the service fetch the key. Earlier keys stay published.
     ///
     /// # Errors
     ///
-    /// When no tenant is called that, it fetches no keys, or no key can be made.
+    /// Returns a [`WorldError`] if the tenant does not exist, if it fetches no keys, or if key generation fails.
     pub fn rotate_keys(&self, tenant: &str) -> Result<String, WorldError> {
         let registry = self.settings.registry();
         let url = self.keys_url(tenant)?;
@@ -137,91 +137,89 @@ impl TestWorld {
         Ok(kid)
     }
 
-    /// Grants what a tuple such as `orders:7#view@"user:alice"` says, at the permission server of the default tenant.
-    /// Only that very tuple is granted: its subject is compared as it is written.
+    /// Adds a tuple such as `orders:7#view@"user:alice"` to the permission server of the default tenant. Checks compare the tuple, its
+    /// subject included, literally.
     ///
     /// # Errors
     ///
-    /// When the text is no tuple, or the tenant has no permission server.
+    /// Returns a [`WorldError`] if the text is not a tuple, or if the tenant has no permission server.
     pub fn grant(&self, tuple: &str) -> Result<(), WorldError> {
         self.grant_in(self.default_tenant(), tuple)
     }
 
-    /// Grants what a tuple says at the permission server of a tenant, as [`TestWorld::grant`]. Tenants with the same `keto.read_url`
-    /// have one server.
+    /// Adds a tuple to the permission server of a tenant, as [`TestWorld::grant`] does. Tenants with the same `keto.read_url` share one
+    /// server.
     ///
     /// # Errors
     ///
-    /// When the text is no tuple, no tenant is called that, or it has no permission server.
+    /// Returns a [`WorldError`] if the text is not a tuple, if the tenant does not exist, or if it has no permission server.
     pub fn grant_in(&self, tenant: &str, tuple: &str) -> Result<(), WorldError> {
         let tuple = tuple.parse()?;
         self.upstreams.grant(self.permissions_url(tenant)?, &tuple);
         Ok(())
     }
 
-    /// Takes back what [`TestWorld::grant`] granted.
+    /// Removes a tuple from the permission server of the default tenant.
     ///
     /// # Errors
     ///
-    /// When the text is no tuple, or the tenant has no permission server.
+    /// Returns a [`WorldError`] if the text is not a tuple, or if the tenant has no permission server.
     pub fn revoke(&self, tuple: &str) -> Result<(), WorldError> {
         self.revoke_in(self.default_tenant(), tuple)
     }
 
-    /// Takes back what [`TestWorld::grant_in`] granted.
+    /// Removes a tuple from the permission server of a tenant.
     ///
     /// # Errors
     ///
-    /// When the text is no tuple, no tenant is called that, or it has no permission server.
+    /// Returns a [`WorldError`] if the text is not a tuple, if the tenant does not exist, or if it has no permission server.
     pub fn revoke_in(&self, tenant: &str, tuple: &str) -> Result<(), WorldError> {
         let tuple = tuple.parse()?;
         self.upstreams.revoke(self.permissions_url(tenant)?, &tuple);
         Ok(())
     }
 
-    /// Lets the permission server of the default tenant answer no longer, or again, for all tenants with this `keto.read_url`.
+    /// Takes the permission server of the default tenant down, or up again, for all tenants with this `keto.read_url`.
     ///
     /// # Errors
     ///
-    /// When the tenant has no permission server.
+    /// Returns a [`WorldError`] if the tenant has no permission server.
     pub fn set_permissions_down(&self, down: bool) -> Result<(), WorldError> {
         let url = self.permissions_url(self.default_tenant())?;
         self.upstreams.set_permissions_down(url, down);
         Ok(())
     }
 
-    /// Lets the issuer of the default tenant answer no longer, or again, for all tenants whose keys are at this URL.
+    /// Takes the key server of the default tenant down, or up again, for all tenants with this `jwks.url`.
     ///
-    /// Keys that a service has fetched serve on, as they do in production. After an attempt that failed, the next one is made when
-    /// `jwks.refetch_interval` has passed on the world's clock. A service that has no keys at all does not wait for one: it refuses
-    /// with 503 at once, and looks at the clock twice a second.
+    /// Fetched keys stay in use, as in production. After a failed fetch, the next one starts when `jwks.refetch_interval` has passed on
+    /// the world's clock. A service without any keys answers 503 at once, and examines the clock twice a second.
     ///
     /// # Errors
     ///
-    /// When the tenant fetches no keys.
+    /// Returns a [`WorldError`] if the tenant fetches no keys.
     pub fn set_keys_down(&self, down: bool) -> Result<(), WorldError> {
         let url = self.keys_url(self.default_tenant())?;
         self.upstreams.set_keys_down(url, down);
         Ok(())
     }
 
-    /// Returns how often the keys of the default tenant were fetched from its issuer, for all tenants whose keys are at this URL.
-    /// Attempts while it was down do not count.
+    /// Returns the number of successful key fetches from the default tenant's `jwks.url`, by all tenants that use it.
     pub fn key_fetches(&self) -> usize {
         let url = self.keys_url(self.default_tenant());
         url.map_or(0, |url| self.upstreams.fetches(url))
     }
 
-    /// Waits for the next audit event of all that was started in this world, up to five seconds.
+    /// Waits up to five seconds for the next audit event of any [`Iam`] that was started in this world.
     pub async fn next_event(&self) -> Option<AuditEvent<'static>> {
         let mut events = self.events.lock().await;
         time::timeout(PATIENCE, events.next()).await.ok().flatten()
     }
 
     fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
-        // INVARIANT: every tenant that verifies tokens has an issuer; the others take none.
+        // INVARIANT: every tenant that verifies tokens has an issuer. Other tenants accept no tokens.
         let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
-        // INVARIANT: every tenant was written in the configuration.
+        // INVARIANT: the configuration contains every tenant.
         let default = TenantConfig::default();
         let written = self.config.tenants.get(tenant.name()).unwrap_or(&default);
         TestPrincipal::new(tenant, written, issuer, self.clock.clone()).claim("sub", subject)
@@ -249,14 +247,14 @@ impl TestWorld {
     }
 }
 
-/// Why there is no world for a configuration, or why it cannot do what a test asks for.
+/// The error of a [`TestWorld`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorldError {
-    /// The configuration has problems.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing can be signed.
+    /// The issuer cannot sign.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     /// The tenant fetches no keys.
@@ -265,10 +263,10 @@ pub enum WorldError {
     /// The tenant has no permission server.
     #[error("tenant `{0}` has no permission server: set `tenants.{0}.keto.read_url`")]
     Permissions(String),
-    /// No tenant is called that.
-    #[error("no tenant is called `{0}`: set `tenants.{0}`")]
+    /// The tenant does not exist.
+    #[error("no tenant `{0}` is configured: set `tenants.{0}`")]
     Tenant(String),
-    /// What should be granted or revoked is no tuple.
+    /// The text to grant or revoke is not a tuple.
     #[error(transparent)]
     Tuple(#[from] GrammarError),
 }
@@ -297,7 +295,7 @@ fn issuers(registry: &TenantRegistry) -> Result<HashMap<String, Arc<TestIssuer>>
     Ok(issuers)
 }
 
-/// Returns those of the algorithms that every tenant with keys at `url` allows: a gateway signs alike for all.
+/// Returns the algorithms that every tenant with keys at `url` allows. A gateway signs with one algorithm for all its tenants.
 fn allowed_by_all(registry: &TenantRegistry, url: &str, algorithms: &[Algorithm]) -> Vec<Algorithm> {
     let mut allowed = algorithms.to_vec();
     let behind_it = |tenant: &&Arc<Tenant>| tenant.jwks().is_some_and(|source| source.url() == url);
@@ -311,5 +309,5 @@ fn allowed_by_all(registry: &TenantRegistry, url: &str, algorithms: &[Algorithm]
     allowed
 }
 
-/// How long an event may take from the decision to the test.
+/// The longest wait for an audit event.
 const PATIENCE: Duration = Duration::from_secs(5);
