@@ -274,6 +274,45 @@ fn clients_and_identities_have_different_default_subjects() {
     assert!(client[0].ends_with("@\"client:x\""), "{client:?}");
 }
 
+/// R063: an id with a mark in it took the place of the other kind of principal.
+#[test]
+fn an_identity_called_as_a_client_has_not_the_permissions_of_the_client() {
+    for (form, subject, client_subject) in [
+        (SubjectForm::Id, "{sub}", "client:{client_id}"),
+        (SubjectForm::Set, "User:{sub}", "User:client:{client_id}"),
+    ] {
+        let world = World::with(|tenant| {
+            let keto = tenant.keto.as_mut().unwrap();
+            keto.subject_form = form;
+            keto.subject = subject.to_owned();
+            keto.client_subject = client_subject.to_owned();
+        });
+        let decide = |claims: Value| world.decide(&claims, &view(), "1");
+
+        let refusal = decide(json!({"sub": "client:7"})).unwrap_err();
+        assert_eq!(refusal.detail, Some("subject_unaskable"));
+        for claims in [
+            json!({"sub": "7"}),
+            json!({"sub": "ann@example.com"}),
+            json!({"sub": "client:"}),
+            json!({"sub": "7", "client_id": "7"}),
+        ] {
+            assert!(decide(claims).is_ok());
+        }
+    }
+
+    // Of two templates with equally long fixed text, neither gets what both could make.
+    let world = World::with(|tenant| {
+        let keto = tenant.keto.as_mut().unwrap();
+        keto.subject = "u:{sub}".to_owned();
+        keto.client_subject = "{client_id}:c".to_owned();
+    });
+    for claims in [json!({"sub": "x:c"}), json!({"sub": "x", "client_id": "u:x"})] {
+        let refusal = world.decide(&claims, &view(), "1").unwrap_err();
+        assert_eq!(refusal.detail, Some("subject_unaskable"), "{claims}");
+    }
+}
+
 #[test]
 fn the_subject_form_decides_between_an_id_and_a_set() {
     let world = World::with(|tenant| tenant.keto.as_mut().unwrap().subject_form = SubjectForm::Set);

@@ -104,6 +104,43 @@ impl Template {
         &self.text
     }
 
+    /// Returns the number of bytes outside of the placeholders.
+    pub fn fixed_length(&self) -> usize {
+        let literals = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(literal) => literal.len(),
+            Piece::Placeholder(_) => 0,
+        });
+        literals.fold(0, usize::saturating_add)
+    }
+
+    /// Tells whether the template could make this text, judged by the fixed text at both ends.
+    ///
+    /// ```
+    /// use iam_grammar::Template;
+    ///
+    /// # fn main() -> Result<(), iam_grammar::GrammarError> {
+    /// let template = Template::parse("client:{client_id}")?;
+    ///
+    /// assert!(template.could_make("client:7"));
+    /// assert!(!template.could_make("user:7"));
+    /// assert!(!template.could_make("client:"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn could_make(&self, text: &str) -> bool {
+        let fixed = |piece: Option<&Piece>| match piece {
+            Some(Piece::Literal(literal)) => literal.clone(),
+            Some(Piece::Placeholder(_)) | None => String::new(),
+        };
+        if self.placeholders().next().is_none() {
+            return text == self.text;
+        }
+
+        text.strip_prefix(&fixed(self.pieces.first()))
+            .and_then(|rest| rest.strip_suffix(&fixed(self.pieces.last())))
+            .is_some_and(|values| !values.is_empty())
+    }
+
     /// Fills the placeholders with the values of one request.
     ///
     /// # Errors
