@@ -520,22 +520,27 @@ async fn the_other_words_do_what_they_say() {
     assert_eq!(unanswered, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A value that could end the object and start a relation is the caller's mistake, and is never asked about.
+/// The parts of a tuple travel separately. A value with marks in it is one object, and an unusable value is the caller's mistake.
 #[actix_web::test]
 async fn an_object_id_cannot_smuggle_in_a_relation_and_a_subject() {
     let iam = iam().await;
     let app = test::init_service(App::new().wrap(iam.middleware()).configure(others)).await;
     let admin = token(&["admin"]);
 
-    for path in [
-        "/orders/x%23view@User:evil",
-        "/orders/x%23owners%40User%3Aevil",
-        "/orders/a:b",
-        "/orders/%0A",
+    for (path, expected) in [
+        // The permission server is not there to answer.
+        ("/orders/x%23view@User:evil", StatusCode::SERVICE_UNAVAILABLE),
+        (
+            "/orders/x%23owners%40User%3Aevil",
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
+        ("/orders/a:b", StatusCode::SERVICE_UNAVAILABLE),
+        ("/orders/%0A", StatusCode::BAD_REQUEST),
+        ("/orders/%2e%2e", StatusCode::BAD_REQUEST),
     ] {
         assert_eq!(
             status(&app, &Method::GET, path, Some(&admin)).await,
-            StatusCode::BAD_REQUEST,
+            expected,
             "{path}"
         );
     }
