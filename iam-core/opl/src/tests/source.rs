@@ -354,7 +354,7 @@ fn the_typescript_around_the_classes_was_refused() {
         "import type {\n  Namespace,\n  Context,\n} from \"x\"",
         "import { type Namespace, type Context as Ctx } from 'x'",
         "import { Namespace as N, SubjectSet as ctx, } from 'x';",
-        "import { default as N, type as T, type as as U } from 'x'",
+        "import { default as N, type as T } from 'x'",
         "import {} from 'x'",
         "import Namespace from 'x'",
         "import Namespace, { Context } from 'x'",
