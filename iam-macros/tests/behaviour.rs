@@ -22,8 +22,8 @@ use actix_web::{
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use iam_actix::{
-    Iam, IamConfig, optional, public, public as open, require_permission, require_role, require_scope,
-    single_use,
+    Iam, IamConfig, optional, protected, public, public as open, require_permission, require_role,
+    require_scope, single_use,
 };
 use iam_core::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
@@ -452,6 +452,35 @@ async fn what_a_module_says_holds_for_its_routes_and_adds_up_with_what_they_say(
 #[cfg_attr(all(), get("/conditional"))]
 async fn conditional() -> HttpResponse {
     ok().await
+}
+
+#[protected]
+#[get("/protected")]
+async fn explicitly_protected() -> HttpResponse {
+    ok().await
+}
+
+/// A handler that needs a principal and nothing else had no attribute to say so, and strict mode refused it.
+#[actix_web::test]
+async fn protected_admits_every_principal_and_satisfies_strict_mode() {
+    let iam = iam().await;
+    let gate = iam.middleware();
+    let map = iam
+        .check(move || App::new().wrap(gate).service(explicitly_protected))
+        .await
+        .unwrap();
+    map.strict().unwrap();
+
+    let app = App::new().wrap(iam.middleware()).service(explicitly_protected);
+    let app = test::init_service(app).await;
+    assert_eq!(
+        status(&app, &Method::GET, "/protected", None).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        status(&app, &Method::GET, "/protected", Some(&token(&[]))).await,
+        StatusCode::OK
+    );
 }
 
 #[optional]
