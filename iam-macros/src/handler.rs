@@ -1,4 +1,4 @@
-//! What do the attributes stand on? The signature is read; the body stays tokens.
+//! The item below the attributes. The signature is parsed, the body is kept as tokens.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{
@@ -9,7 +9,7 @@ use syn::{
 
 use crate::attribute::Attribute;
 
-/// The item that our attributes stand on.
+/// The item below the attributes.
 #[derive(Debug)]
 pub(crate) enum Target {
     Handler(Handler),
@@ -23,7 +23,7 @@ pub(crate) struct Handler {
 }
 
 impl Target {
-    /// Reads an item from which the attributes were taken off.
+    /// Reads an item without its attributes.
     pub(crate) fn read(attribute: Attribute, item: &TokenStream) -> Result<Self> {
         let read = |input: ParseStream<'_>| {
             let ahead = input.fork();
@@ -65,14 +65,14 @@ impl Handler {
         ))
     }
 
-    /// Returns the error about a function that has no route attribute below ours.
+    /// Returns the error about a function without a route attribute.
     pub(crate) fn without_route(&self, attribute: Attribute) -> Error {
         let (name, method, handler) = (attribute.name(), attribute.method(), &self.signature.ident);
         Error::new(
             Span::call_site(),
             format!(
                 "`#[{name}]` has to stand above the route attribute, as in `{} #[get(\"/path\")] async fn {handler}`; \
-                 a handler without route attribute says it where it is registered: `web::get().to({handler}).{method}`",
+                 a handler without a route attribute gets its policy where it is registered: `web::get().to({handler}).{method}`",
                 attribute.example(),
             ),
         )

@@ -1,4 +1,4 @@
-//! How is a tuple written? Cuts a text into its parts, without judging what is inside a part.
+//! How is a tuple written? Cuts a text into its parts, without checking the characters of a part.
 //!
 //! ```text
 //! tuple   = namespace ":" object "#" relation [ "@" ( subject | "(" subject ")" ) ]
@@ -104,7 +104,7 @@ pub(crate) fn tuple(text: &str, braces: Braces) -> Result<Notation<'_>, GrammarE
     })
 }
 
-/// Cuts a subject that stands alone.
+/// Cuts a subject without a tuple around it.
 pub(crate) fn subject(text: &str) -> Result<SubjectNotation<'_>, GrammarError> {
     Scanner::new(text, Part::Subject, Braces::Text)?.subject()
 }

@@ -1,7 +1,7 @@
 //! Which object does a request name? Text with placeholders, filled from the values of one request.
 //!
 //! A placeholder is a name between `{` and `}`: ASCII letters, digits, `_` and `.`, not starting with a digit or `.`.
-//! There is no escape: `{{` and `}}` are errors. Between two placeholders stands fixed text.
+//! There is no escape: `{{` and `}}` are errors. Two placeholders need fixed text between them.
 //!
 //! A value is checked on its own before it becomes part of the text. Keto's HTTP interface takes the parts of a tuple separately,
 //! so the marks of the notation are data in a value: `ann@example.com`, `urn:isbn:0451450523` and `report (final)` are objects like

@@ -43,7 +43,7 @@ const _: () = assert!(4 * MAX_NAME_LENGTH + 4 * MAX_OBJECT_LENGTH + 16 <= MAX_TU
 
 /// One relationship: the subject has the relation to the object.
 ///
-/// Every part is checked, whichever way the tuple came to be.
+/// Every part is checked, whether the tuple is read or made of its parts.
 ///
 /// ```
 /// use iam_grammar::{RelationTuple, Subject};
@@ -70,7 +70,7 @@ impl RelationTuple {
     ///
     /// # Errors
     ///
-    /// A part that is empty, too long, or contains what it may not. The position counts from the start of that part.
+    /// A part that is empty, too long, or contains a character that is not allowed in it. The position counts from the start of that part.
     pub fn new(
         namespace: impl Into<String>,
         object: impl Into<String>,
@@ -115,7 +115,7 @@ impl RelationTuple {
 impl FromStr for RelationTuple {
     type Err = GrammarError;
 
-    /// Reads a whole tuple. A tuple without a subject is an error, never another kind of question.
+    /// Reads a whole tuple. A tuple without a subject is an error.
     fn from_str(text: &str) -> Result<Self, GrammarError> {
         let notation = notation::tuple(text, Braces::Text)?;
         let Some(subject) = notation.subject else {
@@ -144,9 +144,9 @@ impl fmt::Display for RelationTuple {
     }
 }
 
-/// Who has the relation.
+/// The subject of a tuple.
 ///
-/// The variants are open so that they can be matched; what is in them is checked where a [`RelationTuple`] is made.
+/// The variants are open so that they can be matched. Their contents are checked where a [`RelationTuple`] is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(
     clippy::exhaustive_enums,
@@ -155,7 +155,7 @@ impl fmt::Display for RelationTuple {
 pub enum Subject {
     /// An opaque id. Keto never looks inside it.
     Id(String),
-    /// All that have the relation of the set to the object of the set.
+    /// The subjects that have the relation of the set to the object of the set.
     Set(SubjectSet),
 }
 
@@ -236,7 +236,7 @@ impl From<SubjectSet> for Subject {
     }
 }
 
-/// All that have a relation to an object; with an empty relation, that object itself.
+/// The subjects that have a relation to an object; with an empty relation, the object itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubjectSet {
     namespace: String,
@@ -249,7 +249,7 @@ impl SubjectSet {
     ///
     /// # Errors
     ///
-    /// A part that is empty, too long, or contains what it may not. The position counts from the start of that part.
+    /// A part that is empty, too long, or contains a character that is not allowed in it. The position counts from the start of that part.
     pub fn new(
         namespace: impl Into<String>,
         object: impl Into<String>,
@@ -279,7 +279,7 @@ impl SubjectSet {
         &self.object
     }
 
-    /// Returns the relation, `""` when the set has none.
+    /// Returns the relation, which may be empty.
     pub fn relation(&self) -> &str {
         &self.relation
     }
