@@ -11,8 +11,10 @@
 //! Quotation marks are an addition to Keto's notation, for parts that it cannot express:
 //!
 //! - A subject id in quotes is an id whatever it contains.
-//! - An object in quotes is enclosed by them only if it contains a `#`, a `"` or, outside of templates, a brace. The quotation
-//!   marks around any other object are part of the object, as they are to Keto.
+//! - An object in quotes is enclosed by them only if it contains a `#`, a `"` or, outside of templates, a brace, or starts with a
+//!   `:`. The quotation marks around any other object are part of the object, as they are to Keto.
+//!
+//! A mark twice, as in `ns::object` or `@@id`, is an error, although Keto takes the second one for a part of the object or the id.
 //!
 //! Inside of quotes `""` stands for one `"`. Blanks around a part are not part of it.
 
@@ -66,7 +68,7 @@ pub(crate) enum Braces {
 impl Braces {
     /// Tells whether an object with this text has to stand in quotes.
     pub(crate) fn object_needs_quotes(self, object: &str) -> bool {
-        object.contains(['#', '"']) || self.need_quotes(object)
+        object.starts_with(':') || object.contains(['#', '"']) || self.need_quotes(object)
     }
 
     /// Tells whether a subject id with this text has to stand in quotes.
@@ -181,6 +183,9 @@ impl<'a> Scanner<'a> {
 
     /// Reads a subject without parentheses and quotes around it.
     fn open_subject(mut self) -> Result<SubjectNotation<'a>, GrammarError> {
+        if self.rest.starts_with('@') {
+            return Err(self.error(Kind::Empty(Part::Subject)));
+        }
         let set = self
             .rest
             .find('#')
@@ -251,6 +256,9 @@ impl<'a> Scanner<'a> {
             return Ok(object);
         }
 
+        if self.rest.starts_with(':') {
+            return Err(self.error(Kind::Empty(Part::Object)));
+        }
         let length = self.rest.find('#').unwrap_or(self.rest.len());
         self.piece(length, Part::Object)
     }

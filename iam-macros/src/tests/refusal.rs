@@ -173,7 +173,7 @@ fn a_permission_is_written_in_one_of_its_forms() {
 #[test]
 fn a_permission_is_read_by_the_grammar_of_the_core() {
     assert!(permission_error("\"a:b@c\"").contains("expected `#`"));
-    assert!(permission_error("any(\"a:b#c\", \"a:#c\")").contains("an empty object (at byte 2)"));
+    assert!(permission_error("any(\"a:b#c\", \"a::b#c\")").contains("an empty object (at byte 2)"));
     assert!(permission_error("\"{ns}:b#c\"").contains("a namespace cannot contain a placeholder"));
     assert!(permission_error("\"a:{id#c\"").contains("invalid relation tuple"));
 

@@ -155,7 +155,10 @@ fn a_tuple_without_a_part_is_no_tuple() {
             36,
         ),
         ("namespace:object#relation@id:", Kind::Empty(Object), 29),
+        ("namespace::object#relation@id", Kind::Empty(Object), 10),
+        ("namespace:object#relation@a::b", Kind::Empty(Object), 28),
         ("namespace:object##relation@id", Kind::Empty(Relation), 17),
+        ("namespace:object#relation@@id", Kind::Empty(Subject), 26),
     ] {
         assert_eq!(refused(text), (kind, position), "{text:?}");
     }
@@ -235,7 +238,6 @@ fn a_text_that_keto_reads_was_refused_or_meant_another_object() {
             "docs:1#view@https://app.example/u/7",
             tuple("docs", "1", "view", set("https", "//app.example/u/7", "")),
         ),
-        ("docs::1#view@@ann", tuple("docs", ":1", "view", id("@ann"))),
         ("docs:a@b#view@c", tuple("docs", "a@b", "view", id("c"))),
         ("docs:5\" disk#view@c", tuple("docs", "5\" disk", "view", id("c"))),
         ("docs:()#view@c", tuple("docs", "()", "view", id("c"))),
@@ -267,6 +269,7 @@ fn quotes_enclose_what_the_notation_cannot_express() {
         ("\"", "\"\"\"\""),
         ("\"a:b\"", "\"\"\"a:b\"\"\""),
         ("a#\"b", "\"a#\"\"b\""),
+        (":1", "\":1\""),
         ("a:b", "a:b"),
         ("a@b", "a@b"),
     ] {
@@ -276,6 +279,7 @@ fn quotes_enclose_what_the_notation_cannot_express() {
     }
     for (subject, written) in [
         ("user:(1)@x#y", "\"user:(1)@x#y\""),
+        ("@ann", "\"@ann\""),
         ("ann@example.com", "\"ann@example.com\""),
         ("Ann (ext)", "\"Ann (ext)\""),
         ("5\" disk", "\"5\"\" disk\""),
