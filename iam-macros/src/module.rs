@@ -141,8 +141,8 @@ fn find_route(tokens: &TokenStream, in_attribute: bool) -> Option<Span> {
                 {
                     return Some(name.span());
                 }
-                let is_attribute = after_pound && group.delimiter() == Delimiter::Bracket;
-                let found = find_route(&group.stream(), is_attribute || in_attribute);
+                let enters_attribute = after_pound && group.delimiter() == Delimiter::Bracket;
+                let found = find_route(&group.stream(), enters_attribute || in_attribute);
                 if found.is_some() {
                     return found;
                 }

@@ -168,15 +168,12 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
 
-        let kind = match self.rest.rfind(')') {
-            Some(closing) => {
-                self.advance(closing.saturating_add(1));
-                Kind::Trailing
-            }
-            None => {
-                self.advance(self.rest.len());
-                Kind::Parenthesis
-            }
+        let kind = if let Some(closing) = self.rest.rfind(')') {
+            self.advance(closing.saturating_add(1));
+            Kind::Trailing
+        } else {
+            self.advance(self.rest.len());
+            Kind::Parenthesis
         };
         Err(self.error(kind))
     }

@@ -55,7 +55,7 @@ impl TupleTemplate {
 
         Ok(Self {
             namespace: fixed(notation.namespace, Part::Namespace, namespace_is_legal)?,
-            object: template(notation.object, Template::parse)?,
+            object: template(&notation.object, Template::parse)?,
             relation: fixed(notation.relation, Part::Relation, relation_is_legal)?,
             subject: notation.subject.map(SubjectTemplate::read).transpose()?,
         })
@@ -101,14 +101,14 @@ impl TupleTemplate {
 impl SubjectTemplate {
     fn read(notation: SubjectNotation<'_>) -> Result<Self, GrammarError> {
         Ok(match notation {
-            SubjectNotation::Id(id) => Self::Id(template(id, Template::parse_subject_id)?),
+            SubjectNotation::Id(id) => Self::Id(template(&id, Template::parse_subject_id)?),
             SubjectNotation::Set {
                 namespace,
                 object,
                 relation,
             } => Self::Set {
                 namespace: fixed(namespace, Part::Namespace, namespace_is_legal)?,
-                object: template(object, Template::parse)?,
+                object: template(&object, Template::parse)?,
                 relation: relation.map_or_else(
                     || Ok(String::new()),
                     |it| fixed(it, Part::Relation, relation_is_legal),
@@ -194,7 +194,7 @@ fn fixed(
 }
 
 fn template(
-    piece: Piece<'_>,
+    piece: &Piece<'_>,
     parse: impl Fn(&str) -> Result<Template, GrammarError>,
 ) -> Result<Template, GrammarError> {
     parse(&piece.text).map_err(|err| err.behind(piece.at))
