@@ -204,7 +204,9 @@ pub use crate::{
     ports::Ports,
     request::request_id::RequestId,
 };
-pub use iam_macros::{optional, public, require_permission, require_role, require_scope, single_use};
+pub use iam_macros::{
+    optional, protected, public, require_permission, require_role, require_scope, single_use,
+};
 
 pub use iam_core::{
     clock, config,

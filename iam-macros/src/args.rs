@@ -1,4 +1,4 @@
-//! What does one attribute say? Its arguments, checked by the grammar that the core uses at run time.
+//! The arguments of one attribute, checked by the grammar that the core uses at run time.
 
 use iam_grammar::{GrammarError, NameError, Permission, check_role, check_scope, permission::MAX_DEPTH};
 use proc_macro2::{Span, TokenStream};
@@ -9,20 +9,21 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-use crate::words::Word;
+use crate::attribute::Attribute;
 
-/// One of our attributes with its arguments.
+/// An attribute of this crate with its arguments.
 #[derive(Debug)]
 pub(crate) struct Announcement {
-    pub(crate) word: Word,
+    pub(crate) attribute: Attribute,
     pub(crate) at: Span,
-    pub(crate) clause: Clause,
+    pub(crate) call: PolicyCall,
 }
 
-/// What an attribute adds to the policy of its route.
+/// The method of the route policy that an attribute calls, with its arguments.
 #[derive(Debug)]
-pub(crate) enum Clause {
+pub(crate) enum PolicyCall {
     Optional,
+    Protected,
     Public,
     RequirePermission(PermissionExpr),
     RequireRole(Vec<LitStr>),
@@ -44,21 +45,26 @@ pub(crate) enum PermissionExpr {
 }
 
 impl Announcement {
-    pub(crate) fn read(word: Word, at: Span, arguments: TokenStream) -> Result<Self> {
-        let clause = match word {
-            Word::Optional => nothing(word, arguments).map(|()| Clause::Optional),
-            Word::Public => nothing(word, arguments).map(|()| Clause::Public),
-            Word::RequirePermission => permission(at, arguments).map(Clause::RequirePermission),
-            Word::RequireRole => names(word, at, arguments, check_role).map(Clause::RequireRole),
-            Word::RequireScope => names(word, at, arguments, check_scope).map(Clause::RequireScope),
-            Word::SingleUse => nothing(word, arguments).map(|()| Clause::SingleUse),
+    pub(crate) fn read(attribute: Attribute, at: Span, arguments: TokenStream) -> Result<Self> {
+        let call = match attribute {
+            Attribute::Optional => nothing(attribute, arguments).map(|()| PolicyCall::Optional),
+            Attribute::Protected => nothing(attribute, arguments).map(|()| PolicyCall::Protected),
+            Attribute::Public => nothing(attribute, arguments).map(|()| PolicyCall::Public),
+            Attribute::RequirePermission => permission(at, arguments).map(PolicyCall::RequirePermission),
+            Attribute::RequireRole => {
+                names(attribute, at, arguments, check_role).map(PolicyCall::RequireRole)
+            }
+            Attribute::RequireScope => {
+                names(attribute, at, arguments, check_scope).map(PolicyCall::RequireScope)
+            }
+            Attribute::SingleUse => nothing(attribute, arguments).map(|()| PolicyCall::SingleUse),
         }?;
 
-        Ok(Self { word, at, clause })
+        Ok(Self { attribute, at, call })
     }
 }
 
-fn nothing(word: Word, arguments: TokenStream) -> Result<()> {
+fn nothing(attribute: Attribute, arguments: TokenStream) -> Result<()> {
     if arguments.is_empty() {
         return Ok(());
     }
@@ -66,31 +72,31 @@ fn nothing(word: Word, arguments: TokenStream) -> Result<()> {
         arguments,
         format!(
             "`#[{}]` takes no arguments: write `{}`",
-            word.name(),
-            word.example()
+            attribute.name(),
+            attribute.example()
         ),
     ))
 }
 
 /// Reads a list of roles or of scopes.
 fn names(
-    word: Word,
+    attribute: Attribute,
     at: Span,
     arguments: TokenStream,
     check: fn(&str) -> std::result::Result<(), NameError>,
 ) -> Result<Vec<LitStr>> {
-    let (kind, kinds) = if word == Word::RequireScope {
+    let (kind, kinds) = if attribute == Attribute::RequireScope {
         ("scope", "scopes")
     } else {
         ("role", "roles")
     };
     if arguments.is_empty() {
-        let example = word.example();
+        let example = attribute.example();
         return Err(Error::new(
             at,
             format!(
                 "`#[{}]` needs at least one {kind}: write `{example}`",
-                word.name()
+                attribute.name()
             ),
         ));
     }
@@ -102,8 +108,8 @@ fn names(
                     err.span(),
                     format!(
                         "`#[{}]` accepts {kinds} in quotes: write `{}`",
-                        word.name(),
-                        word.example()
+                        attribute.name(),
+                        attribute.example()
                     ),
                 )
             })
@@ -137,7 +143,7 @@ fn names(
 const PERMISSION_FORMS: &str = "`#[require_permission]` accepts `namespace = \"…\", relation = \"…\", object = \"…\"`, \
                                 a tuple `\"namespace:object#relation@subject\"`, `any(…)` or `all(…)`";
 
-/// Reads the one permission that an attribute asks for.
+/// Reads the permission that an attribute requires.
 fn permission(at: Span, arguments: TokenStream) -> Result<PermissionExpr> {
     if arguments.is_empty() {
         return Err(Error::new(at, PERMISSION_FORMS));
@@ -215,7 +221,7 @@ fn named(at: Span, input: ParseStream<'_>) -> Result<PermissionExpr> {
     })
 }
 
-/// Checks each part alone, so that the error stands at the right one.
+/// Checks each part alone, so that the error is at the right one.
 fn check_object(namespace: &LitStr, relation: &LitStr, object: &LitStr) -> Result<()> {
     let refused = |literal: &LitStr, kind: &str, err: &dyn std::fmt::Display| {
         Error::new(literal.span(), format!("this {kind} {err}"))
@@ -224,16 +230,16 @@ fn check_object(namespace: &LitStr, relation: &LitStr, object: &LitStr) -> Resul
     iam_grammar::check_namespace(&namespace.value()).map_err(|err| refused(namespace, "namespace", &err))?;
     iam_grammar::check_relation(&relation.value()).map_err(|err| refused(relation, "relation", &err))?;
     iam_grammar::Template::parse(&object.value())
-        .map_err(|err| refused(object, "is no object template:", &err))
+        .map_err(|err| Error::new(object.span(), format!("invalid object template: {err}")))
         .map(drop)
 }
 
-/// Reads a tuple, `any(…)` or `all(…)`, together with what the grammar makes of it.
+/// Reads a tuple, `any(…)` or `all(…)`, as written and as the grammar reads it.
 fn tree(input: ParseStream<'_>, depth: usize) -> Result<(PermissionExpr, Permission)> {
     if input.peek(LitStr) {
         let literal = input.parse::<LitStr>()?;
         let permission = Permission::tuple(&literal.value())
-            .map_err(|err| Error::new(literal.span(), format!("this is no relation tuple: {err}")))?;
+            .map_err(|err| Error::new(literal.span(), format!("invalid relation tuple: {err}")))?;
         return Ok((PermissionExpr::Tuple(literal), permission));
     }
 
@@ -250,7 +256,7 @@ fn tree(input: ParseStream<'_>, depth: usize) -> Result<(PermissionExpr, Permiss
             ));
         }
     };
-    // Before the members are read, which is what takes the compiler's stack. The grammar counts more strictly.
+    // Before the members are read, because reading them takes the compiler's stack. The grammar has the stricter bound.
     if MAX_DEPTH < depth {
         return Err(Error::new(
             combinator.span(),

@@ -1,16 +1,16 @@
-//! Do the attributes of one item fit together?
+//! Rules across the attributes of one item.
 
 use syn::{Error, Result};
 
-use crate::{args::Announcement, words::Word};
+use crate::{args::Announcement, attribute::Attribute};
 
-/// Refuses attributes that contradict each other or say the same thing twice.
+/// Refuses attributes that contradict each other or repeat each other.
 ///
-/// The same rules hold again at run time, because a renamed import can split the attributes of one function.
+/// The rules apply again at run time, because a renamed import can split the attributes of one function.
 pub(crate) fn contradictions(announcements: &[Announcement]) -> Result<()> {
     for (index, later) in announcements.iter().enumerate() {
         for earlier in announcements.iter().take(index) {
-            if let Some(reason) = contradiction(earlier.word, later.word) {
+            if let Some(reason) = contradiction(earlier.attribute, later.attribute) {
                 return Err(Error::new(later.at, reason));
             }
         }
@@ -18,12 +18,12 @@ pub(crate) fn contradictions(announcements: &[Announcement]) -> Result<()> {
     Ok(())
 }
 
-fn contradiction(earlier: Word, later: Word) -> Option<String> {
+fn contradiction(earlier: Attribute, later: Attribute) -> Option<String> {
     let (one, other) = (earlier.name(), later.name());
     if earlier == later {
         let repeatable = matches!(
             earlier,
-            Word::RequirePermission | Word::RequireRole | Word::RequireScope
+            Attribute::RequirePermission | Attribute::RequireRole | Attribute::RequireScope
         );
         return (!repeatable).then(|| format!("`#[{one}]` is given twice: remove one"));
     }
@@ -34,11 +34,11 @@ fn contradiction(earlier: Word, later: Word) -> Option<String> {
     let requirement = if earlier.is_requirement() { one } else { other };
     Some(
         match (
-            earlier == Word::Public || later == Word::Public,
-            earlier == Word::Optional || later == Word::Optional,
+            earlier == Attribute::Public || later == Attribute::Public,
+            earlier == Attribute::Optional || later == Attribute::Optional,
         ) {
             (true, true) => {
-                "`#[public]` looks at no credential and `#[optional]` does: remove one of them".to_owned()
+                "`#[public]` ignores credentials and `#[optional]` checks them: remove one of them".to_owned()
             }
             (true, false) => {
                 format!(

@@ -1,27 +1,28 @@
-//! One policy and one wrapper for all attributes of one item.
+//! Expands all attributes of this crate on one item to one policy and one wrapper.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Error, LitStr, Meta, Result,
+    Error, Meta, Result,
     parse::{ParseStream, Parser},
     spanned::Spanned,
 };
 
 use crate::{
-    args::{Announcement, Clause, PermissionExpr},
+    args::Announcement,
+    attribute::{Attribute, is_route, is_routes, span_of},
     check::contradictions,
     handler::Target,
-    module,
-    words::{Word, is_route, is_routes, span_of},
+    module, placeholder,
+    wrapper::{append, wrapper},
 };
 
-/// Expands the first of our attributes on an item, together with those below it.
+/// Expands the first attribute of this crate on an item, together with those below it.
 ///
-/// On error the item stays as it is, without our attributes, so that nothing else is reported than the mistake.
-pub(crate) fn expand(word: Word, arguments: TokenStream, item: &TokenStream) -> TokenStream {
+/// On error the item is emitted without these attributes, so that only the mistake is reported.
+pub(crate) fn expand(attribute: Attribute, arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let read = |input: ParseStream<'_>| {
-        let attributes = input.call(Attribute::parse_outer)?;
+        let attributes = input.call(syn::Attribute::parse_outer)?;
         Ok((attributes, input.parse::<TokenStream>()?))
     };
     let (attributes, rest) = match read.parse2(item.clone()) {
@@ -30,63 +31,67 @@ pub(crate) fn expand(word: Word, arguments: TokenStream, item: &TokenStream) -> 
     };
 
     let first_route = attributes.iter().position(|it| is_route(it) || is_routes(it));
-    let own = Announcement::read(word, Span::call_site(), arguments);
+    let own = Announcement::read(attribute, Span::call_site(), arguments);
     let (siblings, mut attributes) = take_siblings(attributes, first_route);
     let named: TokenStream = siblings.iter().filter_map(naming).collect();
-    match announce(word, own, siblings, &rest, &mut attributes) {
+    match announce(attribute, own, siblings, &rest, &mut attributes) {
         Ok(rest) => quote! { #named #(#attributes)* #rest },
         Err(err) => with_error(&quote! { #named #(#attributes)* #rest }, &err),
     }
 }
 
-/// One of our attributes below the one that expands.
+/// An attribute of this crate below the one that expands.
 struct Sibling {
-    word: Word,
     attribute: Attribute,
+    written: syn::Attribute,
     below_route: bool,
 }
 
-/// Separates our attributes from everybody else's.
-fn take_siblings(attributes: Vec<Attribute>, first_route: Option<usize>) -> (Vec<Sibling>, Vec<Attribute>) {
+/// Separates the attributes of this crate from the others.
+fn take_siblings(
+    attributes: Vec<syn::Attribute>,
+    first_route: Option<usize>,
+) -> (Vec<Sibling>, Vec<syn::Attribute>) {
     let mut siblings = Vec::new();
     let mut others = Vec::new();
-    for (index, attribute) in attributes.into_iter().enumerate() {
-        match Word::of(attribute.path()) {
-            Some(word) => {
+    for (index, written) in attributes.into_iter().enumerate() {
+        match Attribute::of(written.path()) {
+            Some(attribute) => {
                 let below_route = first_route.is_some_and(|route| route < index);
                 siblings.push(Sibling {
-                    word,
                     attribute,
+                    written,
                     below_route,
                 });
             }
-            None => others.push(attribute),
+            None => others.push(written),
         }
     }
     (siblings, others)
 }
 
-/// Appends the wrapper and returns what replaces the item, apart from its attributes.
+/// Appends the wrapper, and returns the item without its attributes.
 fn announce(
-    word: Word,
+    attribute: Attribute,
     own: Result<Announcement>,
     siblings: Vec<Sibling>,
     rest: &TokenStream,
-    attributes: &mut [Attribute],
+    attributes: &mut [syn::Attribute],
 ) -> Result<TokenStream> {
-    let target = Target::read(word, rest)?;
+    let target = Target::read(attribute, rest)?;
     let announcements = read_all(own, siblings)?;
     contradictions(&announcements)?;
 
     let wrap = wrapper(&announcements, &target.name());
     match target {
         Target::Handler(handler) => {
-            handler.check(word)?;
+            handler.check(attribute)?;
             if !attributes.iter().any(is_route) {
-                return Err(handler.without_route(word));
+                return Err(handler.without_route(attribute));
             }
-            for attribute in attributes.iter_mut().filter(|attribute| is_route(attribute)) {
-                append(attribute, &wrap);
+            for written in attributes.iter_mut().filter(|written| is_route(written)) {
+                placeholder::check(&announcements, [&*written])?;
+                append(written, &wrap);
             }
             Ok(rest.clone())
         }
@@ -114,101 +119,38 @@ fn read_all(own: Result<Announcement>, siblings: Vec<Sibling>) -> Result<Vec<Ann
 
 impl Sibling {
     fn read(self) -> Result<Announcement> {
-        let at = span_of(&self.attribute);
+        let at = span_of(&self.written);
         if self.below_route {
-            let name = self.word.name();
+            let name = self.attribute.name();
             return Err(Error::new(
                 at,
                 format!("`#[{name}]` has no effect below a route attribute: move it above"),
             ));
         }
 
-        let arguments = match self.attribute.meta {
+        let arguments = match self.written.meta {
             Meta::Path(_) => TokenStream::new(),
             Meta::List(list) => list.tokens,
             Meta::NameValue(pair) => {
-                let example = self.word.example();
+                let example = self.attribute.example();
                 return Err(Error::new(pair.value.span(), format!("write `{example}`")));
             }
         };
-        Announcement::read(self.word, at, arguments)
+        Announcement::read(self.attribute, at, arguments)
     }
 }
 
-/// Imports a consumed attribute under no name: it has to exist, and its own import is in use.
+/// Imports a consumed attribute under no name, so that it has to exist and its import counts as used.
 fn naming(sibling: &Sibling) -> Option<TokenStream> {
-    let path = sibling.attribute.path();
+    let path = sibling.written.path();
     (path.segments.len() == 1).then(|| {
-        quote_spanned! { span_of(&sibling.attribute)=>
+        quote_spanned! { span_of(&sibling.written)=>
             const _: () = {
                 #[allow(unused_imports)]
                 use #path as _;
             };
         }
     })
-}
-
-/// Returns the expression of the wrapper, as the text that a route attribute takes.
-fn wrapper(announcements: &[Announcement], name: &str) -> LitStr {
-    let clauses = announcements
-        .iter()
-        .map(|announcement| clause(&announcement.clause));
-    let expression = quote! {
-        ::iam_actix::__private::Enforce::new(
-            ::iam_actix::__private::RoutePolicy::new(
-                ::core::concat!(::core::file!(), ":", ::core::line!()),
-                #name
-            ) #(#clauses)*
-        )
-    };
-
-    LitStr::new(&expression.to_string(), Span::call_site())
-}
-
-fn clause(clause: &Clause) -> TokenStream {
-    match clause {
-        Clause::Optional => quote! { .optional() },
-        Clause::Public => quote! { .public() },
-        Clause::RequirePermission(asked) => {
-            let asked = permission(asked);
-            quote! { .require_permission(#asked) }
-        }
-        Clause::RequireRole(roles) => quote! { .require_role([#(#roles),*]) },
-        Clause::RequireScope(scopes) => quote! { .require_scope([#(#scopes),*]) },
-        Clause::SingleUse => quote! { .single_use() },
-    }
-}
-
-fn permission(asked: &PermissionExpr) -> TokenStream {
-    match asked {
-        PermissionExpr::All(members) => {
-            let members = members.iter().map(permission);
-            quote! { ::iam_actix::__private::Permission::all([#(#members),*]) }
-        }
-        PermissionExpr::Any(members) => {
-            let members = members.iter().map(permission);
-            quote! { ::iam_actix::__private::Permission::any([#(#members),*]) }
-        }
-        PermissionExpr::Object {
-            namespace,
-            relation,
-            object,
-        } => {
-            quote! { ::iam_actix::__private::Permission::new(#namespace, #relation, #object) }
-        }
-        PermissionExpr::Tuple(tuple) => quote! { ::iam_actix::__private::Permission::tuple(#tuple) },
-    }
-}
-
-/// Appends the wrapper to a route attribute. The last wrapper is the outermost, so ours runs before the user's own.
-pub(crate) fn append(attribute: &mut Attribute, wrap: &LitStr) {
-    // Without arguments the route attribute itself reports what is missing.
-    if let Meta::List(list) = &mut attribute.meta
-        && let Some(last) = list.tokens.clone().into_iter().last()
-    {
-        let comma = (last.to_string() != ",").then(|| quote! { , });
-        quote! { #comma wrap = #wrap }.to_tokens(&mut list.tokens);
-    }
 }
 
 fn with_error(item: &TokenStream, err: &Error) -> TokenStream {

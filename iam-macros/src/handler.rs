@@ -1,4 +1,4 @@
-//! What do the attributes stand on? The signature is read; the body stays tokens.
+//! The item below the attributes. The signature is parsed, the body is kept as tokens.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{
@@ -7,9 +7,9 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-use crate::words::Word;
+use crate::attribute::Attribute;
 
-/// The item that our attributes stand on.
+/// The item below the attributes.
 #[derive(Debug)]
 pub(crate) enum Target {
     Handler(Handler),
@@ -23,8 +23,8 @@ pub(crate) struct Handler {
 }
 
 impl Target {
-    /// Reads an item from which the attributes were taken off.
-    pub(crate) fn read(word: Word, item: &TokenStream) -> Result<Self> {
+    /// Reads an item without its attributes.
+    pub(crate) fn read(attribute: Attribute, item: &TokenStream) -> Result<Self> {
         let read = |input: ParseStream<'_>| {
             let ahead = input.fork();
             ahead.parse::<Visibility>()?;
@@ -34,7 +34,7 @@ impl Target {
 
             input.parse::<Visibility>()?;
             let Ok(signature) = input.parse() else {
-                return Err(Error::new(Span::call_site(), misplaced(word)));
+                return Err(Error::new(Span::call_site(), misplaced(attribute)));
             };
             input.parse::<TokenStream>()?;
             Ok(Self::Handler(Handler { signature }))
@@ -54,34 +54,34 @@ impl Target {
 
 impl Handler {
     /// Refuses a function that Actix could not call as a handler.
-    pub(crate) fn check(&self, word: Word) -> Result<()> {
+    pub(crate) fn check(&self, attribute: Attribute) -> Result<()> {
         if self.signature.asyncness.is_some() {
             return Ok(());
         }
-        let (name, handler) = (word.name(), &self.signature.ident);
+        let (name, handler) = (attribute.name(), &self.signature.ident);
         Err(Error::new(
             self.signature.fn_token.span,
             format!("`#[{name}]` belongs on a handler, which is an `async fn`: write `async fn {handler}`"),
         ))
     }
 
-    /// Returns the error about a function that has no route attribute below ours.
-    pub(crate) fn without_route(&self, word: Word) -> Error {
-        let (name, method, handler) = (word.name(), word.method(), &self.signature.ident);
+    /// Returns the error about a function without a route attribute.
+    pub(crate) fn without_route(&self, attribute: Attribute) -> Error {
+        let (name, method, handler) = (attribute.name(), attribute.method(), &self.signature.ident);
         Error::new(
             Span::call_site(),
             format!(
                 "`#[{name}]` has to stand above the route attribute, as in `{} #[get(\"/path\")] async fn {handler}`; \
-                 a handler without route attribute says it where it is registered: `web::get().to({handler}).{method}`",
-                word.example(),
+                 a handler without a route attribute gets its policy where it is registered: `web::get().to({handler}).{method}`",
+                attribute.example(),
             ),
         )
     }
 }
 
-fn misplaced(word: Word) -> String {
+fn misplaced(attribute: Attribute) -> String {
     format!(
         "`#[{}]` belongs above the route attribute of an `async fn`, or above `#[scope(\"/prefix\")]` of a module",
-        word.name()
+        attribute.name()
     )
 }

@@ -1,13 +1,13 @@
-//! Attribute macros of `iam-actix`: they read attributes and emit one route policy. No decision is made in generated code.
+//! Attribute macros of `iam-actix`: they read attributes and emit one route policy. The generated code decides nothing.
 //!
-//! Use them through `iam_actix`, which exports all of them.
+//! `iam_actix` exports all of them.
 //!
-//! # Where they stand
+//! # Position
 //!
-//! Above the route attribute of a handler (`get`, `post`, `put`, `delete`, `head`, `connect`, `options`, `trace`, `patch`,
-//! `query`, `route`, `routes`), in any order among themselves. The first one takes the others with it and appends one
-//! wrapper to each route attribute, as `wrap = "…"` behind the arguments that are there. The last wrapper is the
-//! outermost: ours decides before the user's own run.
+//! The attributes belong above the route attribute of a handler (`get`, `post`, `put`, `delete`, `head`, `connect`, `options`,
+//! `trace`, `patch`, `query`, `route`, `routes`), in any order among themselves. The first one expands together with the others and
+//! appends one wrapper to each route attribute, as `wrap = "…"` behind the other arguments. The last wrapper is the outermost, so
+//! the policy is enforced before the wrappers of the user run.
 //!
 //! ```
 //! use actix_web::{HttpResponse, post, web};
@@ -23,14 +23,13 @@
 //! # drop(actix_web::App::new().service(pay));
 //! ```
 //!
-//! A handler that is registered without a route attribute says the same where it is registered:
-//! `web::get().to(handler).require_role(["admin"])`.
+//! A handler without a route attribute gets its policy where it is registered: `web::get().to(handler).require_role(["admin"])`.
 //!
 //! # On a module
 //!
-//! Above `#[actix_web::scope("/prefix")]` they hold for exactly the routes that Actix prefixes: bare route attributes of
-//! functions that stand directly in the module. Any other route in the module is a compile error. What the module and a
-//! function in it say adds up.
+//! Above `#[actix_web::scope("/prefix")]` the attributes apply to exactly the routes that Actix prefixes: bare route attributes of
+//! functions directly in the module. Any other route in the module is a compile error. The policies of the module and of a
+//! function in it add up.
 //!
 //! ```
 //! use actix_web::scope;
@@ -54,17 +53,19 @@
 //! # drop(actix_web::App::new().service(admin::stock).service(admin::discard));
 //! ```
 //!
-//! # What they cannot see
+//! # Limits
 //!
-//! - Below a route attribute they have no effect, so they do not compile there.
-//! - A renamed import (`use iam_actix::public as open`) is not recognised as one of the family: it becomes a wrapper of
-//!   its own. Wrappers add up, and a requirement beats `public`, so nothing is lost.
-//! - A renamed *route attribute* (`use actix_web::get as fetch`) is not recognised at all: ours do not compile above it.
+//! - Below a route attribute the attributes have no effect, so they do not compile there.
+//! - A renamed import (`use iam_actix::public as open`) is not recognised beside the others and becomes a wrapper of its own.
+//!   Wrappers add up, and a requirement wins over `public`, so no requirement is lost.
+//! - A renamed *route attribute* (`use actix_web::get as fetch`) is not recognised, and the attributes do not compile above it.
 
-mod words;
+mod attribute;
 mod args;
 mod check;
+mod placeholder;
 mod handler;
+mod wrapper;
 mod module;
 mod expand;
 #[cfg(test)]
@@ -72,12 +73,11 @@ mod tests;
 
 use proc_macro::TokenStream;
 
-use crate::words::Word;
+use crate::attribute::Attribute;
 
-/// Opens a route: nobody is authenticated, credentials are not looked at.
+/// Opens a route to everybody. Credentials are ignored.
 ///
-/// Only this and [`macro@optional`] let anonymous callers in. It takes no arguments, and does not go together with any other
-/// attribute.
+/// Only this and [`macro@optional`] let anonymous callers in. It takes no arguments and excludes every other attribute.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -91,7 +91,7 @@ use crate::words::Word;
 /// # drop(actix_web::App::new().service(health));
 /// ```
 ///
-/// Below the route attribute it does not compile:
+/// It does not compile below the route attribute:
 ///
 /// ```compile_fail
 /// # use actix_web::{Responder, get};
@@ -104,12 +104,12 @@ use crate::words::Word;
 /// ```
 #[proc_macro_attribute]
 pub fn public(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::Public, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::Public, arguments.into(), &item.into()).into()
 }
 
-/// Lets callers without a credential in, and authenticates those that present one.
+/// Lets callers without a credential in, and authenticates callers that present one.
 ///
-/// A bad credential is refused as everywhere. It takes no arguments, and does not go together with any other attribute.
+/// A bad credential is refused as on every other route. It takes no arguments and excludes every other attribute.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -124,10 +124,31 @@ pub fn public(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn optional(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::Optional, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::Optional, arguments.into(), &item.into()).into()
 }
 
-/// Asks for any of the listed roles. Of several such attributes all have to be met.
+/// Requires an authenticated principal, and nothing else of it.
+///
+/// A route without any attribute is protected as well. The attribute says so explicitly, which strict mode asks of every route. It
+/// takes no arguments, excludes [`macro@public`] and [`macro@optional`], and adds nothing to a requirement beside it.
+///
+/// ```
+/// use actix_web::{HttpResponse, get};
+/// use iam_actix::protected;
+///
+/// #[protected]
+/// #[get("/me")]
+/// async fn me() -> HttpResponse {
+///     HttpResponse::Ok().finish()
+/// }
+/// # drop(actix_web::App::new().service(me));
+/// ```
+#[proc_macro_attribute]
+pub fn protected(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Protected, arguments.into(), &item.into()).into()
+}
+
+/// Requires any of the listed roles. Several such attributes all have to be met.
 ///
 /// ```
 /// use actix_web::{HttpResponse, post};
@@ -142,10 +163,10 @@ pub fn optional(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_role(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::RequireRole, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::RequireRole, arguments.into(), &item.into()).into()
 }
 
-/// Asks for all of the listed scopes (RFC 6749 §3.3). Scopes are not roles: a client was given them, a person was not.
+/// Requires all of the listed scopes (RFC 6749 §3.3). Scopes are not roles: they limit what a client may do on behalf of a person.
 ///
 /// ```
 /// use actix_web::{HttpResponse, get};
@@ -160,22 +181,25 @@ pub fn require_role(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::RequireScope, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::RequireScope, arguments.into(), &item.into()).into()
 }
 
-/// Asks Keto. Of several such attributes all have to be met; they are asked together.
+/// Requires a permission, which Keto checks. Several such attributes all have to be met, and are checked together.
 ///
-/// Three forms:
+/// There are three forms:
 ///
-/// - `namespace = "…", relation = "…", object = "…"`: may the caller have the relation to the object? The whole text of
-///   `object` is the object, also what stands in front of a `:` in it.
-/// - `"namespace:object#relation@subject"`: a whole tuple in Keto's notation; without `@subject` the caller is the subject.
+/// - `namespace = "…", relation = "…", object = "…"`: the caller needs the relation to the object. The whole text of `object` is
+///   the object, including the part in front of a `:`.
+/// - `"namespace:object#relation@subject"`: a whole tuple in Keto's notation. Without `@subject` the caller is the subject.
 /// - `any(…)` and `all(…)` of tuples, nested as deep as eight levels.
 ///
-/// Objects and subject ids may contain `{placeholders}`, which the path of the request fills; `{user}`, `{sub}` and
-/// `{client_id}` are the caller's. All texts are checked when the program is compiled. Whether the full path of the route
-/// provides every placeholder is known when the application is put together: `iam.check` tells, and a value that is not
-/// there is never asked about.
+/// Objects and subject ids may contain `{placeholders}`, which the path of the request fills. `{user}`, `{sub}` and `{client_id}`
+/// are ids of the caller. All texts are checked when the program is compiled.
+///
+/// A scope around the handler can add parameters to the path, so a placeholder without a parameter in the route attribute compiles.
+/// `iam.check` reports the placeholders that the full path does not provide, and such a request is refused. Two mistakes are
+/// compile errors: a name that differs from a parameter only in case or underscores (`{orderId}` and `{order_id}`), and a
+/// parameter of the path called `user`, `sub` or `client_id` in a permission that uses that placeholder for the caller.
 ///
 /// ```
 /// use actix_web::{HttpResponse, get};
@@ -195,7 +219,7 @@ pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # drop(actix_web::App::new().service(ledger).service(cat));
 /// ```
 ///
-/// A text that is no tuple does not compile:
+/// An invalid tuple does not compile:
 ///
 /// ```compile_fail
 /// # use actix_web::{HttpResponse, get};
@@ -208,13 +232,13 @@ pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn require_permission(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::RequirePermission, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::RequirePermission, arguments.into(), &item.into()).into()
 }
 
-/// Lets each token pass once: the second request with the same token is refused.
+/// Accepts each token once: the second request with the same token is refused.
 ///
-/// The claim is the last thing before the handler, so that a refused request uses up nothing. The gateway has to sign a
-/// fresh token for every request to such a route. It takes no arguments.
+/// The token is used up right before the handler runs, so a refused request does not use it up. The gateway has to sign a fresh
+/// token for every request to such a route. It takes no arguments.
 ///
 /// ```
 /// use actix_web::{HttpResponse, post};
@@ -229,5 +253,5 @@ pub fn require_permission(arguments: TokenStream, item: TokenStream) -> TokenStr
 /// ```
 #[proc_macro_attribute]
 pub fn single_use(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Word::SingleUse, arguments.into(), &item.into()).into()
+    expand::expand(Attribute::SingleUse, arguments.into(), &item.into()).into()
 }

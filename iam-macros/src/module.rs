@@ -1,28 +1,29 @@
 //! Which routes of a module does an attribute cover? Exactly those that Actix's `#[scope]` prefixes.
 //!
-//! `#[scope]` prefixes the route attributes of the functions that stand directly in the module, if they are written
-//! bare. Every other route in the module would look as if the policy held for it, so it is an error.
+//! `#[scope]` prefixes the route attributes of the functions directly in the module, if they are written bare. Any other route in
+//! the module is an error, because the policy would not apply to it.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Error, Item, ItemFn, ItemMod, LitStr, Meta, Result};
+use syn::{Error, Item, ItemFn, ItemMod, LitStr, Meta, Result};
 
 use crate::{
     args::Announcement,
-    expand::append,
-    words::{Word, is_route, is_route_name, is_routes, span_of},
+    attribute::{Attribute, is_route, is_route_name, is_routes, span_of},
+    placeholder,
+    wrapper::append,
 };
 
 /// Appends the wrapper to every route of the module and returns the module.
 pub(crate) fn announce(
     mut module: ItemMod,
-    attributes: &[Attribute],
+    attributes: &[syn::Attribute],
     announcements: &[Announcement],
     wrap: &LitStr,
 ) -> Result<TokenStream> {
     let first = announcements
         .first()
-        .map_or("public", |announcement| announcement.word.name());
+        .map_or("public", |announcement| announcement.attribute.name());
     if !attributes.iter().any(is_scope) {
         return Err(Error::new(
             Span::call_site(),
@@ -32,13 +33,19 @@ pub(crate) fn announce(
 
     let requirement = announcements
         .iter()
-        .map(|it| it.word)
-        .find(|word| word.is_requirement());
+        .map(|it| it.attribute)
+        .find(|attribute| attribute.is_requirement());
     let mut routes = 0_usize;
     if let Some((_, items)) = &mut module.content {
         for item in items {
             if let Item::Fn(function) = item {
                 refuse_opening(function, requirement)?;
+                for route in function.attrs.iter().filter(|written| is_prefixed(written)) {
+                    placeholder::check(
+                        announcements,
+                        attributes.iter().filter(|it| is_scope(it)).chain([route]),
+                    )?;
+                }
                 routes = routes.saturating_add(cover(function, wrap));
                 refuse_uncovered(&remainder(function), first)?;
             } else {
@@ -56,8 +63,8 @@ pub(crate) fn announce(
     Ok(module.into_token_stream())
 }
 
-fn is_scope(attribute: &Attribute) -> bool {
-    attribute
+fn is_scope(written: &syn::Attribute) -> bool {
+    written
         .path()
         .segments
         .last()
@@ -65,29 +72,26 @@ fn is_scope(attribute: &Attribute) -> bool {
 }
 
 /// Tells whether `#[scope]` of Actix Web prefixes this attribute.
-fn is_prefixed(attribute: &Attribute) -> bool {
-    is_route(attribute) && attribute.path().get_ident().is_some() && matches!(attribute.meta, Meta::List(_))
+fn is_prefixed(written: &syn::Attribute) -> bool {
+    is_route(written) && written.path().get_ident().is_some() && matches!(written.meta, Meta::List(_))
 }
 
 fn cover(function: &mut ItemFn, wrap: &LitStr) -> usize {
-    let routes = function
-        .attrs
-        .iter_mut()
-        .filter(|attribute| is_prefixed(attribute));
-    routes.map(|attribute| append(attribute, wrap)).count()
+    let routes = function.attrs.iter_mut().filter(|written| is_prefixed(written));
+    routes.map(|written| append(written, wrap)).count()
 }
 
-/// Refuses a route that says it is open in a module that says it is not: the requirement would win.
-fn refuse_opening(function: &ItemFn, requirement: Option<Word>) -> Result<()> {
+/// Refuses an open route in a module with a requirement, because the requirement would win.
+fn refuse_opening(function: &ItemFn, requirement: Option<Attribute>) -> Result<()> {
     let Some(requirement) = requirement else {
         return Ok(());
     };
 
-    for attribute in &function.attrs {
-        if let Some(word @ (Word::Public | Word::Optional)) = Word::of(attribute.path()) {
-            let (name, requirement) = (word.name(), requirement.name());
+    for written in &function.attrs {
+        if let Some(attribute @ (Attribute::Public | Attribute::Optional)) = Attribute::of(written.path()) {
+            let (name, requirement) = (attribute.name(), requirement.name());
             return Err(Error::new(
-                span_of(attribute),
+                span_of(written),
                 format!(
                     "`#[{name}]` has no effect in a module with `#[{requirement}]`: move the function out"
                 ),
@@ -97,34 +101,34 @@ fn refuse_opening(function: &ItemFn, requirement: Option<Word>) -> Result<()> {
     Ok(())
 }
 
-/// Returns what is left of a function when the attributes that are covered are taken away.
+/// Returns the tokens of a function without the attributes that are covered.
 fn remainder(function: &ItemFn) -> TokenStream {
     let mut tokens = TokenStream::new();
-    for attribute in function
+    for written in function
         .attrs
         .iter()
         .filter(|it| !is_prefixed(it) && !is_routes(it))
     {
-        attribute.to_tokens(&mut tokens);
+        written.to_tokens(&mut tokens);
     }
     function.block.to_tokens(&mut tokens);
     tokens
 }
 
-fn refuse_uncovered(tokens: &TokenStream, word: &str) -> Result<()> {
+fn refuse_uncovered(tokens: &TokenStream, attribute: &str) -> Result<()> {
     let Some(span) = find_route(tokens, false) else {
         return Ok(());
     };
     Err(Error::new(
         span,
         format!(
-            "`#[scope]` does not reach this route, and neither does `#[{word}]` of the module: they cover bare \
+            "`#[scope]` does not reach this route, and neither does `#[{attribute}]` of the module: they cover bare \
              attributes such as `#[get(\"/path\")]` of functions that stand directly in the module"
         ),
     ))
 }
 
-/// Finds an attribute that looks like that of a route: by its name, or by a path as its first argument.
+/// Finds a probable route attribute: by its name, or by a path as its first argument.
 fn find_route(tokens: &TokenStream, in_attribute: bool) -> Option<Span> {
     let mut name: Option<Ident> = None;
     let mut after_pound = false;
@@ -137,8 +141,8 @@ fn find_route(tokens: &TokenStream, in_attribute: bool) -> Option<Span> {
                 {
                     return Some(name.span());
                 }
-                let attribute = after_pound && group.delimiter() == Delimiter::Bracket;
-                let found = find_route(&group.stream(), attribute || in_attribute);
+                let enters_attribute = after_pound && group.delimiter() == Delimiter::Bracket;
+                let found = find_route(&group.stream(), enters_attribute || in_attribute);
                 if found.is_some() {
                     return found;
                 }
@@ -169,6 +173,6 @@ fn looks_like_route(name: &Ident, arguments: &TokenStream) -> bool {
         return false;
     };
 
-    // A renamed route attribute cannot be recognised by its name.
+    // A renamed route attribute has another name.
     is_route_name(name) || path.value().starts_with('/')
 }

@@ -22,8 +22,8 @@ use actix_web::{
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use iam_actix::{
-    Iam, IamConfig, optional, public, public as open, require_permission, require_role, require_scope,
-    single_use,
+    Iam, IamConfig, optional, protected, public, public as open, require_permission, require_role,
+    require_scope, single_use,
 };
 use iam_core::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
@@ -454,6 +454,35 @@ async fn conditional() -> HttpResponse {
     ok().await
 }
 
+#[protected]
+#[get("/protected")]
+async fn explicitly_protected() -> HttpResponse {
+    ok().await
+}
+
+/// A handler that needs a principal and nothing else had no attribute to say so, and strict mode refused it.
+#[actix_web::test]
+async fn protected_admits_every_principal_and_satisfies_strict_mode() {
+    let iam = iam().await;
+    let gate = iam.middleware();
+    let map = iam
+        .check(move || App::new().wrap(gate).service(explicitly_protected))
+        .await
+        .unwrap();
+    map.strict().unwrap();
+
+    let app = App::new().wrap(iam.middleware()).service(explicitly_protected);
+    let app = test::init_service(app).await;
+    assert_eq!(
+        status(&app, &Method::GET, "/protected", None).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        status(&app, &Method::GET, "/protected", Some(&token(&[]))).await,
+        StatusCode::OK
+    );
+}
+
 #[optional]
 #[get("/optional")]
 async fn optionally() -> HttpResponse {
@@ -520,22 +549,27 @@ async fn the_other_words_do_what_they_say() {
     assert_eq!(unanswered, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A value that could end the object and start a relation is the caller's mistake, and is never asked about.
+/// The parts of a tuple travel separately. A value with marks in it is one object, and an unusable value is the caller's mistake.
 #[actix_web::test]
 async fn an_object_id_cannot_smuggle_in_a_relation_and_a_subject() {
     let iam = iam().await;
     let app = test::init_service(App::new().wrap(iam.middleware()).configure(others)).await;
     let admin = token(&["admin"]);
 
-    for path in [
-        "/orders/x%23view@User:evil",
-        "/orders/x%23owners%40User%3Aevil",
-        "/orders/a:b",
-        "/orders/%0A",
+    for (path, expected) in [
+        // The permission server is not there to answer.
+        ("/orders/x%23view@User:evil", StatusCode::SERVICE_UNAVAILABLE),
+        (
+            "/orders/x%23owners%40User%3Aevil",
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
+        ("/orders/a:b", StatusCode::SERVICE_UNAVAILABLE),
+        ("/orders/%0A", StatusCode::BAD_REQUEST),
+        ("/orders/%2e%2e", StatusCode::BAD_REQUEST),
     ] {
         assert_eq!(
             status(&app, &Method::GET, path, Some(&admin)).await,
-            StatusCode::BAD_REQUEST,
+            expected,
             "{path}"
         );
     }

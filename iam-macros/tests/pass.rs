@@ -17,10 +17,13 @@ macro_rules! compiles {
 
 compiles! {
     optional_on_a_handler = "ui/optional/pass/on_a_handler.rs";
+    protected_on_a_handler = "ui/protected/pass/on_a_handler.rs";
+    protected_on_a_module = "ui/protected/pass/on_a_module.rs";
     public_on_a_handler = "ui/public/pass/on_a_handler.rs";
     public_under_a_new_name = "ui/public/pass/under_a_new_name.rs";
     require_permission_in_every_form = "ui/require_permission/pass/in_every_form.rs";
     require_permission_with_a_placeholder_of_the_scope_above = "ui/require_permission/pass/with_a_placeholder_of_the_scope_above.rs";
+    require_permission_with_similar_names_of_different_words = "ui/require_permission/pass/with_similar_names_of_different_words.rs";
     require_role_from_a_macro_by_example = "ui/require_role/pass/from_a_macro_by_example.rs";
     require_role_on_a_module = "ui/require_role/pass/on_a_module.rs";
     require_role_stacked_with_others_in_any_order = "ui/require_role/pass/stacked_with_others_in_any_order.rs";

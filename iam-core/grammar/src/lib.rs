@@ -1,13 +1,13 @@
 //! The grammar of relation tuples, object templates, permissions and names.
 //!
-//! It is a package of its own so that the attribute macros check at compile time exactly what the core checks at
-//! run time, without building any cryptography. Nothing in here talks to the network or knows a principal.
+//! The grammar is a package of its own so that the attribute macros apply the checks of the core at compile time without building
+//! its cryptography. The package has no IO.
 //!
-//! - [`tuple`](mod@tuple): one relation tuple in Keto's notation, strict: `Toy:1#owners@User:bob#`.
+//! - [`tuple`](mod@tuple): one relation tuple in Keto's notation: `Toy:1#owners@User:bob#`.
 //! - [`template`]: text with placeholders that a request fills: `orders:{id}`.
-//! - [`permission`]: what a route asks, and the question that it becomes for one request.
+//! - [`permission`]: the permission that a route requires, and the tuples to check for one request.
 //! - [`name`]: roles, scopes, namespaces, relations and tenants.
-//! - [`error`]: why a text was refused, and where.
+//! - [`error`]: why a text or a value is refused, and where the mistake is.
 //!
 //! ```
 //! use iam_grammar::{Permission, Subject};
@@ -39,6 +39,6 @@ pub use crate::{
     error::{GrammarError, GrammarErrorKind, Part, ResolveError},
     name::{NameError, check_namespace, check_relation, check_role, check_scope, check_tenant},
     permission::{Permission, PermissionQuery, RESERVED_PLACEHOLDERS},
-    template::Template,
+    template::{Template, check_value},
     tuple::{RelationTuple, Subject, SubjectSet},
 };

@@ -1,21 +1,23 @@
-//! Is this text a role, scope, namespace, relation or tenant name?
+//! Is this text a valid role, scope, namespace, relation or tenant name?
 //!
-//! # Characters that are nowhere
+//! # Characters that are refused everywhere
 //!
-//! Some characters are in no name, in no part of a tuple, and in no value of a placeholder. Two names that differ in them only
-//! look the same to whoever reads them in a list of grants or in a log, so that one could be taken for the other:
+//! Some characters are refused in every name, in every part of a tuple and in every value of a placeholder. Two names that differ
+//! in such a character look the same in a list of grants or in a log, so that one could be taken for the other:
 //!
 //! - control characters (`Cc` of Unicode), and the line and paragraph separators U+2028 and U+2029,
-//! - what Unicode calls default ignorable, which most fonts do not show: zero-width spaces and joiners (U+200B to U+200D, U+2060),
-//!   marks, embeddings, overrides and isolates that turn the direction of writing (U+061C, U+200E, U+200F, U+202A to U+202E,
-//!   U+2066 to U+2069), the soft hyphen, the byte order mark, fillers, variation selectors, tags, and the code points reserved for
-//!   more of them,
+//! - the default ignorable characters of Unicode, which most fonts do not show: zero-width spaces and joiners (U+200B to U+200D,
+//!   U+2060), marks, embeddings, overrides and isolates that change the direction of writing (U+061C, U+200E, U+200F, U+202A to
+//!   U+202E, U+2066 to U+2069), the soft hyphen, the byte order mark, fillers, variation selectors, tags, and the code points
+//!   reserved for further ones,
 //! - the marks of interlinear annotations, U+FFF9 to U+FFFB,
 //! - white space other than the plain space, and the empty Braille pattern U+2800, which looks like it,
 //! - U+FFFD, which stands for bytes that were not UTF-8.
 //!
-//! That takes ids away that need joiners or variation selectors, as some words of Persian and Hindi and some emoji do. Everything
-//! else is allowed where the kind of name allows it: letters of two scripts that look alike are different letters here.
+//! Ids that need joiners or variation selectors, as some words of Persian and Hindi and some emoji do, are therefore refused. Every
+//! other character is allowed where the kind of name allows it. Similar letters of two scripts are different letters.
+
+use std::fmt;
 
 use thiserror::Error;
 
@@ -25,11 +27,13 @@ pub const MAX_NAME_LENGTH: usize = 128;
 /// The longest tenant name, in bytes.
 pub const MAX_TENANT_LENGTH: usize = 64;
 
-/// Characters that separate the parts of a tuple or a template and are therefore in none of its names.
+/// The marks of the tuple and template notations. Namespaces and relations contain none of them.
 pub(crate) const RESERVED: [char; 8] = [':', '#', '@', '(', ')', '"', '{', '}'];
 
-/// Tells why a text is not a name of the kind asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+/// Tells why a text is not a name of the required kind.
+///
+/// `Display` continues a sentence about the name: "this role is empty". `Debug` prints a sentence of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// A character that this kind of name may not contain.
@@ -44,16 +48,22 @@ pub enum NameError {
     /// More bytes than allowed.
     #[error("is longer than {max} bytes")]
     TooLong {
-        /// The bound that was passed.
+        /// The bound.
         max: usize,
     },
+}
+
+impl fmt::Debug for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the name {self}")
+    }
 }
 
 /// Checks the name of a role.
 ///
 /// A role is 1 to 128 bytes of any script. It may contain single spaces between other characters, but none of the
-/// [characters that are nowhere](self#characters-that-are-nowhere), and neither `,` nor `"` nor `\`: a comma inside one role
-/// is a list that was put into one pair of quotes.
+/// [characters that are refused everywhere](self#characters-that-are-refused-everywhere), and neither `,` nor `"` nor `\`: a role
+/// with a comma is most likely a list in one pair of quotes.
 ///
 /// # Errors
 ///
@@ -81,7 +91,7 @@ pub fn check_scope(name: &str) -> Result<(), NameError> {
 }
 
 /// Checks the name of a Keto namespace: 1 to 128 bytes of any script, without spaces, the
-/// [characters that are nowhere](self#characters-that-are-nowhere) and those that separate the parts of a tuple
+/// [characters that are refused everywhere](self#characters-that-are-refused-everywhere) and the marks of the tuple notation
 /// (`:` `#` `@` `(` `)` `"` `{` `}`).
 ///
 /// # Errors
@@ -116,7 +126,7 @@ pub fn check_tenant(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Finds white space at either end or two spaces in a row: they are lost or added in print without anybody noticing.
+/// Refuses a space at either end and two spaces in a row, which print and forms change without a trace.
 pub(crate) fn check_spaces(name: &str) -> Result<(), NameError> {
     let mut previous = ' ';
     for (position, c) in name.char_indices() {
@@ -134,18 +144,18 @@ pub(crate) fn check_spaces(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// What makes a character one that is nowhere.
+/// The reason why a character is refused everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deception {
-    /// It looks like a space, and is none.
+    /// It looks like a plain space.
     Blank,
     /// It stands for bytes that were not UTF-8.
     Undecodable,
-    /// It is not seen, or turns or breaks what is seen.
+    /// It is invisible, or changes the direction or the lines of the text around it.
     Unseen,
 }
 
-/// Tells why a character is nowhere, if it is: the only place that knows.
+/// Returns the reason why a character is refused everywhere, if it is. No other function decides about characters.
 pub(crate) fn deception(c: char) -> Option<Deception> {
     match c {
         ' '..='~' => None,
@@ -156,8 +166,8 @@ pub(crate) fn deception(c: char) -> Option<Deception> {
     }
 }
 
-/// Tells whether a character is not seen, or turns or breaks what is: control characters, line and paragraph separators, marks of
-/// annotations, and `Default_Ignorable_Code_Point` of Unicode's character database.
+/// Tells whether a character is invisible, or changes the direction or the lines of the text around it: control characters, line and
+/// paragraph separators, marks of annotations, and `Default_Ignorable_Code_Point` of Unicode's character database.
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -236,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_and_look_alikes_of_nothing_are_in_no_name() {
+    fn control_characters_and_invisible_ones_are_refused_in_every_name() {
         for bad in [
             "a\nb",
             "a\0b",
@@ -266,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_is_told_from_what_is_beside_it() {
+    fn each_range_of_invisible_characters_ends_where_it_should() {
         for (first, last) in [
             ('\0', '\u{1F}'),
             ('\u{7F}', '\u{9F}'),
@@ -339,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_separates_the_parts_of_a_tuple_is_in_no_namespace_and_no_relation() {
+    fn a_mark_of_the_tuple_notation_is_refused_in_namespaces_and_relations() {
         for reserved in RESERVED {
             let name = format!("a{reserved}b");
             assert_eq!(check_namespace(&name), Err(NameError::Character { position: 1 }));
@@ -348,6 +358,11 @@ mod tests {
         assert!(check_namespace("a b").is_err());
         assert_eq!(check_namespace("名前"), Ok(()));
         assert_eq!(check_relation("..."), Ok(()));
+    }
+
+    #[test]
+    fn an_error_that_main_returns_is_a_sentence() {
+        assert_eq!(format!("{:?}", check_role("").unwrap_err()), "the name is empty");
     }
 
     #[test]

@@ -1,34 +1,34 @@
-//! What a permission file declares, as Keto's engine looks at it.
+//! The declarations of a permission file, in the shape of Keto's engine.
 
 use std::collections::BTreeMap;
 
 /// One `class … implements Namespace`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Namespace {
+pub(crate) struct Namespace {
     /// Relations and permits by name.
-    pub(super) relations: BTreeMap<String, Relation>,
+    pub(crate) relations: BTreeMap<String, Relation>,
 }
 
 /// A relation, which is stored as tuples, or a permit, which is computed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Relation {
-    /// What stands under `permits`.
+pub(crate) enum Relation {
+    /// A permit, declared under `permits`.
     Permit(Rewrite),
-    /// What stands under `related`: the types that may be its subjects.
+    /// A relation, declared under `related`, with the types of its subjects.
     Related(Vec<RelationType>),
 }
 
 impl Relation {
     /// Returns the types that may be subjects; a permit has none.
-    pub(super) fn types(&self) -> &[RelationType] {
+    pub(crate) fn types(&self) -> &[RelationType] {
         match self {
             Self::Permit(_) => &[],
             Self::Related(types) => types,
         }
     }
 
-    /// Returns how a permit is computed; a relation is not.
-    pub(super) fn rewrite(&self) -> Option<&Rewrite> {
+    /// Returns the expression of a permit; a relation has none.
+    pub(crate) fn rewrite(&self) -> Option<&Rewrite> {
         match self {
             Self::Permit(rewrite) => Some(rewrite),
             Self::Related(_) => None,
@@ -38,32 +38,32 @@ impl Relation {
 
 /// `Type` or `SubjectSet<Type, "relation">`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct RelationType {
-    pub(super) namespace: String,
+pub(crate) struct RelationType {
+    pub(crate) namespace: String,
     /// Absent for a plain type.
-    pub(super) relation: Option<String>,
+    pub(crate) relation: Option<String>,
 }
 
 /// How the operands of a [`Rewrite`] are combined.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Operator {
+pub(crate) enum Operator {
     And,
     Or,
 }
 
 /// An expression: operands under one operator.
 ///
-/// The shape is Keto's and not only a matter of taste: each nested rewrite costs one unit of a check's depth, so a tree that is
-/// equal in logic but nested otherwise would answer differently near the limit.
+/// The shape is Keto's: each nested rewrite costs one unit of a check's depth, so a logically equal tree with another nesting
+/// would give other answers near the limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Rewrite {
-    pub(super) operator: Operator,
-    pub(super) children: Vec<Child>,
+pub(crate) struct Rewrite {
+    pub(crate) operator: Operator,
+    pub(crate) children: Vec<Child>,
 }
 
 /// One operand.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Child {
+pub(crate) enum Child {
     /// `this.related.R.includes(ctx.subject)` and `this.permits.P(ctx)`: the same object, another relation.
     Computed(String),
     /// `!…`
@@ -76,7 +76,7 @@ pub(super) enum Child {
 
 impl Rewrite {
     /// Wraps a first operand.
-    pub(super) fn of(child: Child) -> Self {
+    pub(crate) fn of(child: Child) -> Self {
         match child {
             Child::Rewrite(rewrite) => rewrite,
             other @ (Child::Computed(_) | Child::Not(_) | Child::Traverse { .. }) => Self {
@@ -86,8 +86,8 @@ impl Rewrite {
         }
     }
 
-    /// Puts an operator and its right side behind what was read so far.
-    pub(super) fn then(self, operator: Operator, right: Child) -> Self {
+    /// Appends an operator and its right side to the expression.
+    pub(crate) fn then(self, operator: Operator, right: Child) -> Self {
         Self {
             operator,
             children: vec![Child::Rewrite(self), right],
@@ -95,7 +95,7 @@ impl Rewrite {
     }
 
     /// Merges nested expressions that have the same operator as their parent.
-    pub(super) fn flatten(self) -> Self {
+    pub(crate) fn flatten(self) -> Self {
         let operator = self.operator;
         let mut children = Vec::with_capacity(self.children.len());
         // A worklist instead of recursion: `a || b || …` nests once for each operator, and nothing but the size of the source

@@ -1,4 +1,4 @@
-//! What is wrong with a permission file, and where.
+//! The mistakes in a permission file and their positions.
 
 use std::{fmt, ops::Range};
 
@@ -6,8 +6,9 @@ use thiserror::Error;
 
 /// One mistake in a permission file.
 ///
-/// Prints as `line 2, column 16: namespace "nope" was not declared`. The text repeats names of the source, which is configuration.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+/// Prints as `line 2, column 16: namespace "nope" was not declared`, also with `Debug`, so that the error is readable when `main`
+/// returns it. The text repeats names of the source, which is configuration.
+#[derive(Clone, Eq, Error, PartialEq)]
 #[error("{start}: {message}")]
 pub struct OplError {
     fault: Fault,
@@ -16,17 +17,17 @@ pub struct OplError {
     span: Range<usize>,
 }
 
-/// Whether the source does not follow the grammar, or follows it and names what does not exist.
+/// The kind of a mistake.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A namespace, relation or permit is used and not declared, or declared twice.
+    /// A namespace, relation or permit is used and not declared.
     Reference,
-    /// The source does not follow the grammar, or is larger than what is accepted.
+    /// The source does not follow the grammar, declares a name twice, or is too large.
     Syntax,
 }
 
-/// A place in a source, counted in characters from one.
+/// A position in a source. Lines and columns are counted from one, columns in characters.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     line: usize,
@@ -34,11 +35,11 @@ pub struct Position {
 }
 
 impl OplError {
-    pub(super) fn syntax(source: &str, span: Range<usize>, message: String) -> Self {
+    pub(crate) fn syntax(source: &str, span: Range<usize>, message: String) -> Self {
         Self::new(Fault::Syntax, source, span, message)
     }
 
-    pub(super) fn reference(source: &str, span: Range<usize>, message: String) -> Self {
+    pub(crate) fn reference(source: &str, span: Range<usize>, message: String) -> Self {
         Self::new(Fault::Reference, source, span, message)
     }
 
@@ -51,17 +52,17 @@ impl OplError {
         }
     }
 
-    /// Returns what is wrong, without the place.
+    /// Returns the message without the position.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Returns which kind of mistake it is.
+    /// Returns the kind of the mistake.
     pub fn fault(&self) -> Fault {
         self.fault
     }
 
-    /// Returns where the mistake starts.
+    /// Returns the position at which the mistake starts.
     pub fn start(&self) -> Position {
         self.start
     }
@@ -72,8 +73,14 @@ impl OplError {
     }
 }
 
+impl fmt::Debug for OplError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
 impl Position {
-    pub(super) fn of(source: &str, offset: usize) -> Self {
+    pub(crate) fn of(source: &str, offset: usize) -> Self {
         let before = source.get(..offset).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
         let on_line = before.get(line_start..).unwrap_or_default();

@@ -1,17 +1,17 @@
-//! May this subject do this? Keto's check, over any store.
+//! Keto's check, over any store.
 //!
-//! The order of the steps, what each of them costs in depth, and what the visited sets hide are those of Keto v26.2.0, because an
-//! answer near a limit depends on them.
+//! The order of the steps, their cost in depth and the effect of the visited sets are those of Keto v26.2.0, because an answer near
+//! a limit depends on them.
 
 use std::collections::BTreeSet;
 
-use super::Namespaces;
-use super::ast::{Child, Operator, Relation, Rewrite};
-use super::question::{Answer, CheckError, CheckLimits, Mode, ObjectRelation, Subject};
+use crate::Namespaces;
+use crate::ast::{Child, Operator, Relation, Rewrite};
+use crate::check::{Answer, CheckError, CheckLimits, Mode, ObjectRelation, Subject};
 
-/// A store of relation tuples, as far as a check asks it.
+/// A store of relation tuples.
 ///
-/// The check calls it any number of times while it works, so it should be a snapshot or hold its lock meanwhile.
+/// A check calls it many times, so it should be a snapshot, or hold a lock until the check is finished.
 pub trait Relations {
     /// Tells whether exactly this tuple is stored.
     fn contains(&self, of: ObjectRelation<'_>, subject: Subject<'_>) -> bool;
@@ -35,7 +35,7 @@ impl Namespaces {
     /// # Examples
     ///
     /// ```
-    /// use iam_opl::{self, Answer, CheckLimits, ObjectRelation, Relations, Subject};
+    /// use iam_opl::{Answer, CheckLimits, ObjectRelation, Relations, Subject};
     ///
     /// /// One tuple: order 7 is owned by `user:alice`.
     /// struct OneOwner;
@@ -57,7 +57,7 @@ impl Namespaces {
     ///       related: { owners: user[] }
     ///       permits = { view: (ctx: Context) => this.related.owners.includes(ctx.subject) }
     ///     }"#;
-    /// let namespaces = opl::parse(source).map_err(|errors| errors[0].clone())?;
+    /// let namespaces = iam_opl::parse(source).map_err(|errors| errors[0].clone())?;
     ///
     /// let view = ObjectRelation { namespace: "orders", object: "7", relation: "view" };
     /// let limits = CheckLimits::default();
@@ -94,7 +94,7 @@ impl Namespaces {
     }
 }
 
-/// What one step found. Only a step that could not start is unknown: a union or intersection of unknowns is "not a member".
+/// The result of one step. Only a step beyond the depth is unknown: a union or intersection of unknowns is "not a member".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Membership {
     Member,
@@ -108,19 +108,19 @@ impl Membership {
     }
 }
 
-/// Whether stored tuples of the very relation still have to be looked at.
+/// Tells whether the stored tuples of the relation itself still have to be looked up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Direct {
     Done,
     Look,
 }
 
-/// What a way through the tuples carries along.
+/// The state of one path through the tuples.
 #[derive(Debug)]
 struct Path<'p, 'a> {
-    /// The subject sets that were followed since the first one on this way; all branches below that one share it.
+    /// The subject sets that were followed since the first one on this path. All branches below the first one share it.
     visited: Option<&'p mut BTreeSet<ObjectRelation<'a>>>,
-    /// How many nested steps are left. Steps within one object cost no depth, so depth alone does not end a circle of permits.
+    /// How many nested steps are left. Steps within one object cost no depth, so the depth does not end a circle of permits.
     left: u32,
 }
 
@@ -143,7 +143,7 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Looks for the subject in one relation of one object: by its rewrite, by its tuples, by the subject sets in its tuples.
+    /// Looks for the subject in one relation of one object: in its rewrite, in its tuples, and in the subject sets of its tuples.
     fn is_allowed(
         &mut self,
         of: ObjectRelation<'a>,
@@ -205,7 +205,7 @@ impl<'a> Check<'a> {
 
         let width = usize::try_from(self.limits.width).unwrap_or(usize::MAX);
         if sets.len() > width {
-            // One less than the width: so does Keto.
+            // Keto follows one less than the width.
             sets.truncate(width.saturating_sub(1));
             self.exhausted = true;
         }
@@ -262,7 +262,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The other relations of the same object in a union: all of their tuples first, whatever the depth, then each relation in full.
+    /// Looks for the subject in the other relations of a union: first in the tuples of all of them, at any depth, then in each
+    /// relation as a whole.
     fn computed(
         &mut self,
         of: ObjectRelation<'a>,
@@ -306,7 +307,7 @@ impl<'a> Check<'a> {
                 self.is_allowed(ObjectRelation { relation, ..of }, depth, Direct::Look, path)
             }
             Child::Not(negated) => {
-                // Only within a `!` does a rewrite keep its depth.
+                // A rewrite costs no depth below a `!`.
                 let inner = match &**negated {
                     Child::Rewrite(rewrite) => self.rewrite(of, rewrite, depth, path)?,
                     other @ (Child::Computed(_) | Child::Not(_) | Child::Traverse { .. }) => {
@@ -324,7 +325,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Asks each subject set of the relation `through` for `relation`.
+    /// Looks for the subject in `relation` of each subject set of the relation `through`.
     fn traverse(
         &mut self,
         of: ObjectRelation<'a>,
@@ -369,8 +370,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// How many steps may be nested: what a thread's stack surely holds.
+/// The most nested steps, so that the stack of a thread suffices.
 const MAX_PATH: u32 = 250;
 
-/// How many steps a whole check may take. Depth and width alone allow far more than anyone wants to wait for.
+/// The most steps of one check, because depth and width allow checks that take too long.
 const MAX_STEPS: u32 = 100_000;

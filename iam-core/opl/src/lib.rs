@@ -1,14 +1,15 @@
-//! What does a permission file say, and what does it allow?
+//! The Ory Permission Language: a parser for permission files, and checks over the tuples of any store.
 //!
-//! The Ory Permission Language is the subset of TypeScript in which Keto's namespaces are written. [`parse`] reads it, checks
-//! that every name in it is declared, and reports each mistake with its line and column. [`Namespaces::check`] then answers a
-//! question over the tuples of a store ([`Relations`]) as Keto v26.2.0 answers it, limits included.
+//! The Ory Permission Language is the subset of TypeScript in which the namespaces of Ory Keto are written. [`parse`] reads a file,
+//! checks that every name in it is declared, and reports each mistake with its line and column. [`Namespaces::check`] decides
+//! whether a subject has a relation to an object, over the tuples of a store ([`Relations`]). It decides as Keto v26.2.0 does,
+//! limits included. The crate has no IO and depends on no other crate of this workspace.
 //!
 //! ```
-//! use iam_opl as opl;
-//!
-//! let namespaces = opl::parse(
+//! let namespaces = iam_opl::parse(
 //!     r#"
+//!     import { Namespace, Context } from "@ory/keto-namespace-types"
+//!
 //!     class user implements Namespace {}
 //!     class orders implements Namespace {
 //!       related: { owners: user[] }
@@ -20,22 +21,26 @@
 //!
 //! assert!(namespaces.has_relation_or_permit("orders", "view"));
 //! assert!(!namespaces.has_relation_or_permit("orders", "edit"));
-//! # Ok::<(), opl::OplError>(())
+//! # Ok::<(), iam_opl::OplError>(())
 //! ```
 //!
-//! What this parser refuses although Keto takes it is what no author means: anything but imports and classes at the top level,
-//! operands without an operator between them, an operator without its right side, an empty permit, a name declared twice, and
-//! literals with control characters or backslashes in them.
+//! # Differences from Keto
+//!
+//! Imports, exports, types and interfaces around the classes are skipped. The parser refuses some texts that Keto accepts, because
+//! they are mistakes: other statements at the top level, operands without an operator between them, an operator without its right
+//! side, an empty permit, a name that is declared twice, and literals with control characters or backslashes in them.
+//!
+//! # Operators
 //!
 //! **`&&` binds no stronger than `||`.** Keto reads both from left to right, unlike TypeScript: `a || b && c` is `(a || b) && c`.
-//! This library follows Keto, because it must answer what the server answers; write parentheses.
-//! [`Namespaces::mixed_operators`] tells where they are missing.
+//! This crate follows Keto, because it has to decide as the server does. [`Namespaces::mixed_operators`] returns the places where
+//! parentheses are missing.
 
 mod ast;
+mod check;
 mod error;
 mod evaluate;
 mod parse;
-mod question;
 mod references;
 mod token;
 
@@ -44,11 +49,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use error::{Fault, OplError, Position};
-pub use evaluate::Relations;
-pub use question::{
+pub use check::{
     Answer, CheckError, CheckLimits, DEFAULT_DEPTH, DEFAULT_WIDTH, Mode, ObjectRelation, Subject,
 };
+pub use error::{Fault, OplError, Position};
+pub use evaluate::Relations;
 
 use ast::Namespace;
 
@@ -56,8 +61,8 @@ use ast::Namespace;
 ///
 /// # Errors
 ///
-/// Returns the mistakes in the order of the source, at most [`MAX_ERRORS`]: those of the grammar, at most one for each class, and if
-/// there are none, those of the names.
+/// Returns the mistakes in the order of the source, at most [`MAX_ERRORS`]: the mistakes in the grammar, at most one for each class,
+/// and if there are none, the undeclared names.
 pub fn parse(source: &str) -> Result<Namespaces, Vec<OplError>> {
     if source.len() > MAX_SOURCE_BYTES {
         let message = format!("the source is larger than {MAX_SOURCE_BYTES} bytes");
@@ -66,9 +71,9 @@ pub fn parse(source: &str) -> Result<Namespaces, Vec<OplError>> {
 
     let parsed = parse::namespaces(source)?;
     references::resolve(source, &parsed.namespaces, &parsed.uses)?;
-    let place = |offset: &usize| Position::of(source, *offset);
+    let position = |offset: &usize| Position::of(source, *offset);
     Ok(Namespaces {
-        mixed: parsed.mixed.iter().map(place).collect(),
+        mixed: parsed.mixed.iter().map(position).collect(),
         by_name: parsed.namespaces,
     })
 }
@@ -106,15 +111,15 @@ impl Namespaces {
             .flat_map(|found| found.relations.keys().map(String::as_str))
     }
 
-    /// Returns where a `&&` follows a `||` without parentheses, which Keto reads otherwise than TypeScript does; the first
-    /// [`MAX_ERRORS`] of them.
+    /// Returns the first [`MAX_ERRORS`] positions at which a `&&` follows a `||` without parentheses. Keto and TypeScript read such an
+    /// expression differently.
     pub fn mixed_operators(&self) -> &[Position] {
         &self.mixed
     }
 
-    /// Checks that a question about this relation can have an answer.
+    /// Checks that the relation exists, so that a check of it can have an answer.
     ///
-    /// A namespace without any relations takes every relation, and the empty relation stands for the object itself: so says Keto.
+    /// As in Keto, a namespace without any relations has every relation, and the empty relation stands for the object itself.
     ///
     /// # Errors
     ///
@@ -139,11 +144,11 @@ impl Namespaces {
 /// The largest permission file that is read.
 pub const MAX_SOURCE_BYTES: usize = 256 * 1024;
 
-/// How many mistakes are reported at most.
+/// The most mistakes that are reported.
 pub const MAX_ERRORS: usize = 20;
 
-/// How deep parentheses and `!` may nest in one permit; it is Keto's bound.
+/// How deep parentheses and `!` may nest in one permit. This is Keto's bound.
 pub const MAX_NESTING: usize = 10;
 
-/// How many operators may stand in one expression.
+/// The most operators of one expression.
 pub const MAX_OPERATORS: usize = 100;

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MAX_ERRORS;
-use super::ast::Namespace;
-use super::error::OplError;
-use super::parse::Use;
-use super::token::Token;
+use crate::MAX_ERRORS;
+use crate::ast::Namespace;
+use crate::error::OplError;
+use crate::parse::Use;
+use crate::token::Token;
 
 /// Looks up every use.
 ///
 /// # Errors
 ///
-/// Returns the uses of what is not declared, at most [`MAX_ERRORS`].
-pub(super) fn resolve(
+/// Returns the uses of undeclared names, at most [`MAX_ERRORS`].
+pub(crate) fn resolve(
     source: &str,
     namespaces: &BTreeMap<String, Namespace>,
     uses: &[Use<'_>],
@@ -43,7 +43,7 @@ pub(super) fn resolve(
 struct Resolver<'a> {
     source: &'a str,
     namespaces: &'a BTreeMap<String, Namespace>,
-    /// How many more types may be looked at.
+    /// How many more types may be looked up.
     steps: usize,
     errors: Vec<OplError>,
 }
@@ -138,8 +138,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// How deep a `SubjectSet` of a `SubjectSet` is followed; it is Keto's bound.
+/// How deep a `SubjectSet` of a `SubjectSet` is followed. This is Keto's bound.
 const MAX_SET_DEPTH: usize = 10;
 
-/// How many types are looked at for the whole file.
+/// The most types that are looked up for one file.
 const MAX_STEPS: usize = 1_000_000;

@@ -1,35 +1,35 @@
-//! Cuts a permission file into tokens.
+//! Splits a permission file into tokens.
 
-use super::error::OplError;
+use crate::error::OplError;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    /// The end of the source; it is never moved past.
+pub(crate) enum Kind {
+    /// The end of the source. The parser never moves past it.
     End,
-    /// A name. Keywords are names too: the parser knows where it wants which.
+    /// A name. Keywords are names as well: the parser knows where it expects one.
     Identifier,
-    /// What stands between two equal quotation marks.
+    /// The text between two equal quotation marks.
     Literal,
     /// An operator or a bracket.
     Symbol,
 }
 
-/// A piece of the source and where it stands, in bytes.
+/// A piece of the source and its position in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Token<'source> {
-    pub(super) kind: Kind,
-    pub(super) text: &'source str,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token<'source> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'source str,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
-/// Cuts `source` into tokens; the last one is [`Kind::End`]. Comments are dropped.
+/// Splits `source` into tokens; the last one is [`Kind::End`]. Comments are dropped.
 ///
 /// # Errors
 ///
 /// Returns the first character that starts no token, or the comment or literal that does not end.
-pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, OplError> {
+pub(crate) fn tokens(source: &str) -> Result<Vec<Token<'_>>, OplError> {
     let mut cursor = Cursor { source, at: 0 };
     let mut found = Vec::new();
     loop {

@@ -106,7 +106,8 @@ pub fn question<'v>(
 ///
 /// # Errors
 ///
-/// A [`Refusal`] when the principal is of another tenant, or the parts make no tuple.
+/// A [`Refusal`] when the principal is of another tenant or its id cannot be part of a tuple, and when the namespace, the relation
+/// or the object is invalid. The object is held to the rules of a value of the path: see [`iam_grammar::template`].
 pub fn tuple(
     principal: &Principal,
     tenant: &Tenant,
@@ -117,6 +118,8 @@ pub fn tuple(
     let invalid = |detail| Refusal::with_detail(Reason::InvalidRequirement, detail);
     iam_grammar::check_namespace(namespace).map_err(|_| invalid("namespace"))?;
     iam_grammar::check_relation(relation).map_err(|_| invalid("relation"))?;
+
+    iam_grammar::check_value(object).map_err(unresolved)?;
 
     RelationTuple::new(namespace, object, relation, subject)
         .map_err(|_| Refusal::with_detail(Reason::InvalidObject, "object"))
@@ -140,8 +143,9 @@ fn default_subject(principal: &Principal, tenant: &Tenant) -> Result<Subject, Re
         "no_permission_server",
     ))?;
 
+    // The credential is good: a new login would bring the same id again.
     keto.subject(principal)
-        .map_err(|_| Refusal::with_detail(Reason::Malformed, "subject_reserved"))
+        .map_err(|_| unresolved(ResolveError::Subject))
 }
 
 fn is_reserved(name: &str) -> bool {
@@ -158,14 +162,16 @@ fn reserved<'v>(principal: &'v Principal, name: &str) -> Option<&'v str> {
 
 fn unresolved(error: ResolveError) -> Refusal {
     let (reason, detail) = match error {
+        ResolveError::Ambiguous => (Reason::InvalidObject, "ambiguous"),
+        ResolveError::Blank => (Reason::InvalidObject, "blank"),
         ResolveError::Control => (Reason::InvalidObject, "control_character"),
+        ResolveError::DotSegment => (Reason::InvalidObject, "dot_segment"),
         ResolveError::Empty => (Reason::InvalidObject, "empty"),
         ResolveError::Inapplicable => (Reason::PermissionDeny, "other_kind_of_principal"),
-        ResolveError::Reserved => (Reason::InvalidObject, "reserved_character"),
+        ResolveError::Missing => (Reason::InvalidRequirement, "placeholder_missing"),
+        ResolveError::Subject => (Reason::PermissionDeny, "subject_unaskable"),
         ResolveError::TooLong => (Reason::InvalidObject, "too_long"),
         ResolveError::Undecodable => (Reason::InvalidObject, "not_utf8"),
-        ResolveError::Missing => (Reason::InvalidRequirement, "placeholder_missing"),
-        ResolveError::Subject => (Reason::InvalidRequirement, "subject"),
     };
     Refusal::with_detail(reason, detail)
 }

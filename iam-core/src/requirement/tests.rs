@@ -77,8 +77,8 @@ fn a_second_requirement_does_not_replace_the_first() {
             "role:c",
             "scope:read",
             "scope:write",
-            "permission:orders:\"orders:{id}\"#view",
-            "permission:orders:\"orders:{id}\"#edit",
+            "permission:orders:orders:{id}#view",
+            "permission:orders:orders:{id}#edit",
         ]
     );
 }

@@ -89,12 +89,20 @@ impl KetoSettings {
     ///
     /// # Errors
     ///
-    /// [`ResolveError`] when the principal's id holds what a subject may not hold.
+    /// [`ResolveError`] if the principal's id contains what a value may not contain, or makes a subject that belongs to the other kind
+    /// of principal: with `{sub}` and `client:{client_id}`, the identity `client:7` would have the permissions of the client `7`. A
+    /// subject that both templates could make belongs to the one with the longer fixed text.
     pub fn subject(&self, principal: &Principal) -> Result<Subject, ResolveError> {
-        match principal {
-            Principal::Client(client) => self.client_subject.resolve(client.client_id()),
-            Principal::Identity(identity) => self.subject.resolve(identity.subject()),
+        let (template, other, id) = match principal {
+            Principal::Client(client) => (&self.client_subject, &self.subject, client.client_id()),
+            Principal::Identity(identity) => (&self.subject, &self.client_subject, identity.subject()),
+        };
+
+        let subject = template.resolve(id)?;
+        if other.could_make(&subject) && template.fixed_length() <= other.fixed_length() {
+            return Err(ResolveError::Ambiguous);
         }
+        Ok(subject)
     }
 }
 
@@ -121,6 +129,21 @@ impl SubjectTemplate {
             Self::Id(template) => template.resolve(&value).map(Subject::Id),
             Self::Set { namespace, object } => Subject::set(namespace.as_str(), object.resolve(&value)?, "")
                 .map_err(|_| ResolveError::Subject),
+        }
+    }
+
+    fn fixed_length(&self) -> usize {
+        let (Self::Id(template) | Self::Set { object: template, .. }) = self;
+        template.fixed_length()
+    }
+
+    fn could_make(&self, subject: &Subject) -> bool {
+        match (self, subject) {
+            (Self::Id(template), Subject::Id(id)) => template.could_make(id),
+            (Self::Set { namespace, object }, Subject::Set(set)) => {
+                *namespace == set.namespace() && object.could_make(set.object())
+            }
+            (Self::Id(_), Subject::Set(_)) | (Self::Set { .. }, Subject::Id(_)) => false,
         }
     }
 }

@@ -1,16 +1,16 @@
 use super::{errors, expanded, squeezed, wraps};
-use crate::words::Word;
+use crate::attribute::Attribute;
 
-/// The wrapper around a chain of clauses on a handler called `h`.
-fn enforce(clauses: &str) -> String {
+/// The wrapper around a chain of calls on a handler called `h`.
+fn enforce(calls: &str) -> String {
     squeezed(&format!(
         "::iam_actix::__private::Enforce::new(::iam_actix::__private::RoutePolicy::new(\
-         ::core::concat!(::core::file!(), \":\", ::core::line!()), \"h\") {clauses})"
+         ::core::concat!(::core::file!(), \":\", ::core::line!()), \"h\") {calls})"
     ))
 }
 
 #[track_caller]
-fn wrap_of(word: Word, arguments: &str, item: &str) -> String {
+fn wrap_of(word: Attribute, arguments: &str, item: &str) -> String {
     let expansion = expanded(word, arguments, item);
     assert_eq!(errors(&expansion), Vec::<String>::new());
     let wraps = wraps(&expansion);
@@ -21,7 +21,7 @@ fn wrap_of(word: Word, arguments: &str, item: &str) -> String {
 #[test]
 fn the_whole_expansion_is_what_one_could_write_by_hand() {
     let expansion = expanded(
-        Word::Public,
+        Attribute::Public,
         "",
         "#[get(\"/x\")] pub async fn h(a: u8) -> String { a + 1 }",
     );
@@ -37,18 +37,19 @@ fn the_whole_expansion_is_what_one_could_write_by_hand() {
 }
 
 #[test]
-fn each_attribute_becomes_one_clause() {
+fn each_attribute_becomes_one_call() {
     let item = "#[get(\"/x\")] async fn h() -> String { String::new() }";
 
-    assert_eq!(wrap_of(Word::Public, "", item), enforce(".public()"));
-    assert_eq!(wrap_of(Word::Optional, "", item), enforce(".optional()"));
-    assert_eq!(wrap_of(Word::SingleUse, "", item), enforce(".single_use()"));
+    assert_eq!(wrap_of(Attribute::Public, "", item), enforce(".public()"));
+    assert_eq!(wrap_of(Attribute::Optional, "", item), enforce(".optional()"));
+    assert_eq!(wrap_of(Attribute::Protected, "", item), enforce(".protected()"));
+    assert_eq!(wrap_of(Attribute::SingleUse, "", item), enforce(".single_use()"));
     assert_eq!(
-        wrap_of(Word::RequireRole, "\"a\", \"b\",", item),
+        wrap_of(Attribute::RequireRole, "\"a\", \"b\",", item),
         enforce(".require_role([\"a\", \"b\"])")
     );
     assert_eq!(
-        wrap_of(Word::RequireScope, "\"a:b\"", item),
+        wrap_of(Attribute::RequireScope, "\"a:b\"", item),
         enforce(".require_scope([\"a:b\"])")
     );
 }
@@ -59,7 +60,7 @@ fn each_form_of_a_permission_becomes_the_constructor_of_the_same_name() {
 
     assert_eq!(
         wrap_of(
-            Word::RequirePermission,
+            Attribute::RequirePermission,
             "object = \"orders:{id}\", namespace = \"orders\", relation = \"view\"",
             item
         ),
@@ -68,14 +69,18 @@ fn each_form_of_a_permission_becomes_the_constructor_of_the_same_name() {
         )
     );
     assert_eq!(
-        wrap_of(Word::RequirePermission, "\"Cat:{id}#owners@User:{user}\",", item),
+        wrap_of(
+            Attribute::RequirePermission,
+            "\"Cat:{id}#owners@User:{user}\",",
+            item
+        ),
         enforce(
             ".require_permission(::iam_actix::__private::Permission::tuple(\"Cat:{id}#owners@User:{user}\"))"
         )
     );
     assert_eq!(
         wrap_of(
-            Word::RequirePermission,
+            Attribute::RequirePermission,
             "any(\"a:b#c\", all(\"d:e#f@g\", \"h:i#j\",))",
             item
         ),
@@ -93,8 +98,8 @@ fn each_form_of_a_permission_becomes_the_constructor_of_the_same_name() {
 fn a_quoted_part_of_a_tuple_survives_the_text_inside_a_text() {
     let item = "#[get(\"/x\")] async fn h() -> String { String::new() }";
 
-    let literal = r##""orders:\"eu:{id}\"#view""##;
-    let wrap = wrap_of(Word::RequirePermission, literal, item);
+    let literal = r##""orders:{id}#view@\"user:{sub}\"""##;
+    let wrap = wrap_of(Attribute::RequirePermission, literal, item);
 
     let expression: syn::Expr = syn::parse_str(&wrap).unwrap();
     let printed = quote::quote!(#expression).to_string();
@@ -109,7 +114,7 @@ fn a_second_requirement_never_replaces_the_first() {
                    #[get(\"/x\")] async fn h() -> String { String::new() }";
 
     assert_eq!(
-        wrap_of(Word::RequireRole, "\"a\"", stacked),
+        wrap_of(Attribute::RequireRole, "\"a\"", stacked),
         enforce(
             ".require_role([\"a\"]).require_role([\"b\"])\
              .require_permission(::iam_actix::__private::Permission::tuple(\"n:o#r\"))\
@@ -122,7 +127,7 @@ fn a_second_requirement_never_replaces_the_first() {
 fn consumed_attributes_leave_the_item_and_are_named_so_that_their_imports_are_used() {
     let item = "#[single_use] #[iam_actix::require_role(\"a\")] #[get(\"/x\")] async fn h() -> String { x }";
 
-    let printed = squeezed(&expanded(Word::RequireScope, "\"s\"", item).to_string());
+    let printed = squeezed(&expanded(Attribute::RequireScope, "\"s\"", item).to_string());
 
     assert!(
         printed.starts_with("const_:()={#[allow(unused_imports)]usesingle_useas_;};#[get("),
@@ -137,7 +142,7 @@ fn attributes_of_others_stay_where_they_are() {
     let item = "/// Words.\n #[cfg(feature = \"x\")] #[other::public] #[my::deep::optional] \
                 #[get(\"/x\")] #[instrument] async fn h() -> String { x }";
 
-    let printed = squeezed(&expanded(Word::Public, "", item).to_string());
+    let printed = squeezed(&expanded(Attribute::Public, "", item).to_string());
 
     assert!(
         printed.starts_with("#[doc=r\"Words.\"]#[cfg(feature=\"x\")]")
@@ -159,7 +164,7 @@ fn every_route_attribute_is_recognised_bare_and_behind_a_path() {
         for prefix in ["", "actix_web::", "::actix_web::", "web::renamed::"] {
             let item = format!("#[{prefix}{name}(\"/x\")] async fn h() -> String {{ x }}");
             assert_eq!(
-                wrap_of(Word::Public, "", &item),
+                wrap_of(Attribute::Public, "", &item),
                 enforce(".public()"),
                 "{prefix}{name}"
             );
@@ -171,7 +176,7 @@ fn every_route_attribute_is_recognised_bare_and_behind_a_path() {
 fn under_routes_every_route_gets_the_wrapper() {
     let item = "#[routes] #[get(\"/a\")] #[post(\"/b\", name = \"n\")] async fn h() -> String { x }";
 
-    let expansion = expanded(Word::SingleUse, "", item);
+    let expansion = expanded(Attribute::SingleUse, "", item);
 
     assert_eq!(errors(&expansion), Vec::<String>::new());
     assert_eq!(
@@ -191,7 +196,7 @@ fn the_wrapper_comes_last_so_that_it_is_the_outermost() {
              async fn h() -> String {{ x }}"
         );
 
-        let expansion = expanded(Word::Public, "", &item);
+        let expansion = expanded(Attribute::Public, "", &item);
 
         let printed = squeezed(&expansion.to_string());
         let expected =
@@ -204,7 +209,7 @@ fn the_wrapper_comes_last_so_that_it_is_the_outermost() {
 #[test]
 fn a_raw_name_is_reported_without_its_mark() {
     let wrap = wrap_of(
-        Word::Public,
+        Attribute::Public,
         "",
         "#[get(\"/x\")] async fn r#move() -> String { x }",
     );
@@ -219,7 +224,7 @@ fn a_module_covers_each_bare_route_of_its_own_functions() {
                 #[require_role(\"b\")] #[routes] #[put(\"/b\")] #[post(\"/c\", guard = \"g\")] pub async fn b() -> String { x } \
                 fn helper() {} struct S; }";
 
-    let expansion = expanded(Word::RequireRole, "\"a\"", item);
+    let expansion = expanded(Attribute::RequireRole, "\"a\"", item);
 
     assert_eq!(errors(&expansion), Vec::<String>::new());
     let wraps = wraps(&expansion);

@@ -2,14 +2,14 @@
 
 mod expansion;
 mod refusal;
-mod words;
+mod attribute;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{expand::expand, words::Word};
+use crate::{attribute::Attribute, expand::expand};
 
 /// Expands the attribute `word(arguments)` on `item`.
-pub(super) fn expanded(word: Word, arguments: &str, item: &str) -> TokenStream {
+pub(super) fn expanded(word: Attribute, arguments: &str, item: &str) -> TokenStream {
     expand(word, arguments.parse().unwrap(), &item.parse().unwrap())
 }
 

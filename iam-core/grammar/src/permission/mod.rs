@@ -1,8 +1,7 @@
-//! What does a route ask of Keto, and what is asked for one request?
+//! Which permission does a route require, and which tuples does that mean for one request?
 //!
 //! A [`Permission`] is written once, at a route. For each request it becomes a [`PermissionQuery`]: the tuples to check, each
-//! of them once, and how their answers combine. Nothing in here can be true of nothing: `any` and `all` of no
-//! permission cannot be made, and an answer of the wrong length is no answer.
+//! of them once, and how their answers combine. An empty `any` or `all` is an error, and so is a wrong number of answers.
 
 mod query;
 mod tuple;
@@ -16,7 +15,7 @@ use crate::{
     tuple::Subject,
 };
 
-/// The placeholders that are never taken from the path: the subject of an identity (`user`, `sub`) and the id of a client.
+/// The placeholders that the principal fills, and never the path: the subject of an identity (`user`, `sub`) and the id of a client.
 pub const RESERVED_PLACEHOLDERS: [&str; 3] = ["user", "sub", "client_id"];
 
 /// The most tuples of one permission.
@@ -25,7 +24,7 @@ pub const MAX_TUPLES: usize = 64;
 /// How deep `any` and `all` may nest.
 pub const MAX_DEPTH: usize = 8;
 
-/// What one route asks: a tuple with placeholders, or a combination of such.
+/// The permission that a route requires: a tuple with placeholders, or a combination of such tuples.
 ///
 /// The constructors of combinations take and give results, so that a whole tree is written without a `?` inside:
 ///
@@ -57,9 +56,9 @@ enum Node {
 }
 
 impl Permission {
-    /// Asks whether the default subject has `relation` to the object that the template `object` names.
+    /// Requires that the default subject has `relation` to the object that the template `object` names.
     ///
-    /// The whole text of `object` is the object, also what stands in front of a `:` in it.
+    /// The whole text of `object` is the object, including the part in front of a `:`.
     ///
     /// # Errors
     ///
@@ -70,17 +69,17 @@ impl Permission {
 
     /// Reads a tuple with placeholders, as in `CatProfile:{id}#owners@User:{user}`.
     ///
-    /// Without `@subject` it asks for the default subject. Objects and subject ids may contain placeholders; namespaces
-    /// and relations may not: what is asked is the author's choice, of what it is asked may come from the request.
+    /// Without `@subject` the subject is the default one. Objects and subject ids may contain placeholders. Namespaces and
+    /// relations may not, because a request must not choose the relation that is checked.
     ///
     /// # Errors
     ///
-    /// A text that is no tuple, with the byte at which the trouble starts.
+    /// The first mistake in the text, and the byte at which it starts.
     pub fn tuple(text: &str) -> Result<Self, GrammarError> {
         TupleTemplate::parse(text).map(|tuple| Self(Node::Tuple(tuple)))
     }
 
-    /// Asks for any of several permissions.
+    /// Requires any of several permissions.
     ///
     /// # Errors
     ///
@@ -91,7 +90,7 @@ impl Permission {
         members(permissions).map(|members| Self(Node::Any(members)))
     }
 
-    /// Asks for all of several permissions.
+    /// Requires all of several permissions.
     ///
     /// # Errors
     ///
@@ -109,10 +108,10 @@ impl Permission {
         names.into_iter()
     }
 
-    /// Turns the permission into the question for one request.
+    /// Returns the tuples to check for one request, and how their answers combine.
     ///
-    /// A tuple with one of the [`RESERVED_PLACEHOLDERS`] that has no value is about the other kind of principal: it is
-    /// denied without being asked. An `any` asks what is left of it, an `all` around such a tuple is denied as well.
+    /// A tuple with one of the [`RESERVED_PLACEHOLDERS`] that has no value is about the other kind of principal. It is denied
+    /// without a check: an `any` goes on with its other members, and an `all` with such a member is denied as well.
     ///
     /// ```
     /// use std::borrow::Cow;
@@ -142,9 +141,9 @@ impl Permission {
     ///
     /// # Errors
     ///
-    /// The first value that is not there or contains what a value may not, or a default subject that no tuple can have,
-    /// also in a tuple that would not be asked; [`ResolveError::Inapplicable`] when nothing is left that could allow.
-    /// Nothing may be asked then.
+    /// The reason of the first value that is absent or unusable, also in a tuple that would not be checked;
+    /// [`ResolveError::Subject`] if an id of the principal or the default subject is unusable; [`ResolveError::Inapplicable`] if no
+    /// tuple is left that could allow. The permission is not granted in any of these cases.
     pub fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
@@ -196,14 +195,14 @@ impl Node {
         }
     }
 
-    /// Returns what is to be asked, or nothing when no answer could allow.
+    /// Returns the tuples to check and their combination, or `None` if no answer could allow.
     fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         default_subject: &Subject,
     ) -> Result<Option<PermissionExpr>, ResolveError> {
         let resolve = |member: &Self| member.resolve(values, default_subject);
-        // Every member is looked at, so that a value that is none is found wherever it stands.
+        // Every member is resolved, so that an unusable value is found in each of them.
         let each = |members: &[Self]| -> Result<Vec<Option<PermissionExpr>>, ResolveError> {
             members.iter().map(resolve).collect()
         };
@@ -215,7 +214,7 @@ impl Node {
                 .map(PermissionExpr::All),
             Self::Any(members) => {
                 let left: Vec<_> = each(members)?.into_iter().flatten().collect();
-                // INVARIANT: what is left of an `any` is never empty, so nothing is true or false of no tuple.
+                // INVARIANT: an `any` without members is no expression.
                 (!left.is_empty()).then_some(PermissionExpr::Any(left))
             }
             Self::Tuple(tuple) => tuple.resolve(values, default_subject)?.map(PermissionExpr::Tuple),
@@ -257,7 +256,7 @@ fn members(
     for permission in permissions {
         let Permission(node) = permission?;
         tuples = tuples.saturating_add(node.tuples());
-        // Inside the loop, so that an iterator without end ends here.
+        // Inside the loop, because the iterator may be endless.
         if MAX_TUPLES < tuples {
             return Err(GrammarError::new(Kind::TooManyTuples, 0));
         }

@@ -1,4 +1,4 @@
-//! What is asked for one request, and what do the answers mean together?
+//! Which tuples are checked for one request, and how do their answers combine?
 
 use crate::tuple::RelationTuple;
 
@@ -9,7 +9,7 @@ pub struct PermissionQuery {
     tree: Tree,
 }
 
-/// What is to be asked, before each tuple is listed once. No combination in it is empty.
+/// The tuples to check in their combination, where a tuple may occur more than once. No combination is empty.
 #[derive(Debug)]
 pub(super) enum PermissionExpr {
     All(Vec<Self>),
@@ -40,7 +40,7 @@ impl PermissionQuery {
 
     /// Combines the answers, one for each tuple.
     ///
-    /// Returns `None` when their number is not the number of the tuples: that is no answer, neither yes nor no.
+    /// Returns `None` if there are more or fewer answers than tuples. The permission is then neither granted nor denied.
     pub fn answer(&self, allowed: &[bool]) -> Option<bool> {
         if allowed.len() != self.tuples.len() {
             return None;

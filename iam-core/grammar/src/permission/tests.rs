@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{error::Part, name::RESERVED, tuple::RelationTuple};
+use crate::{error::Part, tuple::RelationTuple};
 
 fn values(name: &str) -> Option<Cow<'static, str>> {
     match name {
         "id" => Some("7".into()),
         "user" | "sub" => Some("bob".into()),
         "evil" => Some("x#owners@User:evil".into()),
+        "dots" => Some("a/../b".into()),
         _ => None,
     }
 }
@@ -42,7 +43,7 @@ fn a_permission_on_an_object_asks_for_the_caller() {
     assert_eq!(question.tuples()[0].object(), "orders:7");
     assert_eq!(question.tuples()[0].relation(), "view");
     assert_eq!(question.tuples()[0].subject(), &caller());
-    assert_eq!(permission.to_string(), "orders:\"orders:{id}\"#view");
+    assert_eq!(permission.to_string(), "orders:orders:{id}#view");
 }
 
 #[test]
@@ -98,22 +99,89 @@ fn a_text_that_is_no_tuple_is_refused_where_the_trouble_starts() {
     assert_eq!(position("ns:{id#r"), 4);
     assert_eq!(position("ns:o#r@User:{}"), 13);
     assert_eq!(position("ns:o#r@"), 7);
-    assert_eq!(position("ns:orders:{id}#r"), 9);
+}
+
+/// The parts travel to Keto separately, and the text that is recorded encloses the value in quotes.
+#[test]
+fn a_value_cannot_become_the_rest_of_a_tuple() {
+    assert_eq!(
+        asked(&tuple("Toy:{evil}#owners@User:1")),
+        ["Toy:\"x#owners@User:evil\"#owners@User:1"]
+    );
+    assert_eq!(
+        asked(&tuple("Toy:1#owners@{evil}")),
+        ["Toy:1#owners@\"x#owners@User:evil\""]
+    );
+    assert_eq!(
+        asked(&tuple("Toy:1#owners@User:{evil}#x")),
+        ["Toy:1#owners@User:\"x#owners@User:evil\"#x"]
+    );
 }
 
 #[test]
-fn a_value_cannot_become_the_rest_of_a_tuple() {
-    for text in [
-        "Toy:{evil}#owners@User:1",
-        "Toy:1#owners@{evil}",
-        "Toy:1#owners@User:{evil}#x",
+fn subjects_and_objects_as_people_have_them_are_asked_about_as_they_are() {
+    for value in [
+        "auth0|5f7c8ec7",
+        "ann@example.com",
+        "https://app.example/u/7",
+        "urn:uuid:0d2c3f4e",
+        "did:key:z6Mk",
+        "spiffe://td/ns/a",
+        "Ann (ext)",
+        "(x)",
+        "a#b@c",
+        "arn:aws:s3:::bucket/key",
+        "5\" disk",
+        "\"quoted\"",
+        "{0d2c3f4e}",
+        "CORP\\ann",
     ] {
-        assert_eq!(
-            tuple(text).resolve(&values, &caller()),
-            Err(ResolveError::Reserved),
-            "{text}"
-        );
+        let question = tuple("docs:{id}#view@{sub}")
+            .resolve(&|_| Some(value.into()), &caller())
+            .unwrap_or_else(|err| panic!("{value}: {err}"));
+
+        let asked = &question.tuples()[0];
+        assert_eq!(asked.object(), value);
+        assert_eq!(asked.subject(), &Subject::Id(value.to_owned()));
+        assert_eq!(asked.to_string().parse().as_ref(), Ok(asked), "{value}");
     }
+}
+
+/// The fault is neither the caller's path nor a bad credential.
+#[test]
+fn an_unusable_id_of_the_principal_was_taken_for_a_value_of_the_path() {
+    let long = "x".repeat(600);
+    for id in ["", " ", "..", "a/../b", "a\nb", "\u{FFFD}", "a\u{200B}", &long] {
+        let values = |name: &str| {
+            Some(if name == "id" {
+                "7".into()
+            } else {
+                Cow::Borrowed(id)
+            })
+        };
+        for text in [
+            "a:{id}#r@{sub}",
+            "a:{id}#r@User:{user}",
+            "a:{client_id}-{id}#r",
+            "a:{sub}#r",
+        ] {
+            assert_eq!(
+                tuple(text).resolve(&values, &caller()),
+                Err(ResolveError::Subject),
+                "{text} {id:?}"
+            );
+        }
+    }
+    let separator = |name: &str| Some(if name == "id" { "7" } else { "a-b" }.into());
+    assert_eq!(
+        tuple("a:{client_id}-{id}#r").resolve(&separator, &caller()),
+        Err(ResolveError::Subject)
+    );
+    let path = |name: &str| Some(if name == "id" { ".." } else { "bob" }.into());
+    assert_eq!(
+        tuple("a:{id}#r@{sub}").resolve(&path, &caller()),
+        Err(ResolveError::DotSegment)
+    );
 }
 
 #[test]
@@ -167,8 +235,9 @@ fn a_permission_about_the_other_kind_of_principal_alone_asks_nothing() {
 #[test]
 fn a_value_that_is_none_is_refused_also_beside_the_other_kind_of_principal() {
     for (text, expected) in [
-        ("a:{evil}#r@App:{client_id}", ResolveError::Reserved),
-        ("a:{client_id}-{evil}#r", ResolveError::Reserved),
+        ("a:{dots}#r@App:{client_id}", ResolveError::DotSegment),
+        ("a:{client_id}-{dots}#r", ResolveError::DotSegment),
+        ("a:{client_id}.{dots}#r", ResolveError::DotSegment),
         ("a:{other}#r@App:{client_id}", ResolveError::Missing),
     ] {
         for permission in [
@@ -307,7 +376,7 @@ fn a_combination_prints_as_the_attribute_writes_it() {
 
     assert_eq!(
         permission.to_string(),
-        "any(a:b#c@d:{e}, all(f:g#h@\"i:{j}\", k:\"m:n\"#l))"
+        "any(a:b#c@d:{e}, all(f:g#h@\"i:{j}\", k:m:n#l))"
     );
 }
 
@@ -402,13 +471,13 @@ proptest! {
     }
 
     #[test]
-    fn a_resolved_tuple_keeps_the_parts_of_its_permission(value in "\\PC{0,8}|[a:#@()\" ]{0,5}") {
+    fn a_resolved_tuple_keeps_the_parts_of_its_permission(value in "\\PC{0,8}|[a:#@()\"{} ./]{0,5}") {
         let filled = tuple("n:o-{v}#r@s:{v}#t").resolve(&|_| Some(Cow::Borrowed(&value)), &caller());
         if let Ok(question) = filled {
-            let printed = question.tuples()[0].to_string();
-            prop_assert_eq!(&printed, &format!("n:o-{value}#r@s:{value}#t"));
-            prop_assert_eq!(printed.parse(), Ok(question.tuples()[0].clone()));
-            prop_assert!(!value.contains(RESERVED));
+            let asked = &question.tuples()[0];
+            prop_assert_eq!(asked.object(), format!("o-{}", &value));
+            prop_assert_eq!(asked.subject(), &Subject::set("s", value, "t").unwrap());
+            prop_assert_eq!(asked.to_string().parse(), Ok(asked.clone()));
         }
     }
 }

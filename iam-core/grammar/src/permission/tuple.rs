@@ -1,4 +1,4 @@
-//! What does one tuple of a permission ask, and of whom?
+//! What does one tuple of a permission ask?
 //!
 //! Objects and subject ids are templates; namespaces and relations are fixed where the permission is written.
 
@@ -7,9 +7,12 @@ use std::{borrow::Cow, fmt};
 use super::RESERVED_PLACEHOLDERS;
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
-    notation::{self, Piece, SubjectNotation},
-    template::Template,
-    tuple::{Quoted, RelationTuple, Subject, namespace_is_legal, relation_is_legal},
+    notation::{self, Braces, Piece, SubjectNotation},
+    template::{Template, Unfilled},
+    tuple::{
+        ObjectText, RelationTuple, Subject, SubjectIdText, SubjectSetText, namespace_is_legal,
+        relation_is_legal,
+    },
 };
 
 /// A tuple whose object and subject may contain placeholders. Without a subject it asks for the default subject.
@@ -48,16 +51,13 @@ impl TupleTemplate {
 
     /// Reads a tuple in Keto's notation.
     pub(super) fn parse(text: &str) -> Result<Self, GrammarError> {
-        let notation = notation::tuple(text)?;
+        let notation = notation::tuple(text, Braces::Placeholder)?;
 
         Ok(Self {
             namespace: fixed(notation.namespace, Part::Namespace, namespace_is_legal)?,
-            object: template(notation.object, Template::parse)?,
+            object: template(&notation.object, Template::parse)?,
             relation: fixed(notation.relation, Part::Relation, relation_is_legal)?,
-            subject: notation
-                .subject
-                .map(|subject| SubjectTemplate::read(&subject))
-                .transpose()?,
+            subject: notation.subject.map(SubjectTemplate::read).transpose()?,
         })
     }
 
@@ -66,7 +66,7 @@ impl TupleTemplate {
         self.templates().flat_map(Template::placeholders)
     }
 
-    /// Returns the tuple to ask for, or nothing when it is about the other kind of principal.
+    /// Returns the tuple to check, or `None` if it is about the other kind of principal.
     pub(super) fn resolve<'v>(
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
@@ -74,14 +74,12 @@ impl TupleTemplate {
     ) -> Result<Option<RelationTuple>, ResolveError> {
         let is_inapplicable = self
             .placeholders()
-            .any(|name| RESERVED_PLACEHOLDERS.contains(&name) && values(name).is_none());
-        // A value of the path that is none is refused all the same, so that both kinds of principals are told the same.
-        let stand_in = |name: &str| {
-            let is_reserved = RESERVED_PLACEHOLDERS.contains(&name);
-            values(name).or_else(|| is_reserved.then_some(Cow::Borrowed(STAND_IN)))
-        };
+            .any(|name| is_reserved(name) && values(name).is_none());
+        // An unusable value of the path is refused here too, so that both kinds of principals get the same answer.
+        let stand_in =
+            |name: &str| values(name).or_else(|| is_reserved(name).then_some(Cow::Borrowed(STAND_IN)));
 
-        let object = self.object.resolve(&stand_in)?;
+        let object = fill(&self.object, &stand_in)?;
         let subject = match &self.subject {
             None => default_subject.clone(),
             Some(subject) => subject.resolve(&stand_in)?,
@@ -101,16 +99,16 @@ impl TupleTemplate {
 }
 
 impl SubjectTemplate {
-    fn read(notation: &SubjectNotation<'_>) -> Result<Self, GrammarError> {
-        Ok(match *notation {
-            SubjectNotation::Id(id) => Self::Id(template(id, Template::parse_subject_id)?),
+    fn read(notation: SubjectNotation<'_>) -> Result<Self, GrammarError> {
+        Ok(match notation {
+            SubjectNotation::Id(id) => Self::Id(template(&id, Template::parse_subject_id)?),
             SubjectNotation::Set {
                 namespace,
                 object,
                 relation,
             } => Self::Set {
                 namespace: fixed(namespace, Part::Namespace, namespace_is_legal)?,
-                object: template(object, Template::parse)?,
+                object: template(&object, Template::parse)?,
                 relation: relation.map_or_else(
                     || Ok(String::new()),
                     |it| fixed(it, Part::Relation, relation_is_legal),
@@ -121,13 +119,13 @@ impl SubjectTemplate {
 
     fn resolve<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<Subject, ResolveError> {
         match self {
-            Self::Id(id) => id.resolve(values).map(Subject::Id),
+            Self::Id(id) => fill(id, values).map(Subject::Id),
             Self::Set {
                 namespace,
                 object,
                 relation,
             } => {
-                let object = object.resolve(values)?;
+                let object = fill(object, values)?;
                 Subject::set(namespace.as_str(), object, relation.as_str()).map_err(|_| ResolveError::Subject)
             }
         }
@@ -136,30 +134,50 @@ impl SubjectTemplate {
 
 impl fmt::Display for TupleTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}#{}",
-            self.namespace,
-            Quoted(self.object.as_str()),
-            self.relation
-        )?;
+        let object = ObjectText(self.object.as_str(), Braces::Placeholder);
+        write!(f, "{}:{object}#{}", self.namespace, self.relation)?;
         match &self.subject {
             None => Ok(()),
-            Some(SubjectTemplate::Id(id)) => write!(f, "@{}", Quoted(id.as_str())),
+            Some(SubjectTemplate::Id(id)) => {
+                write!(f, "@{}", SubjectIdText(id.as_str(), Braces::Placeholder))
+            }
             Some(SubjectTemplate::Set {
                 namespace,
                 object,
                 relation,
             }) => {
-                write!(f, "@{namespace}:{}", Quoted(object.as_str()))?;
-                if relation.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, "#{relation}")
-                }
+                let object = ObjectText(object.as_str(), Braces::Placeholder);
+                let set = SubjectSetText {
+                    namespace,
+                    object,
+                    relation,
+                };
+                write!(f, "@{set}")
             }
         }
     }
+}
+
+/// Fills a template. An unusable id of the principal is [`ResolveError::Subject`], whatever is wrong with it.
+fn fill<'v>(
+    template: &Template,
+    values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+) -> Result<String, ResolveError> {
+    template.fill(values).map_err(|Unfilled { placeholder, reason }| {
+        let is_of_principal = match placeholder {
+            Some(name) => is_reserved(name),
+            None => template.placeholders().all(is_reserved),
+        };
+        if is_of_principal {
+            ResolveError::Subject
+        } else {
+            reason
+        }
+    })
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED_PLACEHOLDERS.contains(&name)
 }
 
 fn fixed(
@@ -170,17 +188,19 @@ fn fixed(
     if let Some(brace) = piece.text.find(['{', '}']) {
         return Err(GrammarError::new(Kind::Placeholder(part), brace).behind(piece.at));
     }
-    is_legal(piece.text).map_err(|err| err.behind(piece.at))?;
+    is_legal(&piece.text).map_err(|err| err.behind(piece.at))?;
 
-    Ok(piece.text.to_owned())
+    Ok(piece.text.into_owned())
 }
 
 fn template(
-    piece: Piece<'_>,
+    piece: &Piece<'_>,
     parse: impl Fn(&str) -> Result<Template, GrammarError>,
 ) -> Result<Template, GrammarError> {
-    parse(piece.text).map_err(|err| err.behind(piece.at))
+    parse(&piece.text).map_err(|err| err.behind(piece.at))
 }
 
-/// Stands for a reserved placeholder without a value in a tuple that is thrown away.
-const STAND_IN: &str = "-";
+/// Stands for a reserved placeholder without a value, in a tuple that is not checked.
+///
+/// INVARIANT: no fixed text of a template contains a brace, so the value cannot contain the separator behind it.
+const STAND_IN: &str = "{}";

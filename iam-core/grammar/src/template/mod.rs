@@ -1,29 +1,38 @@
-//! Which object does this request name? Text with placeholders, filled from the values of one request.
+//! Which object does a request name? Text with placeholders, filled from the values of one request.
 //!
 //! A placeholder is a name between `{` and `}`: ASCII letters, digits, `_` and `.`, not starting with a digit or `.`.
-//! There is no escape: `{{` and `}}` are errors. Between two placeholders stands fixed text. Values are judged one by one, before
-//! they become part of the text, so no value can end one part of a tuple and start the next, and no two sets of values make the
-//! same text: with `{shop}/{id}`, order `b/c` of shop `a` is asked about, and shop `a/b` is refused.
+//! There is no escape: `{{` and `}}` are errors. Two placeholders need fixed text between them.
+//!
+//! A value is checked on its own before it becomes part of the text. Keto's HTTP interface takes the parts of a tuple separately,
+//! so the marks of the notation are data in a value: `ann@example.com`, `urn:isbn:0451450523` and `report (final)` are objects like
+//! any other. No two sets of values make the same text: with `{shop}/{id}`, order `b/c` of shop `a` is asked about, and shop `a/b`
+//! is refused.
 //!
 //! | A value that | gives |
 //! |---|---|
-//! | is not there | [`ResolveError::Missing`] |
-//! | is empty | [`ResolveError::Empty`] |
+//! | is absent | [`ResolveError::Missing`] |
+//! | is empty or consists of blanks | [`ResolveError::Empty`] |
 //! | is longer than 512 bytes, or makes the text longer than 1024 | [`ResolveError::TooLong`] |
-//! | contains a control character, or another one that is not seen or turns what is seen | [`ResolveError::Control`] |
+//! | contains a control character or an invisible one | [`ResolveError::Control`] |
 //! | contains U+FFFD, which stands for bytes that were not UTF-8 | [`ResolveError::Undecodable`] |
-//! | contains `:` `#` `@` `(` `)` `"` `{` `}`, what looks like a plain space and is none, or a plain space at either end or beside another one | [`ResolveError::Reserved`] |
-//! | contains the fixed text that ends it, where another placeholder follows, or makes it begin sooner | [`ResolveError::Reserved`] |
+//! | contains a character that looks like a plain space, or a plain space at either end or beside another one | [`ResolveError::Blank`] |
+//! | contains a dot segment | [`ResolveError::DotSegment`] |
+//! | contains the fixed text that ends it, where another placeholder follows, or makes it begin sooner | [`ResolveError::Ambiguous`] |
 //!
-//! Which characters are not seen, [`name`](crate::name#characters-that-are-nowhere) tells. Everything else is taken as it is: `a/b`
-//! and `..` are ordinary objects to Keto.
+//! The section on [characters](crate::name#characters-that-are-refused-everywhere) lists the control and invisible ones.
+//!
+//! # Dot segments
+//!
+//! A value is cut at each `/`, and refused if one of the segments is `.` or `..`: `..`, `a/../b` and `./a`. Whatever loads the
+//! object by a path would load another one than Keto was asked about. `a..b`, `...` and `v1.2` are ordinary values. A value that
+//! completes a dot segment together with the fixed text beside it is refused as well.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{
     error::{GrammarError, GrammarErrorKind as Kind, Part, ResolveError},
-    name::{Deception, RESERVED, check_spaces, deception},
-    tuple::{MAX_OBJECT_LENGTH, is_object_character, is_subject_id_character},
+    name::{Deception, check_spaces, deception},
+    tuple::MAX_OBJECT_LENGTH,
 };
 
 /// The longest value of a placeholder, in bytes.
@@ -44,7 +53,8 @@ pub const MAX_PLACEHOLDERS: usize = 16;
 /// let template = Template::parse("orders:{id}")?;
 ///
 /// assert_eq!(template.resolve(&|_| Some("7".into()))?, "orders:7");
-/// assert_eq!(template.resolve(&|_| Some("7#owners@User:evil".into())), Err(ResolveError::Reserved));
+/// assert_eq!(template.resolve(&|_| Some("urn:7".into()))?, "orders:urn:7");
+/// assert_eq!(template.resolve(&|_| Some("../7".into())), Err(ResolveError::DotSegment));
 /// assert_eq!(template.resolve(&|_| None), Err(ResolveError::Missing));
 /// # Ok(())
 /// # }
@@ -62,23 +72,23 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a template of an object. Its fixed text may be what an object may be, `:` included.
+    /// Reads a template of an object.
     ///
     /// # Errors
     ///
-    /// An empty or too long text, a character that an object may not contain, a brace without its other half, and a
-    /// placeholder whose name is none.
+    /// An empty or too long text, a character that an object may not contain, a `#` in the fixed text, a brace without its other
+    /// half, and a placeholder without a valid name.
     pub fn parse(text: &str) -> Result<Self, GrammarError> {
-        Self::read(text, Part::Object, is_object_character)
+        Self::read(text, Part::Object)
     }
 
-    /// Reads a template of a subject id, whose fixed text may be what a subject id may be.
+    /// Reads a template of a subject id.
     ///
     /// # Errors
     ///
-    /// As for [`Template::parse`].
+    /// As for [`Template::parse`], except that the fixed text may contain a `#` and must not contain a `"`.
     pub fn parse_subject_id(text: &str) -> Result<Self, GrammarError> {
-        Self::read(text, Part::Subject, is_subject_id_character)
+        Self::read(text, Part::Subject)
     }
 
     /// Returns the names of the placeholders in the order of the text; a name that is used twice comes twice.
@@ -94,40 +104,97 @@ impl Template {
         &self.text
     }
 
+    /// Returns the number of bytes outside of the placeholders.
+    pub fn fixed_length(&self) -> usize {
+        let literals = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(literal) => literal.len(),
+            Piece::Placeholder(_) => 0,
+        });
+        literals.fold(0, usize::saturating_add)
+    }
+
+    /// Tells whether the template could make this text, judged by the fixed text at both ends.
+    ///
+    /// ```
+    /// use iam_grammar::Template;
+    ///
+    /// # fn main() -> Result<(), iam_grammar::GrammarError> {
+    /// let template = Template::parse("client:{client_id}")?;
+    ///
+    /// assert!(template.could_make("client:7"));
+    /// assert!(!template.could_make("user:7"));
+    /// assert!(!template.could_make("client:"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn could_make(&self, text: &str) -> bool {
+        let fixed = |piece: Option<&Piece>| match piece {
+            Some(Piece::Literal(literal)) => literal.clone(),
+            Some(Piece::Placeholder(_)) | None => String::new(),
+        };
+        if self.placeholders().next().is_none() {
+            return text == self.text;
+        }
+
+        text.strip_prefix(&fixed(self.pieces.first()))
+            .and_then(|rest| rest.strip_suffix(&fixed(self.pieces.last())))
+            .is_some_and(|values| !values.is_empty())
+    }
+
     /// Fills the placeholders with the values of one request.
     ///
     /// # Errors
     ///
-    /// The first value that is not there or contains what a value may not: see the [module](self).
+    /// The first value that is absent or contains what a value may not: see the [module](self).
     pub fn resolve<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, ResolveError> {
+        self.fill(values).map_err(|unfilled| unfilled.reason)
+    }
+
+    /// Fills the placeholders, and tells in an error which of them failed.
+    pub(crate) fn fill<'v>(
+        &self,
+        values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+    ) -> Result<String, Unfilled<'_>> {
         let mut text = String::with_capacity(self.text.len());
         let mut pieces = self.pieces.as_slice();
         while let [piece, behind @ ..] = pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
                 Piece::Placeholder(name) => {
-                    let value = values(name).ok_or(ResolveError::Missing)?;
-                    value_is_legal(&value)?;
-                    if let [Piece::Literal(separator), _, ..] = behind
-                        && !ends_at_first(&value, separator)
-                    {
-                        return Err(ResolveError::Reserved);
-                    }
+                    let separator = match behind {
+                        [Piece::Literal(separator), _, ..] => Some(separator.as_str()),
+                        _ => None,
+                    };
+                    let value = value(values(name), separator).map_err(|reason| Unfilled {
+                        placeholder: Some(name),
+                        reason,
+                    })?;
                     text.push_str(&value);
                 }
             }
             pieces = behind;
         }
 
-        if MAX_OBJECT_LENGTH < text.len() {
-            return Err(ResolveError::TooLong);
-        }
-        // A value beside a space of the fixed text can make two spaces of one.
-        check_spaces(&text).map_err(|_| ResolveError::Reserved)?;
+        self.check_whole(&text).map_err(|reason| Unfilled {
+            placeholder: None,
+            reason,
+        })?;
         Ok(text)
     }
 
-    fn read(text: &str, part: Part, allowed: fn(char) -> bool) -> Result<Self, GrammarError> {
+    /// Checks what the values and the fixed text beside them make together.
+    fn check_whole(&self, text: &str) -> Result<(), ResolveError> {
+        if MAX_OBJECT_LENGTH < text.len() {
+            return Err(ResolveError::TooLong);
+        }
+        if has_dot_segment(text) && !has_dot_segment(&self.text) {
+            return Err(ResolveError::DotSegment);
+        }
+        // A value beside a space of the fixed text can make two spaces of one.
+        check_spaces(text).map_err(|_| ResolveError::Blank)
+    }
+
+    fn read(text: &str, part: Part) -> Result<Self, GrammarError> {
         if text.is_empty() {
             return Err(GrammarError::new(Kind::Empty(part), 0));
         }
@@ -140,7 +207,7 @@ impl Template {
         let mut rest = text;
         while !rest.is_empty() {
             let at = text.len().saturating_sub(rest.len());
-            let (piece, behind) = cut(rest, part, allowed).map_err(|err| err.behind(at))?;
+            let (piece, behind) = cut(rest, part).map_err(|err| err.behind(at))?;
             if matches!(piece, Piece::Placeholder(_)) {
                 placeholders = placeholders.saturating_add(1);
                 if matches!(pieces.last(), Some(Piece::Placeholder(_))) {
@@ -178,17 +245,29 @@ impl fmt::Display for Template {
 }
 
 /// Takes the first piece off a text that is not empty.
-fn cut(text: &str, part: Part, allowed: fn(char) -> bool) -> Result<(Piece, &str), GrammarError> {
+fn cut(text: &str, part: Part) -> Result<(Piece, &str), GrammarError> {
     if let Some(behind) = text.strip_prefix('{') {
         return placeholder(behind).map_err(|err| err.behind(1));
     }
 
     let end = text.find('{').unwrap_or(text.len());
     let (literal, behind) = text.split_at_checked(end).unwrap_or((text, ""));
-    match literal.char_indices().find(|(_, c)| !allowed(*c)) {
-        Some((position, '}')) => Err(GrammarError::new(Kind::Brace, position)),
-        Some((position, _)) => Err(GrammarError::new(Kind::Character(part), position)),
+    let mistakes = literal.char_indices();
+    let mut mistakes = mistakes.filter_map(|(at, c)| Some((at, literal_mistake(c, part)?)));
+    match mistakes.next() {
+        Some((position, kind)) => Err(GrammarError::new(kind, position)),
         None => Ok((Piece::Literal(literal.to_owned()), behind)),
+    }
+}
+
+/// Tells why a character cannot stand in the fixed text of a template.
+fn literal_mistake(c: char, part: Part) -> Option<Kind> {
+    match c {
+        '}' => Some(Kind::Brace),
+        // Most likely the text is a whole tuple in the place of its object.
+        '#' if part == Part::Object => Some(Kind::ObjectWithRelation),
+        '"' if part == Part::Subject => Some(Kind::Character(part)),
+        _ => deception(c).map(|_| Kind::Character(part)),
     }
 }
 
@@ -219,15 +298,20 @@ fn placeholder(text: &str) -> Result<(Piece, &str), GrammarError> {
     }
 }
 
-/// Tells whether a value ends where the fixed text behind it is first found, so that the two can be told apart again.
-fn ends_at_first(value: &str, separator: &str) -> bool {
-    let text = [value, separator].concat();
-
-    text.find(separator) == Some(value.len())
-}
-
-fn value_is_legal(value: &str) -> Result<(), ResolveError> {
-    if value.is_empty() {
+/// Checks a value that becomes a part of a tuple: an object, or an id of a principal.
+///
+/// ```
+/// use iam_grammar::{ResolveError, check_value};
+///
+/// assert_eq!(check_value("ann@example.com"), Ok(()));
+/// assert_eq!(check_value(".."), Err(ResolveError::DotSegment));
+/// ```
+///
+/// # Errors
+///
+/// What the value contains and may not: see the [module](self).
+pub fn check_value(value: &str) -> Result<(), ResolveError> {
+    if value.chars().all(is_blank) {
         return Err(ResolveError::Empty);
     }
     if MAX_VALUE_LENGTH < value.len() {
@@ -238,12 +322,49 @@ fn value_is_legal(value: &str) -> Result<(), ResolveError> {
         match deception(c) {
             Some(Deception::Undecodable) => return Err(ResolveError::Undecodable),
             Some(Deception::Unseen) => return Err(ResolveError::Control),
-            Some(Deception::Blank) => return Err(ResolveError::Reserved),
-            None if RESERVED.contains(&c) => return Err(ResolveError::Reserved),
+            Some(Deception::Blank) => return Err(ResolveError::Blank),
             None => {}
         }
     }
-    check_spaces(value).map_err(|_| ResolveError::Reserved)
+    check_spaces(value).map_err(|_| ResolveError::Blank)?;
+    if has_dot_segment(value) {
+        return Err(ResolveError::DotSegment);
+    }
+    Ok(())
+}
+
+/// A placeholder without a usable value.
+#[derive(Debug)]
+pub(crate) struct Unfilled<'t> {
+    /// The name of the placeholder; absent if the values are usable each, and not together.
+    pub(crate) placeholder: Option<&'t str>,
+    pub(crate) reason: ResolveError,
+}
+
+/// Checks the value of a placeholder with the fixed text that separates it from the next one.
+fn value<'v>(value: Option<Cow<'v, str>>, separator: Option<&str>) -> Result<Cow<'v, str>, ResolveError> {
+    let value = value.ok_or(ResolveError::Missing)?;
+    check_value(&value)?;
+
+    if separator.is_some_and(|separator| !ends_at_first(&value, separator)) {
+        return Err(ResolveError::Ambiguous);
+    }
+    Ok(value)
+}
+
+/// Tells whether a value ends where the fixed text behind it is first found, so that the two can be told apart again.
+fn ends_at_first(value: &str, separator: &str) -> bool {
+    let text = [value, separator].concat();
+
+    text.find(separator) == Some(value.len())
+}
+
+fn has_dot_segment(text: &str) -> bool {
+    text.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+fn is_blank(c: char) -> bool {
+    c == ' ' || deception(c) == Some(Deception::Blank)
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
-//! Turns tokens into namespaces.
+//! Reads namespaces from tokens.
 
+mod declaration;
 mod permit;
 
 use std::collections::BTreeMap;
 
-use super::ast::{Namespace, Relation, RelationType};
-use super::error::OplError;
-use super::token::{Kind, Token, tokens};
-use super::{MAX_ERRORS, MAX_NESTING};
+use crate::ast::{Namespace, Relation, RelationType};
+use crate::error::OplError;
+use crate::token::{Kind, Token, tokens};
+use crate::{MAX_ERRORS, MAX_NESTING};
 
 /// A name that must be declared somewhere in the file; declarations may follow their use.
 #[derive(Clone, Debug)]
-pub(super) enum Use<'source> {
+pub(crate) enum Use<'source> {
     /// A type of a relation.
     Namespace(Token<'source>),
     /// `SubjectSet<namespace, relation>`.
@@ -24,7 +25,7 @@ pub(super) enum Use<'source> {
         class: &'source str,
         relation: Token<'source>,
     },
-    /// What every type of `through` must have.
+    /// A relation or permit that every type of `through` must have.
     Traverse {
         class: &'source str,
         through: Token<'source>,
@@ -32,21 +33,21 @@ pub(super) enum Use<'source> {
     },
 }
 
-/// What the grammar alone tells.
+/// The result of reading a file, before its names are looked up.
 #[derive(Debug)]
-pub(super) struct Parsed<'source> {
-    pub(super) namespaces: BTreeMap<String, Namespace>,
-    pub(super) uses: Vec<Use<'source>>,
-    /// Where a `&&` follows a `||` in one expression, in bytes; no more than [`MAX_ERRORS`].
-    pub(super) mixed: Vec<usize>,
+pub(crate) struct Parsed<'source> {
+    pub(crate) namespaces: BTreeMap<String, Namespace>,
+    pub(crate) uses: Vec<Use<'source>>,
+    /// The bytes at which a `&&` follows a `||` in one expression; at most [`MAX_ERRORS`].
+    pub(crate) mixed: Vec<usize>,
 }
 
-/// Reads all classes, and on the way all names that they use.
+/// Reads all classes and the names that they use.
 ///
 /// # Errors
 ///
-/// Returns the mistakes in the grammar, one for each class at most: after a mistake reading goes on with the next class.
-pub(super) fn namespaces(source: &str) -> Result<Parsed<'_>, Vec<OplError>> {
+/// Returns the mistakes in the grammar, at most one for each class: after a mistake, reading continues with the next class.
+pub(crate) fn namespaces(source: &str) -> Result<Parsed<'_>, Vec<OplError>> {
     let tokens = tokens(source).map_err(|err| vec![err])?;
     let mut parser = Parser {
         source,
@@ -74,7 +75,7 @@ pub(super) fn namespaces(source: &str) -> Result<Parsed<'_>, Vec<OplError>> {
     }
 }
 
-/// The mistake is in the list; nothing more can be read from this class.
+/// A mistake was added to the list, and the rest of the class is skipped.
 #[derive(Clone, Copy, Debug)]
 struct Reported;
 
@@ -93,30 +94,14 @@ impl<'source> Parser<'source> {
     fn top_level(&mut self) -> Result<(), Reported> {
         let token = self.take();
         match (token.kind, token.text) {
-            (Kind::Identifier, "import") => self.import(),
-            (Kind::Identifier, "export") if self.at_word("class") => Ok(()),
             (Kind::Identifier, "class") => self.class(),
+            (Kind::Identifier, "export") => self.export(),
+            (Kind::Identifier, "import") => self.import(),
+            (Kind::Identifier, "interface") => self.interface(),
+            (Kind::Identifier, "type") => self.type_alias(),
             (Kind::Symbol, ";") => Ok(()),
-            _ => Err(self.expected("'import' or 'class'", token)),
+            _ => Err(self.expected("'class', 'export', 'import', 'interface' or 'type'", token)),
         }
-    }
-
-    /// `import { A, B } from "…"`: nothing in it means anything to Keto.
-    fn import(&mut self) -> Result<(), Reported> {
-        self.expect("{")?;
-        while !self.accept("}") {
-            self.identifier()?;
-            if !self.accept(",") {
-                self.expect("}")?;
-                break;
-            }
-        }
-        self.word("from")?;
-        let module = self.take();
-        if module.kind != Kind::Literal {
-            return Err(self.expected("a string literal", module));
-        }
-        Ok(())
     }
 
     fn class(&mut self) -> Result<(), Reported> {
@@ -258,14 +243,28 @@ impl<'source> Parser<'source> {
         name: Token<'source>,
         relation: Relation,
     ) -> Result<(), Reported> {
-        if namespace
-            .relations
-            .insert(name.text.to_owned(), relation)
-            .is_some()
-        {
-            return Err(self.error(name, format!("relation \"{}\" is declared twice", name.text)));
-        }
-        Ok(())
+        let is_permit = matches!(relation, Relation::Permit(_));
+        let Some(earlier) = namespace.relations.insert(name.text.to_owned(), relation) else {
+            return Ok(());
+        };
+
+        let text = name.text;
+        let message = match (matches!(earlier, Relation::Permit(_)), is_permit) {
+            (false, false) => {
+                format!("relation \"{text}\" is declared twice: Keto ignores the second declaration")
+            }
+            (true, true) => {
+                format!("permit \"{text}\" is declared twice: Keto ignores the second declaration")
+            }
+            (false, true) => format!(
+                "\"{text}\" is declared as a relation and as a permit: Keto looks up the tuples of the relation and never \
+                 computes the permit"
+            ),
+            (true, false) => format!(
+                "\"{text}\" is declared as a permit and as a relation: Keto computes the permit and ignores the relation"
+            ),
+        };
+        Err(self.error(name, message))
     }
 }
 

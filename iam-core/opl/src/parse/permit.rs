@@ -1,4 +1,4 @@
-//! What does a permit ask? The expressions behind `=>`.
+//! Reads the expressions of permits, which stand behind `=>`.
 
 use super::{Parser, Reported, Use};
 use crate::ast::{Child, Operator, Rewrite};
@@ -6,14 +6,14 @@ use crate::token::{Kind, Token};
 use crate::{MAX_ERRORS, MAX_NESTING, MAX_OPERATORS};
 
 impl<'source> Parser<'source> {
-    /// Reads operands and the operators between them, up to what cannot go on.
+    /// Reads operands and the operators between them.
     ///
-    /// Every operator takes all that stands left of it as its first operand, so there is no precedence; see the module's docs.
+    /// The first operand of an operator is the whole expression on its left, so there is no precedence: see the crate's docs.
     pub(super) fn expression(&mut self, class: &'source str, depth: usize) -> Result<Rewrite, Reported> {
         let first = self.operand(class, depth)?;
         let mut root = Rewrite::of(first);
         let mut had_or = false;
-        // Each operator nests the tree once more, and what walks or drops the tree does so by recursion.
+        // Each operator nests the tree once more, and the tree is walked and dropped by recursion.
         for _ in 0..MAX_OPERATORS {
             let at = self.peek().start;
             let operator = if self.accept("&&") {
@@ -31,6 +31,9 @@ impl<'source> Parser<'source> {
             root = root.then(operator, right);
         }
         let token = self.peek();
+        if token.kind != Kind::Symbol || !matches!(token.text, "&&" | "||") {
+            return Ok(root);
+        }
         Err(self.error(
             token,
             format!("more than {MAX_OPERATORS} operators in one expression"),

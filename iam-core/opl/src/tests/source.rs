@@ -277,7 +277,27 @@ fn what_is_no_file_is_refused() {
         "class user implements Namespace {} }",
         "const x = 1",
         "import { Namespace } from '@ory/keto-namespace-types",
-        "import Namespace from 'x'",
+        "import",
+        "import {",
+        "import { A B } from 'x'",
+        "import A B from 'x'",
+        "import A, from 'x'",
+        "import { A }",
+        "import { A } from x",
+        "import * as a from 'x'",
+        "export",
+        "export const x = 1",
+        "export { A B }",
+        "export { A",
+        "type",
+        "type A = {",
+        "type A = { a: string",
+        "type A = (]",
+        "type A = { class: string }",
+        "interface",
+        "interface A",
+        "interface A extends B class C implements Namespace {}",
+        "interface A { a: string",
         "/* open",
         "class user implements Namespace { related: { \"a\\\"b\": user[] } }",
         "class user implements Namespace { related: { \"a\nb\": user[] } }",
@@ -299,14 +319,77 @@ fn a_name_declared_twice_is_refused() {
     );
     assert_eq!(
         refusals("class u implements Namespace { related: { a: u[] a: u[] } }"),
-        ["line 1, column 50: relation \"a\" is declared twice"]
+        ["line 1, column 50: relation \"a\" is declared twice: Keto ignores the second declaration"]
     );
     let both = "class u implements Namespace { related: { a: u[] }
 permits = { a: (ctx) => this.related.a.includes(ctx.subject) } }";
     assert_eq!(
         refusals(both),
-        ["line 2, column 13: relation \"a\" is declared twice"]
+        [
+            "line 2, column 13: \"a\" is declared as a relation and as a permit: Keto looks up the tuples of the relation and \
+             never computes the permit"
+        ]
     );
+    let reversed =
+        "class u implements Namespace { permits = { a: (ctx) => this.related.b.includes(ctx.subject) }
+related: { b: u[] a: u[] } }";
+    assert_eq!(
+        refusals(reversed),
+        [
+            "line 2, column 19: \"a\" is declared as a permit and as a relation: Keto computes the permit and ignores the relation"
+        ]
+    );
+    let permits = "class u implements Namespace { permits = { a: (ctx) => this.permits.a(ctx), a: (ctx) => this.permits.a(ctx) } }";
+    assert_eq!(
+        refusals(permits),
+        ["line 1, column 77: permit \"a\" is declared twice: Keto ignores the second declaration"]
+    );
+}
+
+/// Files that Keto loads were refused, because of the TypeScript around their classes.
+#[test]
+fn the_typescript_around_the_classes_was_refused() {
+    for around in [
+        "import type { Namespace, Context } from \"@ory/permission-namespace-types\";",
+        "import type {\n  Namespace,\n  Context,\n} from \"x\"",
+        "import { type Namespace, type Context as Ctx } from 'x'",
+        "import { Namespace as N, SubjectSet as ctx, } from 'x';",
+        "import { default as N, type as T } from 'x'",
+        "import {} from 'x'",
+        "import Namespace from 'x'",
+        "import Namespace, { Context } from 'x'",
+        "import type Namespace from 'x'",
+        "import type from 'x'",
+        "import \"x\"",
+        "import 'x';",
+        "export {};",
+        "export {}",
+        "export { A }",
+        "export { A, type B, C as D, };",
+        "export { A } from 'x'",
+        "export type { A } from 'x';",
+        "export type A = string;",
+        "type A = string",
+        "type Owners<T> = Array<T> | SubjectSet<group, \"members\">;",
+        "type A = {\n  a: string;\n  b: { c: (x: A) => B[] };\n};",
+        "type A =\n  | 'a'\n  | 'b'\n",
+        "interface A { a: string; b: { c: A[] } }",
+        "export interface A extends B, C { related: D }",
+        "interface A<T> {}\ninterface B {}",
+        "export",
+        "export default",
+        "export abstract",
+    ] {
+        let ends_in_class = around.starts_with("export") && !around.contains(['{', '=']);
+        let before = format!("{around}\nclass user implements Namespace {{}}");
+        let namespaces = parsed(&before);
+        assert_eq!(namespaces.names().collect::<Vec<_>>(), ["user"], "{around}");
+
+        if !ends_in_class {
+            let between = format!("{USER}{around}\n{around}\nclass doc implements Namespace {{}}\n{around}");
+            assert_eq!(parsed(&between).names().collect::<Vec<_>>(), ["doc", "user"]);
+        }
+    }
 }
 
 #[test]
@@ -348,7 +431,8 @@ fn operators_are_bounded() {
     };
 
     parsed(&chain(99));
-    assert!(refusals(&chain(100))[0].ends_with("more than 100 operators in one expression"));
+    parsed(&chain(100));
+    assert!(refusals(&chain(101))[0].ends_with("more than 100 operators in one expression"));
     refusals(&chain(5_000));
 }
 
@@ -406,7 +490,8 @@ proptest! {
             prop::sample::select(vec![
                 "class", "user", "implements", "Namespace", "{", "}", "related", ":", "permits", "=", "(", ")",
                 "ctx", "=>", "this", ".", "includes", "subject", "traverse", "x", "&&", "||", "!", "[", "]", "<",
-                ">", "|", "SubjectSet", "Array", "\"a\"", "'", "/*", "*/", "//", "\n", ",", ";", "import", "from", "é",
+                ">", "|", "SubjectSet", "Array", "\"a\"", "'", "/*", "*/", "//", "\n", ",", ";", "import", "from", "export", "type",
+                "interface", "as", "default", "é",
             ]),
             0..60,
         )

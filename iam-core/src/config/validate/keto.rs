@@ -103,7 +103,8 @@ fn could_be_same(one: &str, other: &str) -> bool {
             .strip_suffix(other_behind)
             .or_else(|| other_behind.strip_suffix(behind)),
     ];
-    // A value of a placeholder holds no mark of the notation, so a mark keeps two kinds of subjects apart.
+    // Few ids contain a mark of the notation, so a mark keeps most subjects of two kinds apart. `KetoSettings::subject` refuses
+    // the others one by one.
     left_over
         .iter()
         .all(|text| text.is_some_and(|text| !text.contains([':', '#', '@', '(', ')', '"'])))

@@ -25,9 +25,10 @@ use crate::{
 ///
 /// ```
 /// use iam_core::service::keto::{PermissionClient, TupleError};
+/// use iam_grammar::{RelationTuple, Subject};
 ///
 /// async fn share(keto: &PermissionClient, order: &str, with: &str) -> Result<(), Box<dyn std::error::Error>> {
-///     let tuple = format!("orders:{order}#viewers@{with}").parse()?;
+///     let tuple = RelationTuple::new("orders", order, "viewers", Subject::id(with)?)?;
 ///     keto.create(&tuple, "request-7").await?;
 ///     Ok(())
 /// }

@@ -313,6 +313,28 @@ fn a_tuple_written_or_deleted_is_recorded_as_a_grant_or_a_revocation() {
     );
 }
 
+/// An object ended in the middle of an event, and the event named another subject.
+#[test]
+fn a_recorded_tuple_reads_as_the_tuple_that_was_written() {
+    for (object, subject) in [
+        ("x#owners@User:evil", "bob"),
+        ("\"x\"", "a#b@c"),
+        ("{7}", "5\" disk"),
+    ] {
+        let written = RelationTuple::new("orders", object, "view", Subject::id(subject).unwrap()).unwrap();
+        let script = ScriptedClient::new();
+        script.answer(recorded("create: subject id"));
+        let (sink, events) = ChannelSink::new();
+        let clock = ManualClock::new(Timestamp::from_secs(7));
+        let keto = client(&script, "").recorded("default", Arc::new(sink), Arc::new(clock));
+
+        block_on(keto.create(&written, "r-1")).unwrap();
+
+        let event = events.recv().unwrap();
+        assert_eq!(event.tuple.unwrap().parse(), Ok(written));
+    }
+}
+
 /// D51, D84
 #[test]
 fn a_write_that_failed_is_recorded_and_not_as_a_grant() {
@@ -450,6 +472,43 @@ fn a_delete_names_all_four_parts() {
              &subject_set.relation=members",
         ]
     );
+}
+
+/// Keto takes the parts separately: a mark of the notation in one of them is data.
+#[test]
+fn marks_of_the_notation_reach_keto_as_they_are() {
+    for text in [
+        "ann@example.com",
+        "https://app.example/u/7?a=b&c=d",
+        "a#b@c",
+        "Ann (ext)",
+        "5\" disk",
+        "CORP\\ann",
+        "{0d2c}",
+        "100% & more",
+    ] {
+        let script = ScriptedClient::new();
+        script.answer_with(StatusCode::OK, r#"{"results":[{"allowed":false}]}"#);
+        script.answer(recorded("delete: exact"));
+        let keto = client(&script, "");
+        let tuple = RelationTuple::new("docs", text, "view", Subject::id(text).unwrap()).unwrap();
+
+        block_on(keto.check(std::slice::from_ref(&tuple), "r-1")).unwrap();
+        block_on(keto.delete(&tuple, "r-1")).unwrap();
+
+        let requests = script.requests();
+        assert_eq!(
+            body(&requests[0])["tuples"],
+            json!([{"namespace": "docs", "object": text, "relation": "view", "subject_id": text}])
+        );
+        let query = requests[1].uri().query().unwrap();
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        for name in ["object", "subject_id"] {
+            assert!(pairs.contains(&(name.to_owned(), text.to_owned())), "{pairs:?}");
+        }
+    }
 }
 
 /// D48

@@ -3,7 +3,7 @@ use iam_actix::{require_permission, require_role, require_scope, single_use};
 
 #[require_role("clerk", "admin")]
 #[single_use]
-#[require_permission("orders:\"eu:{id}\"#pay")]
+#[require_permission("orders:eu:{id}#pay")]
 #[require_scope("orders:write")]
 #[require_role("accountant")]
 #[post("/orders/{id}/payment")]

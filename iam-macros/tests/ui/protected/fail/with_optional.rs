@@ -1,7 +1,8 @@
 use actix_web::{HttpResponse, get};
-use iam_actix::require_permission;
+use iam_actix::{optional, protected};
 
-#[require_permission("orders:orders:{id}#view")]
+#[protected]
+#[optional]
 #[get("/x")]
 async fn handler() -> HttpResponse {
     HttpResponse::Ok().finish()

@@ -1,25 +1,27 @@
-//! What is asked, how far is looked, and what may the answer be?
+//! The input of a check, its limits and its answers.
+
+use std::fmt;
 
 use thiserror::Error;
 
 /// `namespace:object#relation`, of any text.
 ///
-/// What a server stores is laxer than the notation: here nothing is reserved, and the relation may be empty.
+/// A server stores more than the notation of tuples can express: no character is reserved, and the relation may be empty.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "three names make a question, and callers write them out"
+    reason = "the three parts are fixed by Keto, and callers write them out"
 )]
 pub struct ObjectRelation<'a> {
-    /// The kind of object.
+    /// The namespace of the object.
     pub namespace: &'a str,
     /// The object.
     pub object: &'a str,
-    /// What is asked of it.
+    /// The relation or permit.
     pub relation: &'a str,
 }
 
-/// Who asks: an id, or all of a set. `user:bob` as an id and the set `user:bob#` are different subjects.
+/// The subject of a tuple or a check: an id, or a subject set. The id `user:bob` and the set `user:bob#` are different subjects.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third kind of subject")]
 pub enum Subject<'a> {
@@ -29,7 +31,7 @@ pub enum Subject<'a> {
     Set(ObjectRelation<'a>),
 }
 
-/// What a check found.
+/// The answer of a check.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must decide about each of them")]
 pub enum Answer {
@@ -37,28 +39,28 @@ pub enum Answer {
     Allow,
     /// The subject does not have it.
     Deny,
-    /// No way to the relation was found within the limits, and some ways were cut off there. Keto says deny.
+    /// No path to the relation was found within the limits, and some paths exceeded them. Keto denies.
     Exhausted,
 }
 
 impl Answer {
-    /// Tells whether it is [`Answer::Allow`].
+    /// Tells whether the answer is [`Answer::Allow`].
     pub fn is_allow(self) -> bool {
         self == Self::Allow
     }
 }
 
-/// Why a check has no answer.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+/// The reason why a check has no answer. `Debug` prints the same as `Display`.
+#[derive(Clone, Eq, Error, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must decide about each of them")]
 pub enum CheckError {
-    /// The check took more steps than are allowed. Permits that refer to each other in a circle are the usual cause.
+    /// The check took too many steps. Permits that refer to each other in a circle are the usual cause.
     #[error("the check takes too many steps")]
     TooManySteps,
     /// The namespace is not declared.
     #[error("unknown namespace `{namespace}`")]
     UnknownNamespace {
-        /// Its name.
+        /// The name of the namespace.
         namespace: String,
     },
     /// The namespace is declared and has no such relation or permit.
@@ -66,20 +68,26 @@ pub enum CheckError {
     UnknownRelation {
         /// The namespace.
         namespace: String,
-        /// The name that it does not have.
+        /// The name of the relation.
         relation: String,
     },
 }
 
-/// How far a check goes. Defaults to what Keto does unless configured: depth 5, width 100, lenient.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct CheckLimits {
-    pub(super) depth: u32,
-    pub(super) width: u32,
-    pub(super) mode: Mode,
+impl fmt::Debug for CheckError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
-/// Whether only declared subject sets are followed (Keto's `experimental_strict_mode`).
+/// The limits of a check. Defaults to Keto's: depth 5, width 100, lenient.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CheckLimits {
+    pub(crate) depth: u32,
+    pub(crate) width: u32,
+    pub(crate) mode: Mode,
+}
+
+/// Decides whether undeclared subject sets are followed (Keto's `experimental_strict_mode`).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Mode {
@@ -91,14 +99,14 @@ pub enum Mode {
 }
 
 impl CheckLimits {
-    /// Sets how many hops a way may have. Defaults to [`DEFAULT_DEPTH`].
+    /// Sets the most hops of a path. Defaults to [`DEFAULT_DEPTH`].
     #[must_use]
     pub fn depth(mut self, depth: u32) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Sets how many subject sets of one relation are followed. Defaults to [`DEFAULT_WIDTH`].
+    /// Sets the most subject sets of one relation that are followed. Defaults to [`DEFAULT_WIDTH`].
     #[must_use]
     pub fn width(mut self, width: u32) -> Self {
         self.width = width;
@@ -123,8 +131,8 @@ impl Default for CheckLimits {
     }
 }
 
-/// How many hops a way may have unless configured; it is Keto's default.
+/// The most hops of a path by default, as in Keto.
 pub const DEFAULT_DEPTH: u32 = 5;
 
-/// How many subject sets of one relation are followed unless configured; it is Keto's default.
+/// The most subject sets of one relation that are followed by default, as in Keto.
 pub const DEFAULT_WIDTH: u32 = 100;

@@ -1,12 +1,13 @@
-//! Which attributes are ours, and which make a route?
+//! The attributes of this crate, and the attributes of Actix Web that make a route.
 
 use proc_macro2::{Ident, Span};
-use syn::{Attribute, Path};
+use syn::Path;
 
-/// One of our attributes.
+/// An attribute of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum Attribute {
     Optional,
+    Protected,
     Public,
     RequirePermission,
     RequireRole,
@@ -14,9 +15,10 @@ pub(crate) enum Word {
     SingleUse,
 }
 
-impl Word {
-    const ALL: [Self; 6] = [
+impl Attribute {
+    const ALL: [Self; 7] = [
         Self::Optional,
+        Self::Protected,
         Self::Public,
         Self::RequirePermission,
         Self::RequireRole,
@@ -24,27 +26,28 @@ impl Word {
         Self::SingleUse,
     ];
 
-    /// Recognises our attribute by its bare name, or behind the name of the crate that exports it.
+    /// Recognises an attribute of this crate by its bare name, or behind the name of the crate that exports it.
     ///
-    /// A renamed import is not recognised here: it expands by itself and becomes a wrapper of its own, which adds up.
+    /// A renamed import is not recognised: it expands by itself and becomes a wrapper of its own.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let mut names = path.segments.iter().map(|segment| &segment.ident);
         let first = names.next()?;
 
-        let word = match names.next() {
+        let attribute = match names.next() {
             None if path.leading_colon.is_none() => first,
-            Some(word) if first == "iam_actix" || first == "iam_macros" => word,
+            Some(attribute) if first == "iam_actix" || first == "iam_macros" => attribute,
             _ => return None,
         };
         if names.next().is_some() {
             return None;
         }
-        Self::ALL.into_iter().find(|known| word == known.name())
+        Self::ALL.into_iter().find(|known| attribute == known.name())
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Optional => "optional",
+            Self::Protected => "protected",
             Self::Public => "public",
             Self::RequirePermission => "require_permission",
             Self::RequireRole => "require_role",
@@ -53,10 +56,11 @@ impl Word {
         }
     }
 
-    /// Returns the attribute as one writes it.
+    /// Returns an example of the attribute.
     pub(crate) const fn example(self) -> &'static str {
         match self {
             Self::Optional => "#[optional]",
+            Self::Protected => "#[protected]",
             Self::Public => "#[public]",
             Self::RequirePermission => {
                 "#[require_permission(namespace = \"orders\", relation = \"view\", object = \"orders:{id}\")]"
@@ -67,10 +71,11 @@ impl Word {
         }
     }
 
-    /// Returns the method of the route extension that says the same.
+    /// Returns the method of the route extension with the same effect.
     pub(crate) const fn method(self) -> &'static str {
         match self {
             Self::Optional => "optional()",
+            Self::Protected => "protected()",
             Self::Public => "public()",
             Self::RequirePermission => "require_permission(…)",
             Self::RequireRole => "require_role(…)",
@@ -79,10 +84,14 @@ impl Word {
         }
     }
 
-    /// Tells whether the attribute asks something of the principal.
+    /// Tells whether the attribute requires a principal.
     pub(crate) const fn is_requirement(self) -> bool {
         match self {
-            Self::RequirePermission | Self::RequireRole | Self::RequireScope | Self::SingleUse => true,
+            Self::Protected
+            | Self::RequirePermission
+            | Self::RequireRole
+            | Self::RequireScope
+            | Self::SingleUse => true,
             Self::Optional | Self::Public => false,
         }
     }
@@ -99,8 +108,8 @@ pub(crate) fn is_route_name(name: &Ident) -> bool {
 }
 
 /// Tells whether the attribute takes the path of a route, written bare or behind a path.
-pub(crate) fn is_route(attribute: &Attribute) -> bool {
-    attribute
+pub(crate) fn is_route(written: &syn::Attribute) -> bool {
+    written
         .path()
         .segments
         .last()
@@ -108,17 +117,17 @@ pub(crate) fn is_route(attribute: &Attribute) -> bool {
 }
 
 /// Tells whether the attribute is `#[routes]`, below which several route attributes stand.
-pub(crate) fn is_routes(attribute: &Attribute) -> bool {
-    attribute
+pub(crate) fn is_routes(written: &syn::Attribute) -> bool {
+    written
         .path()
         .segments
         .last()
         .is_some_and(|last| last.ident == "routes")
 }
 
-/// Returns where an attribute's name stands.
-pub(crate) fn span_of(attribute: &Attribute) -> Span {
-    attribute
+/// Returns the span of an attribute's name.
+pub(crate) fn span_of(written: &syn::Attribute) -> Span {
+    written
         .path()
         .segments
         .last()

@@ -1,7 +1,7 @@
-use crate::words::Word;
+use crate::attribute::Attribute;
 
-fn word(path: &str) -> Option<Word> {
-    Word::of(&syn::parse_str(path).unwrap())
+fn word(path: &str) -> Option<Attribute> {
+    Attribute::of(&syn::parse_str(path).unwrap())
 }
 
 #[test]
@@ -12,7 +12,7 @@ fn an_attribute_is_ours_by_its_bare_name_or_behind_its_crate() {
         "::iam_actix::public",
         "iam_macros::public",
     ] {
-        assert_eq!(word(path), Some(Word::Public), "{path}");
+        assert_eq!(word(path), Some(Attribute::Public), "{path}");
     }
 }
 
