@@ -67,8 +67,7 @@ impl JsonLinesAuditSink {
 impl AuditSink for JsonLinesAuditSink {
     fn emit(&self, event: &AuditEvent<'_>) {
         self.with(|lines| {
-            event.write_json(&mut lines.buffer);
-            lines.buffer.push(b'\n');
+            lines.append(event);
             if lines.buffer.len() >= WRITE_AT {
                 lines.write_out();
             }
@@ -87,6 +86,16 @@ impl fmt::Debug for JsonLinesAuditSink {
 }
 
 impl Lines {
+    /// R134: `serde_json` escapes line breaks, so that an event is one line.
+    fn append(&mut self, event: &AuditEvent<'_>) {
+        let length = self.buffer.len();
+        match serde_json::to_writer(&mut self.buffer, event) {
+            Ok(()) => self.buffer.push(b'\n'),
+            // INVARIANT: an event holds texts and numbers, and a vector takes all bytes. No torn line is left in any case.
+            Err(_) => self.buffer.truncate(length),
+        }
+    }
+
     fn write_out(&mut self) {
         if self.buffer.is_empty() {
             return;
@@ -164,6 +173,41 @@ mod tests {
         }
     }
 
+    /// R134: a text ends neither the line nor its member.
+    #[test]
+    fn texts_that_look_like_json_stay_in_their_member() {
+        let path = env::temp_dir().join(format!("iam-audit-texts-{}.jsonl", process::id()));
+        let texts = [
+            "",
+            "a\"b",
+            "a\\",
+            "a\nb\r\u{0}\u{1f}",
+            "\u{7f}\u{85}ü…\u{2028}",
+            "\"},{\"",
+        ];
+        let sink = JsonLinesAuditSink::file(&path).unwrap();
+
+        for text in texts {
+            let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
+            event.actor = Some(text.into());
+            event.requirements = vec![text.into()];
+            sink.emit(&event);
+        }
+        sink.flush();
+
+        let written = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let lines = written.split_terminator('\n');
+        let read: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(read.len(), texts.len());
+        for (event, text) in read.iter().zip(texts) {
+            assert_eq!(
+                (&event["actor"], &event["requirements"][0]),
+                (&text.into(), &text.into())
+            );
+        }
+    }
+
     /// A disk that is full for a while.
     #[test]
     fn a_torn_line_does_not_take_the_next_event_with_it() {
@@ -184,8 +228,7 @@ mod tests {
             }
         }
         let event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
-        let mut line = Vec::new();
-        event.write_json(&mut line);
+        let line = serde_json::to_vec(&event).unwrap();
         let whole = line.len() + 1;
 
         for room in 0..=2 * whole {

@@ -4,7 +4,6 @@
 
 mod batch;
 mod event;
-mod line;
 
 use std::fmt;
 
