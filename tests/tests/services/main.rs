@@ -23,7 +23,7 @@ fn wanted() -> Value {
 }
 
 fn change() -> Value {
-    json!({ "sku": "sku-1", "by": 3 })
+    json!({ "sku": "sku-1", "delta": 3 })
 }
 
 /// A request whose body is no JSON, although it says so.
@@ -34,7 +34,7 @@ fn no_json(path: &str) -> Request {
 fn too_large(path: &str) -> Request {
     Request::post(
         path,
-        &json!({ "sku": "a".repeat(3 << 20), "quantity": 1, "by": 1 }),
+        &json!({ "sku": "a".repeat(3 << 20), "quantity": 1, "delta": 1 }),
     )
 }
 
@@ -201,7 +201,7 @@ async fn stock_is_adjusted_only_with_the_very_role() {
 
     assert_eq!(
         entry.json(),
-        json!({ "sku": "sku-1", "by": 3, "level": 3, "actor": SUBJECT })
+        json!({ "sku": "sku-1", "delta": 3, "level": 3, "actor": SUBJECT })
     );
     let list = Request::get("/inventory").bearer(&stand.token(&[]));
     let listed = stand.expect(list, 200, "auth.success").await.json();
@@ -233,7 +233,7 @@ async fn ledger_is_read_only_with_the_permission_on_that_article() {
     stand.grant("listings", "inventory:sku-1", "view").await;
     let read = stand.expect(ledger("sku-1"), 200, "auth.success").await.json();
 
-    assert_eq!(read["ledger"][0]["by"], 3);
+    assert_eq!(read["ledger"][0]["delta"], 3);
     for other in ["sku-2", "sku-1x", "sku", "SKU-1"] {
         stand.expect(ledger(other), 403, "authz.permission.deny").await;
     }

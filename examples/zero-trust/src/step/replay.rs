@@ -168,7 +168,7 @@ async fn refused_burns_nothing(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Resul
     keto.take_down().await;
     let token = world.capture(&who.person).await?;
 
-    let adjust = Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "by": 1 })).bearer(&token);
+    let adjust = Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "delta": 1 })).bearer(&token);
     walk.ask(
         &service,
         adjust,

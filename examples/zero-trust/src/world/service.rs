@@ -1,14 +1,15 @@
 //! Which service runs, and how is one started?
 
 use std::{
-    error::Error,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use iam_actix::{ConfigError, IamConfig, Ports};
+use service::{BoxError, Running};
 
 use super::StartError;
 use crate::audit::Audit;
@@ -25,8 +26,12 @@ pub struct Service {
 
 impl Service {
     /// Runs a server that has not been polled yet.
-    pub fn spawn(server: Server, address: SocketAddr, audit: Arc<Audit>) -> Self {
-        let handle = server.handle();
+    pub fn spawn(
+        handle: ServerHandle,
+        server: impl Future<Output = io::Result<()>> + 'static,
+        address: SocketAddr,
+        audit: Arc<Audit>,
+    ) -> Self {
         actix_rt::spawn(server);
         Self {
             address,
@@ -99,7 +104,7 @@ impl Plan<'_> {
         run: impl FnOnce(C, Ports) -> F,
     ) -> Result<Service, StartError>
     where
-        F: Future<Output = Result<Server, Box<dyn Error + Send + Sync>>>,
+        F: Future<Output = Result<Running, BoxError>>,
     {
         let config =
             read(file(self.config, name)).map_err(|source| StartError::service(name, source.into()))?;
@@ -109,7 +114,7 @@ impl Plan<'_> {
         let server = run(config, ports)
             .await
             .map_err(|source| StartError::service(name, source))?;
-        Ok(Service::spawn(server, self.listen, audit))
+        Ok(Service::spawn(server.handle(), server, self.listen, audit))
     }
 }
 
