@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET  /orders         the caller's own orders
-//! POST /orders         places an order; takes each token once
+//! POST /orders         places an order; takes each token once; `quantity` defaults to 1
 //! GET  /orders/{id}    needs the permission `view` on `orders:{id}`
 //! ```
 
@@ -81,7 +81,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Running, BoxError> {
 }
 
 const NO_MORE_ORDERS: ProblemDetails =
-    ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE).detail("no more orders are taken");
+    ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE).detail("the order book is full");
 const NO_SUCH_ORDER: ProblemDetails = ProblemDetails::new(StatusCode::NOT_FOUND).detail("no such order");
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16 << 10;

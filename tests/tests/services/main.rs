@@ -99,6 +99,39 @@ async fn people_see_their_own_orders_only() {
 }
 
 #[actix_web::test]
+async fn order_without_a_quantity_is_for_one_piece() {
+    let stand = Stand::orders().await;
+
+    let place = Request::post("/orders", &json!({ "sku": "sku-1" })).bearer(&stand.token(&[]));
+    let placed = stand.expect(place, 201, "auth.success").await.json();
+
+    assert_eq!(
+        (&placed["sku"], &placed["quantity"]),
+        (&json!("sku-1"), &json!(1))
+    );
+    stand.stop().await;
+}
+
+#[actix_web::test]
+async fn change_of_the_stock_is_a_delta_and_is_echoed() {
+    let stand = Stand::inventory().await;
+    let adjust = |delta: i32| {
+        let body = json!({ "sku": "sku-1", "delta": delta });
+        Request::post("/inventory/adjust", &body).bearer(&stand.token(&["warehouse:admin"]))
+    };
+
+    for (delta, level) in [(5, 5), (-2, 3)] {
+        let entry = stand.expect(adjust(delta), 200, "auth.success").await.json();
+
+        assert_eq!(
+            entry,
+            json!({ "sku": "sku-1", "delta": delta, "level": level, "actor": SUBJECT })
+        );
+    }
+    stand.stop().await;
+}
+
+#[actix_web::test]
 async fn order_is_read_only_with_the_permission() {
     let stand = Stand::orders().await;
     let place = Request::post("/orders", &wanted()).bearer(&stand.token(&[]));
@@ -132,7 +165,7 @@ async fn order_that_cannot_be_read_is_400_after_the_gate_and_burns_its_token() {
     for body in [
         json!(null),
         json!([]),
-        json!({ "sku": "sku-1" }),
+        json!({ "quantity": 1 }),
         json!({ "sku": 7, "quantity": 1 }),
         json!({ "sku": "sku-1", "quantity": -1 }),
         json!({ "sku": "sku-1", "quantity": 1, "owner": "somebody else" }),
