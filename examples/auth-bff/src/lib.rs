@@ -59,7 +59,7 @@ async fn submit_registration(
     kratos.submit(Flow::Registration, &visitor, &id, form).await
 }
 
-/// Adds the routes of the service. The scope is public, and `public` stands last: outermost.
+/// Adds the routes of the service. The scope is public; `public` comes last, outermost.
 pub fn routes(app: &mut ServiceConfig) {
     let auth = web::scope("/auth")
         .service(start_login)
@@ -108,7 +108,7 @@ fn cors(origin: &str) -> Cors {
         .max_age(600)
 }
 
-/// Kratos's flows, and where their forms point.
+/// Kratos's flows, and the origin of their forms.
 struct Kratos {
     client: FlowClient,
     origin: Arc<str>,
@@ -141,7 +141,7 @@ impl Kratos {
         )
     }
 
-    /// Passes on what Kratos answered, or says that it was not asked, because the request is `unsendable`, or gives no answer.
+    /// Relays Kratos's answer. Answers `unsendable` when the request could not be sent, and 503 when Kratos did not answer.
     fn relay(
         &self,
         flow: Flow,
@@ -248,5 +248,5 @@ const TOO_LONG: ProblemDetails =
 const NO_ANSWER: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
     .detail("sign-in does not answer, try again")
     .retry_after(5);
-/// The largest form that is taken, in bytes.
+/// The largest accepted form, in bytes.
 const LARGEST_FORM: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! Which service runs, and how is one started?
+//! Starts and stops the services.
 
 use std::{
     io,
@@ -14,12 +14,12 @@ use service::{BoxError, Running};
 use super::StartError;
 use crate::audit::Audit;
 
-/// A service that runs.
+/// A running service.
 #[derive(Debug)]
 pub struct Service {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it wrote into its audit.
+    /// Its audit events.
     pub audit: Arc<Audit>,
     handle: ServerHandle,
 }
@@ -40,7 +40,7 @@ impl Service {
         }
     }
 
-    /// Stops the service and frees its port.
+    /// Stops the service at once and frees its port.
     pub async fn stop(self) {
         self.handle.stop(false).await;
     }
@@ -48,7 +48,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The command is sent at once; only waiting for its end needs the future.
+        // The command is sent at once; the future only waits for the end.
         drop(self.handle.stop(false));
     }
 }
@@ -96,7 +96,7 @@ impl Plan<'_> {
         .await
     }
 
-    /// Reads a service's file, and runs the service with an audit that the walk can look into.
+    /// Reads a service's file, and runs the service with an audit that the walk can read.
     async fn start<C, F>(
         self,
         name: &'static str,
@@ -118,7 +118,7 @@ impl Plan<'_> {
     }
 }
 
-/// Makes sure that every service's file can be used.
+/// Validates every service's file.
 pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     for service in ["auth-bff", "orders-api", "inventory-api"] {
         IamConfig::from_file(file(folder, service)).and_then(IamConfig::validate)?;
@@ -126,7 +126,7 @@ pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Returns the configuration file of a service: in the folder that was asked for, or where it ships.
+/// Returns the configuration file of a service, in the given folder or in the package of the service.
 fn file(folder: Option<&Path>, service: &str) -> PathBuf {
     let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(service);
     folder
@@ -134,5 +134,5 @@ fn file(folder: Option<&Path>, service: &str) -> PathBuf {
         .join(format!("{service}.toml"))
 }
 
-/// A token that is replayed may meet any of them.
+/// More than one, so that a replayed token may meet another worker.
 const WORKERS: usize = 4;
