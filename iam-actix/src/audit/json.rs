@@ -10,10 +10,10 @@ use std::{
 
 use iam_core::audit::{AuditEvent, AuditSink};
 
-/// Writes each event as one line of JSON, to standard output or to a file.
+/// A sink that writes each event as one line of JSON, to standard output or to a file.
 ///
-/// Lines of events that waited together are written out together. A file is appended to, so that it can be rotated by
-/// copying and truncating, and is readable by its owner only when it is new.
+/// The lines of a batch of events are written together. A file is appended to, so that it can be rotated by copying and
+/// truncating; a new file is readable by its owner only.
 ///
 /// ```
 /// use iam_actix::JsonLinesAuditSink;
@@ -30,7 +30,7 @@ struct Lines {
 }
 
 impl JsonLinesAuditSink {
-    /// Appends to a file, which is made if need be.
+    /// Appends to a file, which is created if it does not exist.
     ///
     /// # Errors
     ///
@@ -100,31 +100,31 @@ impl Lines {
         if self.buffer.is_empty() {
             return;
         }
-        // An event is never part of another's line.
+        // The rest of a torn line must not join the next event.
         let end_of_torn: &[u8] = if self.target.torn { b"\n" } else { b"" };
         let written = self
             .target
             .write_all(end_of_torn)
             .and_then(|()| self.target.write_all(&self.buffer))
             .and_then(|()| self.target.flush());
-        // What cannot be written is lost: keeping it would grow without bound.
+        // Lines that cannot be written are lost: keeping them would grow without bound.
         self.buffer.clear();
 
         let failing = written.is_err();
         if let (Err(err), false) = (written, self.failing) {
             tracing::error!(
                 kind = ?err.kind(),
-                "the audit file cannot be written: events are lost until it can"
+                "writing audit events failed: events are lost until it succeeds again; check the audit file and its disk"
             );
         }
         self.failing = failing;
     }
 }
 
-/// Where lines are written, and whether the last one is whole.
+/// The destination of the lines.
 struct Target {
     inner: Box<dyn Write + Send>,
-    /// Set when what was written last ended in the middle of a line.
+    /// Set while the last written line is incomplete.
     torn: bool,
 }
 
@@ -142,7 +142,7 @@ impl Write for Target {
     }
 }
 
-/// From how many bytes on lines are written out. What comes in 5 milliseconds under load is mostly less, and goes out in one call.
+/// The buffered bytes at which lines are written. The events of 5 milliseconds mostly take less, and are written in one call.
 const WRITE_AT: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// A disk that is full for a while.
+    /// The disk is full for a while.
     #[test]
     fn a_torn_line_does_not_take_the_next_event_with_it() {
         #[derive(Clone, Default)]
