@@ -12,11 +12,11 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use iam_actix::{
@@ -144,11 +144,7 @@ impl Program {
             folder,
             issuer,
         };
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the program does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
+        eventually("the program listens", || TcpStream::connect(address).ok());
         program
     }
 
@@ -156,7 +152,7 @@ impl Program {
         let now = SystemClock::new().now().as_secs();
         let claims = json!({
             "iss": "http://127.0.0.1:4455/", "aud": ["orders-api"], "sub": "somebody", "iat": now, "nbf": now,
-            "exp": now + 60, "jti": Uuid::new_v4().to_string(),
+            "exp": now.saturating_add(60), "jti": Uuid::new_v4().to_string(),
         });
         self.issuer.sign(&claims).unwrap()
     }
@@ -179,14 +175,7 @@ impl Program {
 
     /// Waits until the program has ended, and tells whether it succeeded.
     fn wait(&mut self) -> bool {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
-            }
-            assert!(begun.elapsed() < PATIENCE, "the program does not end");
-            thread::sleep(Duration::from_millis(20));
-        }
+        eventually("the program ends", || self.child.try_wait().unwrap()).success()
     }
 
     /// Returns how many events each request id has.
@@ -198,7 +187,8 @@ impl Program {
         {
             let event: Value = serde_json::from_str(line).unwrap();
             let id = event["request_id"].as_str().unwrap_or_default().to_owned();
-            *events.entry(id).or_default() += 1;
+            let count: &mut usize = events.entry(id).or_default();
+            *count = count.saturating_add(1);
         }
         events
     }
@@ -213,7 +203,7 @@ impl Drop for Program {
 }
 
 /// Returns the configuration that ships, with the issuer's keys and an audit file.
-fn configuration(issuer: &TestIssuer, audit: &PathBuf) -> String {
+fn configuration(issuer: &TestIssuer, audit: &Path) -> String {
     let keys = issuer.key_set();
     let keys: Vec<_> = keys["keys"]
         .as_array()
@@ -232,7 +222,18 @@ fn configuration(issuer: &TestIssuer, audit: &PathBuf) -> String {
             &format!("keys = [{}]", keys.join(", ")),
         )
         .replace("RS256", "ES256")
-        + &format!("\n[audit]\nsink = {{ file = {audit:?} }}\n")
+        + &format!("\n[audit]\nsink = {{ file = \"{}\" }}\n", audit.display())
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Asks again and again until there is an answer, for half a minute.
+fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let answer = (0..1_500).find_map(|_| {
+        let answer = ask();
+        if answer.is_none() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        answer
+    });
+    assert!(answer.is_some(), "{what}: not within half a minute");
+    answer.unwrap()
+}
