@@ -38,7 +38,7 @@ impl Bff {
     async fn start(kratos: &str) -> Self {
         let file = Path::new(EXAMPLES).join("auth-bff/auth-bff.toml");
         let mut config = auth_bff::Config::from_file(file).unwrap();
-        point_at(&mut config.iam, kratos);
+        point_at(config.iam_mut(), kratos);
         let address = free_address().unwrap();
         let server = auth_bff::run(config.listen(address), Ports::default())
             .await

@@ -12,28 +12,20 @@
 
 mod visitor;
 
-use std::{
-    error::Error,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_cors::Cors;
 use actix_web::{
-    App, HttpResponse, HttpServer,
-    dev::Server,
-    get,
+    App, HttpResponse, get,
     http::{Method, StatusCode, header},
     post,
     web::{self, Bytes, Data, PayloadConfig, ServiceConfig},
 };
 use iam_actix::{
-    Body, ConfigError, Iam, IamConfig, Ports, ProblemDetails, ScopeExt as _,
+    Body, ConfigError, IamConfig, Ports, ProblemDetails, ScopeExt as _,
     flows::{CallError, Flow, FlowAnswer, FlowClient},
 };
+use service::{BoxError, Running};
 
 use crate::visitor::Visitor;
 
@@ -67,7 +59,7 @@ async fn submit_registration(
     kratos.submit(Flow::Registration, &visitor, &id, form).await
 }
 
-/// Adds the routes of the service. The scope is public, and `public` stands last: outermost.
+/// Adds the routes of the service. The scope is public; `public` comes last, outermost.
 pub fn routes(app: &mut ServiceConfig) {
     let auth = web::scope("/auth")
         .service(start_login)
@@ -77,47 +69,34 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(auth.public());
 }
 
-/// Starts the service. It runs while the returned server is awaited.
+/// Starts the service, on port 3000 of 127.0.0.1 unless configured. It serves while the returned value is awaited.
 ///
 /// # Errors
 ///
-/// When the configuration or what the routes ask for is wrong, naming every problem, or the address cannot be bound.
-pub async fn run(config: Config, ports: Ports) -> Result<Server, Box<dyn Error + Send + Sync>> {
-    let iam = Iam::builder(config.iam).ports(ports).start().await?;
-    let client = iam
-        .default_tenant()
-        .flows()
-        .ok_or("auth-bff needs a `kratos` block in its configuration")?;
+/// When the configuration or a policy is wrong, with every problem, or when the address is in use.
+pub async fn run(config: Config, ports: Ports) -> Result<Running, BoxError> {
     let origin: Arc<str> = config.origin.into();
-    let kratos = Data::new(Kratos {
-        client,
-        origin: Arc::clone(&origin),
-    });
 
-    let gate = iam.clone();
-    let app = move || {
-        App::new()
-            .wrap(gate.middleware())
-            .wrap(cors(&origin))
-            .app_data(kratos.clone())
-            .app_data(PayloadConfig::new(LARGEST_FORM))
-            .configure(routes)
-    };
-    iam.check(&app).await?;
-    let listening = |err: io::Error| {
-        format!(
-            "cannot listen on {}: {err}; stop the program that uses the port (`ss -ltnp` names it), or listen on \
-             another",
-            config.listen
-        )
-    };
-    let server = HttpServer::new(app)
-        .workers(config.workers)
-        .max_connections(MOST_CONNECTIONS)
-        .client_request_timeout(REQUEST_HEAD)
-        .keep_alive(config.keep_alive)
-        .disable_signals();
-    Ok(server.bind(config.listen).map_err(listening)?.run())
+    service::serve(config.service.or_port(3000), ports, |iam| {
+        let client = iam
+            .default_tenant()
+            .flows()
+            .ok_or("auth-bff needs a `kratos` block in its configuration")?;
+        let kratos = Data::new(Kratos {
+            client,
+            origin: Arc::clone(&origin),
+        });
+        let iam = iam.clone();
+        Ok(move || {
+            App::new()
+                .wrap(iam.middleware())
+                .wrap(cors(&origin))
+                .app_data(kratos.clone())
+                .app_data(PayloadConfig::new(LARGEST_FORM))
+                .configure(routes)
+        })
+    })
+    .await
 }
 
 fn cors(origin: &str) -> Cors {
@@ -129,7 +108,7 @@ fn cors(origin: &str) -> Cors {
         .max_age(600)
 }
 
-/// Kratos's flows, and where their forms point.
+/// Kratos's flows, and the origin of their forms.
 struct Kratos {
     client: FlowClient,
     origin: Arc<str>,
@@ -162,7 +141,7 @@ impl Kratos {
         )
     }
 
-    /// Passes on what Kratos answered, or says that it was not asked, because the request is `unsendable`, or gives no answer.
+    /// Relays Kratos's answer. Answers `unsendable` when the request could not be sent, and 503 when Kratos did not answer.
     fn relay(
         &self,
         flow: Flow,
@@ -202,52 +181,60 @@ impl Kratos {
     }
 }
 
-/// What the service is configured with.
+/// The configuration of the service.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct Config {
-    /// Identity and access.
-    pub iam: IamConfig,
-    keep_alive: Duration,
-    listen: SocketAddr,
     origin: String,
-    workers: usize,
+    service: service::Config,
 }
 
 impl Config {
-    /// Reads the identity and access part from a file. The service listens on 127.0.0.1:3000 with two workers, and is
-    /// reached through a gateway at <http://127.0.0.1:4455>.
+    /// Reads the identity and access part from a file. The service has two workers, and is reached through a gateway at
+    /// <http://127.0.0.1:4455>.
     ///
     /// # Errors
     ///
     /// When the file cannot be read or is malformed.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let iam = IamConfig::from_file(file)?;
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 3000));
-        Ok(Self {
-            iam,
-            keep_alive: KEEP_ALIVE,
-            listen,
-            origin: "http://127.0.0.1:4455".to_owned(),
-            workers: 2,
-        })
+        service::Config::from_file(file).map(Self::new)
     }
 
-    /// Keeps an idle connection for another time than 100 seconds.
+    /// As [`from_file`](Self::from_file), with the file and the address that are named on the command line.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed, or the address is none.
+    pub fn from_args(file: &str) -> Result<Self, BoxError> {
+        service::Config::from_args(file).map(Self::new)
+    }
+
+    fn new(service: service::Config) -> Self {
+        Self {
+            origin: "http://127.0.0.1:4455".to_owned(),
+            service: service.workers(2),
+        }
+    }
+
+    /// Returns the identity and access part, to be changed.
+    pub fn iam_mut(&mut self) -> &mut IamConfig {
+        &mut self.service.iam
+    }
+
+    /// Sets how long an idle connection is kept. Defaults to 100 seconds.
     #[must_use]
     pub fn keep_alive(mut self, time: Duration) -> Self {
-        self.keep_alive = time;
+        self.service = self.service.keep_alive(time);
         self
     }
 
-    /// Listens on another address.
+    /// Sets the address to listen on.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
+        self.service = self.service.listen(address);
         self
     }
 
-    /// Is reached at another origin: forms point there, and pages from there may call it with credentials.
+    /// Sets the origin under which clients reach the service: forms point there, and pages from there may call it with credentials.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
@@ -261,11 +248,5 @@ const TOO_LONG: ProblemDetails =
 const NO_ANSWER: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
     .detail("sign-in does not answer, try again")
     .retry_after(5);
-/// The largest form that is taken, in bytes.
+/// The largest accepted form, in bytes.
 const LARGEST_FORM: usize = 64 << 10;
-/// For each worker. Beyond it connections wait to be accepted, which is better than to run out of memory or files.
-const MOST_CONNECTIONS: usize = 1_000;
-/// How long a client may take over the head of a request.
-const REQUEST_HEAD: Duration = Duration::from_secs(5);
-/// Longer than a gateway in Go keeps idle connections (90 seconds), so that it never writes on one that is being closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(100);

@@ -1,15 +1,13 @@
-//! Runs auth-bff with the configuration file that is named on the command line.
+//! Runs auth-bff: `auth-bff [FILE [ADDRESS]]`, by default with `auth-bff.toml`.
 
-use std::{env, error::Error};
-
+use auth_bff::Config;
 use iam_actix::Ports;
+use service::BoxError;
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().json().init();
-    let file = env::args().nth(1).unwrap_or_else(|| "auth-bff.toml".to_owned());
-    auth_bff::run(auth_bff::Config::from_file(file)?, Ports::default())
-        .await?
-        .await?;
-    Ok(())
+    let config = Config::from_args("auth-bff.toml")?;
+    let service = auth_bff::run(config, Ports::default()).await?;
+    Ok(service.until_signal().await?)
 }

@@ -1,4 +1,4 @@
-//! Who shows the form, and where do they want to go?
+//! The flow kind and return URL of a request.
 
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Query};
 use futures_util::future::{Ready, ready};
@@ -8,7 +8,7 @@ use iam_actix::{
 };
 use serde::Deserialize;
 
-/// What a request says about its flow. *Unverified*: Kratos is the judge of all of it.
+/// The flow parameters of a request, *unverified*: Kratos validates them.
 pub(crate) struct Visitor {
     pub(crate) context: FlowContext,
     pub(crate) return_to: Option<String>,

@@ -1,17 +1,13 @@
-//! Runs inventory-api with the configuration file that is named on the command line.
-
-use std::{env, error::Error};
+//! Runs inventory-api: `inventory-api [FILE [ADDRESS]]`, by default with `inventory-api.toml`.
 
 use iam_actix::Ports;
+use inventory_api::Config;
+use service::BoxError;
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().json().init();
-    let file = env::args()
-        .nth(1)
-        .unwrap_or_else(|| "inventory-api.toml".to_owned());
-    inventory_api::run(inventory_api::Config::from_file(file)?, Ports::default())
-        .await?
-        .await?;
-    Ok(())
+    let config = Config::from_args("inventory-api.toml")?;
+    let service = inventory_api::run(config, Ports::default()).await?;
+    Ok(service.until_signal().await?)
 }

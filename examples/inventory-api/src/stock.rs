@@ -1,4 +1,4 @@
-//! What is in stock, and who changed it? In memory, bounded.
+//! What is in stock, and who changed it? A bounded ledger in memory.
 
 use std::{
     collections::BTreeMap,
@@ -12,31 +12,31 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Adjust {
-    /// Which article.
+    /// The article.
     pub sku: String,
-    /// By how many pieces.
-    pub by: i32,
+    /// The number of pieces that come in, or go out where it is negative.
+    pub delta: i32,
 }
 
 /// One line of the ledger.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Which article.
+    /// The article.
     pub sku: String,
-    /// By how many pieces.
-    pub by: i32,
-    /// How many pieces there are since.
+    /// The number of pieces that come in, or go out where it is negative.
+    pub delta: i32,
+    /// The number of pieces after the change.
     pub level: i64,
     /// The subject of the identity that made the change.
     pub actor: String,
 }
 
-/// All articles and the ledger of their changes.
+/// The ledger of all changes.
 #[derive(Debug, Default)]
 pub struct Stock(RwLock<Vec<Entry>>);
 
-/// The ledger takes no more lines.
+/// The ledger is full.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct StockFull;
@@ -57,10 +57,10 @@ impl Stock {
             .rev()
             .find(|entry| entry.sku == change.sku)
             .map_or(0, |entry| entry.level);
-        let level = before.saturating_add(i64::from(change.by));
+        let level = before.saturating_add(i64::from(change.delta));
         let entry = Entry {
             sku: change.sku,
-            by: change.by,
+            delta: change.delta,
             level,
             actor: actor.to_owned(),
         };
@@ -68,7 +68,7 @@ impl Stock {
         Ok(entry)
     }
 
-    /// Returns how many pieces of each article there are.
+    /// Returns the number of pieces of each article.
     pub fn levels(&self) -> BTreeMap<String, i64> {
         let ledger = self.0.read().unwrap_or_else(PoisonError::into_inner);
         ledger
@@ -77,7 +77,7 @@ impl Stock {
             .collect()
     }
 
-    /// Returns the lines about one article, the oldest first.
+    /// Returns the changes of one article, the oldest first.
     pub fn ledger(&self, sku: &str) -> Vec<Entry> {
         let ledger = self.0.read().unwrap_or_else(PoisonError::into_inner);
         ledger.iter().filter(|entry| entry.sku == sku).cloned().collect()

@@ -1,4 +1,4 @@
-//! Which orders are there? In memory, bounded.
+//! Which orders were placed? A bounded book in memory.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +8,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What somebody wants to order.
+/// The body of a request that places an order.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Wanted {
-    /// Which article.
+    /// The article.
     pub sku: String,
-    /// How many.
+    /// The number of pieces. Defaults to one.
+    #[serde(default = "one")]
     pub quantity: u32,
 }
 
@@ -36,7 +37,7 @@ pub struct Order {
 #[derive(Debug, Default)]
 pub struct OrderBook(RwLock<BTreeMap<String, Order>>);
 
-/// The book takes no more orders.
+/// The book is full.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct BookFull;
@@ -70,7 +71,7 @@ impl OrderBook {
             .cloned()
     }
 
-    /// Returns orders of an owner, a hundred at most.
+    /// Returns the orders of an owner, a hundred at most.
     pub fn of(&self, owner: &str) -> Vec<Order> {
         let orders = self.0.read().unwrap_or_else(PoisonError::into_inner);
         orders
@@ -80,6 +81,10 @@ impl OrderBook {
             .cloned()
             .collect()
     }
+}
+
+fn one() -> u32 {
+    1
 }
 
 const MOST_ORDERS: usize = 100_000;

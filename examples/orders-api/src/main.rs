@@ -1,15 +1,13 @@
-//! Runs orders-api with the configuration file that is named on the command line.
-
-use std::{env, error::Error};
+//! Runs orders-api: `orders-api [FILE [ADDRESS]]`, by default with `orders-api.toml`.
 
 use iam_actix::Ports;
+use orders_api::Config;
+use service::BoxError;
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().json().init();
-    let file = env::args().nth(1).unwrap_or_else(|| "orders-api.toml".to_owned());
-    orders_api::run(orders_api::Config::from_file(file)?, Ports::default())
-        .await?
-        .await?;
-    Ok(())
+    let config = Config::from_args("orders-api.toml")?;
+    let service = orders_api::run(config, Ports::default()).await?;
+    Ok(service.until_signal().await?)
 }

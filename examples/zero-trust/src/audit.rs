@@ -1,4 +1,4 @@
-//! What did the service write into its audit?
+//! The audit events of a service.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 use iam_actix::audit::{AuditEvent, AuditSink};
 use tokio::time;
 
-/// A sink that keeps the latest events, so that the walk can look for the one that belongs to a request.
+/// A sink that keeps the latest events, so that the walk can find the event of a request.
 #[derive(Debug, Default)]
 pub struct Audit {
     events: Mutex<Vec<AuditEvent<'static>>>,
@@ -26,7 +26,7 @@ impl Audit {
         None
     }
 
-    /// Waits until so many events of these names were written, ten seconds at most, and returns how many there are.
+    /// Waits until `expected` events of these names have arrived, ten seconds at most, and returns their number.
     pub async fn count(&self, names: &[&str], expected: usize) -> usize {
         let mut found = 0;
         for _ in 0..200 {
@@ -39,7 +39,7 @@ impl Audit {
         found
     }
 
-    /// Forgets all events.
+    /// Removes all events.
     pub fn forget(&self) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,4 +1,4 @@
-//! What did the server answer to exactly these bytes?
+//! A client that sends any bytes.
 //!
 //! The walk attacks, so it must be able to send what a well-behaved client refuses to: duplicated headers, trimmed
 //! signatures, two hundred requests in the same instant. Requests are written byte by byte here; answers are parsed by
@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-/// A request, as it will stand on the wire.
+/// A request, as it is sent.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: &'static str,
@@ -23,17 +23,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// Makes a GET request.
+    /// Creates a GET request.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new("GET", path)
     }
 
-    /// Makes a POST request with a JSON body.
+    /// Creates a POST request with a JSON body.
     pub fn post(path: impl Into<String>, body: &Value) -> Self {
         Self::new("POST", path).json(body)
     }
 
-    /// Makes a request with any method.
+    /// Creates a request with any method.
     pub fn new(method: &'static str, path: impl Into<String>) -> Self {
         Self {
             method,
@@ -99,7 +99,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// When there is no connection, or no whole answer within ten seconds.
+    /// When the connection fails, or the answer is not complete within ten seconds.
     pub async fn send(&self, to: SocketAddr) -> io::Result<Response> {
         within(async {
             let mut stream = TcpStream::connect(to).await?;
@@ -146,7 +146,7 @@ impl Response {
             .join("; ")
     }
 
-    /// Returns the body as JSON, `null` when it is none.
+    /// Returns the body as JSON; `null` when the body is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -177,7 +177,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When nobody listens.
+    /// When the connection is refused.
     pub async fn open(to: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(to).await.map(Self::new)
     }
@@ -257,7 +257,7 @@ impl Connection {
 ///
 /// # Errors
 ///
-/// What `exchange` says, or that it took too long.
+/// The error of `exchange`, or a timeout.
 pub async fn within<T>(exchange: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     time::timeout(Duration::from_secs(10), exchange)
         .await

@@ -1,24 +1,24 @@
-//! What does the command line ask for?
+//! The command line.
 
 use std::path::PathBuf;
 
 use crate::world::Options;
 
-/// A command line that was understood.
+/// A parsed command line.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// What to do.
+    /// The action.
     pub verb: Verb,
-    /// With what.
+    /// The options of the world.
     pub options: Options,
 }
 
 impl Command {
-    /// Reads the words behind the program's name.
+    /// Parses the arguments.
     ///
     /// # Errors
     ///
-    /// One sentence about the word that is wrong.
+    /// A sentence about the wrong argument.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut command = Self {
             verb: Verb::WalkAndStay,
@@ -56,7 +56,7 @@ impl Command {
     }
 }
 
-/// What the program was asked to do.
+/// The action of the program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -71,7 +71,7 @@ pub enum Verb {
     WalkAndStay,
 }
 
-/// What is printed when a command line is not understood.
+/// The text that follows the error about a wrong argument.
 pub const USAGE: &str = "\
 usage: zero-trust [walk | serve] [--live [--jwks-file PATH]] [--config DIR]
 

@@ -1,7 +1,7 @@
 //! The zero-trust scenario, end to end.
 //!
-//! Somebody registers and logs in through the gateway, reads and places orders, adjusts stock; somebody else listens in
-//! transit, forges, replays, floods, and pulls plugs. [`walk()`] does all of it against running servers and reports which
+//! A person registers and logs in through the gateway, reads and places orders, and adjusts the stock. An attacker captures tokens
+//! in transit, forges, replays and floods; servers fail. [`walk()`] does all of it against running servers and reports which
 //! promises held. Read [`step`] in order.
 
 #![expect(
@@ -28,7 +28,7 @@ use world::World;
 ///
 /// # Errors
 ///
-/// When an answer is so different from what was promised that the next step cannot begin.
+/// When an answer lacks what the next step needs.
 pub async fn walk(world: &World, report: &mut Report) -> io::Result<()> {
     let mut walk = Walk { world, report };
     let who = step::login::walk(&mut walk).await?;

@@ -1,8 +1,7 @@
-//! `cargo run --release -p zero-trust`: starts the scenario, walks its promises, stays up.
+//! `cargo run --release -p zero-trust`: starts the scenario, walks its promises, stays up until SIGTERM or Ctrl-C.
 
 use std::{env, process::ExitCode};
 
-use futures_util::future::join;
 use zero_trust::{
     command::{Command, USAGE, Verb},
     report::Report,
@@ -36,10 +35,12 @@ async fn main() -> ExitCode {
         kept = walk(&world).await;
     }
     if command.verb != Verb::Walk {
-        // Polled in this order: the signal is listened to before anybody is told to send it.
-        let (interrupted, ()) = join(tokio::signal::ctrl_c(), async { println!("{CURL}") }).await;
-        if interrupted.is_err() {
-            eprintln!("cannot wait for Ctrl-C here");
+        match service::stop_signal() {
+            Ok(stop) => {
+                println!("{CURL}");
+                stop.await;
+            }
+            Err(err) => eprintln!("cannot wait for Ctrl-C: {err}"),
         }
     }
     world.stop().await;

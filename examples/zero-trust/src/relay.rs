@@ -1,7 +1,7 @@
-//! What does an attacker in transit see?
+//! An attacker in transit.
 //!
-//! A relay stands between two servers, passes every byte on, and keeps the bearer tokens and the request lines that
-//! flow by. It can be pointed at another server, and taken down and put up again, while the servers know nothing of it.
+//! A relay stands between two servers, passes every byte on, and keeps the bearer tokens and the request lines. It can be
+//! pointed at another server, and taken down and put up again, unnoticed by the servers.
 
 use std::{
     collections::VecDeque,
@@ -68,12 +68,12 @@ impl Relay {
         lock(&self.state).tokens.clear();
     }
 
-    /// Returns the token that flowed by last.
+    /// Returns the last token that passed.
     pub fn last_token(&self) -> Option<String> {
         lock(&self.state).tokens.back().cloned()
     }
 
-    /// Returns how many requests flowed by.
+    /// Returns the number of requests that passed.
     pub fn requests(&self) -> usize {
         lock(&self.state).requests
     }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn relay_that_is_down_answers_nobody_until_it_is_up_again() {
+    async fn relay_that_is_down_answers_no_request_until_it_is_up_again() {
         let mut relay = relay(server("one").await).await;
         let address = relay.address();
         let mut open = Connection::open(address).await.unwrap();

@@ -1,4 +1,4 @@
-//! What held, and what did not?
+//! The results of a walk.
 
 use std::fmt;
 
@@ -31,12 +31,12 @@ impl Report {
         self.print(format_args!("\n{}", self.step));
     }
 
-    /// Says something that is no promise.
+    /// Prints a line that is no promise.
     pub fn say(&self, text: &str) {
         self.print(format_args!("   {text}"));
     }
 
-    /// Records one promise: what was asked, what was answered, what it proves, and whether it held.
+    /// Records one promise: the request, the answer, the proven property, and whether it held.
     pub fn promise(&mut self, asked: &str, answered: &str, proves: &str, held: bool) {
         let mark = if held { "ok" } else { "BROKEN" };
         let short = |text: &str, width: usize| -> String { text.chars().take(width).collect() };
@@ -62,10 +62,7 @@ impl Report {
         self.kept
     }
 
-    #[expect(
-        clippy::print_stdout,
-        reason = "a walk tells the person who started it what happens"
-    )]
+    #[expect(clippy::print_stdout, reason = "a program for the terminal")]
     fn print(&self, line: fmt::Arguments<'_>) {
         if !self.quiet {
             println!("{line}");

@@ -1,4 +1,4 @@
-//! Does every promise hold?
+//! Sends requests and checks the promises about their answers.
 
 use std::net::SocketAddr;
 
@@ -14,30 +14,30 @@ use crate::{
 /// A walk through a world.
 #[derive(Debug)]
 pub struct Walk<'a> {
-    /// What runs.
+    /// The running servers.
     pub world: &'a World,
-    /// What held so far.
+    /// The results so far.
     pub report: &'a mut Report,
 }
 
-/// What an answer must look like.
+/// The expected answer to a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Promise {
     /// The status code.
     pub status: u16,
     /// The name of the audit event.
     pub event: &'static str,
-    /// What it proves.
+    /// The property that it proves.
     pub proves: &'static str,
     body: Body,
 }
 
-/// Whose words a refusal has.
+/// The origin of a body.
 #[derive(Clone, Copy, Debug)]
 enum Body {
-    /// Kratos's: any JSON.
+    /// Kratos: any JSON.
     Kratos,
-    /// The gate's: problem details.
+    /// The gate or a handler: problem details where the request is refused.
     Ours,
 }
 
@@ -52,7 +52,7 @@ impl Promise {
         }
     }
 
-    /// Promises what Kratos answers, relayed by a service whose gate has let the request pass.
+    /// Promises an answer of Kratos, relayed by a service whose gate allowed the request.
     pub const fn of_kratos(status: u16, proves: &'static str) -> Self {
         Self {
             status,
@@ -64,7 +64,7 @@ impl Promise {
 }
 
 impl Walk<'_> {
-    /// Sends a request to a service and holds status, body and audit event against a promise.
+    /// Sends a request to a service and checks status, body and audit event against a promise.
     pub async fn ask(&mut self, service: &Service, request: Request, promise: Promise) -> Option<Response> {
         self.ask_through(service.address, service, request, promise).await
     }
@@ -103,14 +103,14 @@ impl Walk<'_> {
         held.then_some(response)
     }
 
-    /// Records a promise about something that was observed.
+    /// Records a promise about an observation.
     pub fn observe(&mut self, what: &str, seen: impl std::fmt::Display, proves: &str, held: bool) {
         self.report.promise(what, &seen.to_string(), proves, held);
     }
 }
 
-/// Says what is wrong with a refusal's body: refusals are problem details (RFC 9457) that repeat the status, carry the
-/// headers that their status asks for and must not be stored.
+/// Returns the fault of a response: a refusal is problem details (RFC 9457), repeats the status, has the headers that the status
+/// requires and must not be stored.
 fn body_fault(response: &Response) -> Option<&'static str> {
     let status = response.status();
     if status < 400 {

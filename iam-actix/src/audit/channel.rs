@@ -1,7 +1,7 @@
 use iam_core::audit::{AuditEvent, AuditSink};
 use tokio::sync::mpsc;
 
-/// Makes a sink and the end where its events come out, for tests.
+/// Creates a sink and the receiver of its events, for tests.
 ///
 /// ```
 /// use iam_actix::audit_channel;
@@ -15,28 +15,28 @@ pub fn audit_channel() -> (ChannelAuditSink, AuditEvents) {
     (ChannelAuditSink(sender), AuditEvents(receiver))
 }
 
-/// Puts each event into a channel; when that is full, the event is lost. Made by [`audit_channel`].
+/// A sink that sends each event into a channel; an event that finds the channel full is lost. Created by [`audit_channel`].
 #[derive(Clone, Debug)]
 pub struct ChannelAuditSink(mpsc::Sender<AuditEvent<'static>>);
 
 impl AuditSink for ChannelAuditSink {
     fn emit(&self, event: &AuditEvent<'_>) {
-        // A test that is over, or that never looks, loses events.
+        // A test that ended or does not receive loses events.
         let _ = self.0.try_send(event.clone().into_owned());
     }
 }
 
-/// The events that reached a [`ChannelAuditSink`], in their order.
+/// The receiver of the events of a [`ChannelAuditSink`], in order.
 #[derive(Debug)]
 pub struct AuditEvents(mpsc::Receiver<AuditEvent<'static>>);
 
 impl AuditEvents {
-    /// Waits for the next event; `None` when the sink is gone and nothing is left.
+    /// Waits for the next event; `None` when the sink was dropped and all events were received.
     pub async fn next(&mut self) -> Option<AuditEvent<'static>> {
         self.0.recv().await
     }
 
-    /// Takes out what has arrived. Events arrive shortly after the response: use [`next`](Self::next) to wait for one.
+    /// Returns the events that have arrived. Events arrive shortly after the response: [`next`](Self::next) waits for one.
     pub fn drain(&mut self) -> Vec<AuditEvent<'static>> {
         let mut events = Vec::new();
         while let Ok(event) = self.0.try_recv() {

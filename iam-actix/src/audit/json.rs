@@ -10,10 +10,10 @@ use std::{
 
 use iam_core::audit::{AuditEvent, AuditSink};
 
-/// Writes each event as one line of JSON, to standard output or to a file.
+/// A sink that writes each event as one line of JSON, to standard output or to a file.
 ///
-/// Lines of events that waited together are written out together. A file is appended to, so that it can be rotated by
-/// copying and truncating, and is readable by its owner only when it is new.
+/// The lines of a batch of events are written together. A file is appended to, so that it can be rotated by copying and
+/// truncating; a new file is readable by its owner only.
 ///
 /// ```
 /// use iam_actix::JsonLinesAuditSink;
@@ -30,7 +30,7 @@ struct Lines {
 }
 
 impl JsonLinesAuditSink {
-    /// Appends to a file, which is made if need be.
+    /// Appends to a file, which is created if it does not exist.
     ///
     /// # Errors
     ///
@@ -67,8 +67,7 @@ impl JsonLinesAuditSink {
 impl AuditSink for JsonLinesAuditSink {
     fn emit(&self, event: &AuditEvent<'_>) {
         self.with(|lines| {
-            event.write_json(&mut lines.buffer);
-            lines.buffer.push(b'\n');
+            lines.append(event);
             if lines.buffer.len() >= WRITE_AT {
                 lines.write_out();
             }
@@ -87,35 +86,45 @@ impl fmt::Debug for JsonLinesAuditSink {
 }
 
 impl Lines {
+    /// R134: `serde_json` escapes line breaks, so that an event is one line.
+    fn append(&mut self, event: &AuditEvent<'_>) {
+        let length = self.buffer.len();
+        match serde_json::to_writer(&mut self.buffer, event) {
+            Ok(()) => self.buffer.push(b'\n'),
+            // INVARIANT: an event holds texts and numbers, and a vector takes all bytes. No torn line is left in any case.
+            Err(_) => self.buffer.truncate(length),
+        }
+    }
+
     fn write_out(&mut self) {
         if self.buffer.is_empty() {
             return;
         }
-        // An event is never part of another's line.
+        // The rest of a torn line must not join the next event.
         let end_of_torn: &[u8] = if self.target.torn { b"\n" } else { b"" };
         let written = self
             .target
             .write_all(end_of_torn)
             .and_then(|()| self.target.write_all(&self.buffer))
             .and_then(|()| self.target.flush());
-        // What cannot be written is lost: keeping it would grow without bound.
+        // Lines that cannot be written are lost: keeping them would grow without bound.
         self.buffer.clear();
 
         let failing = written.is_err();
         if let (Err(err), false) = (written, self.failing) {
             tracing::error!(
                 kind = ?err.kind(),
-                "the audit file cannot be written: events are lost until it can"
+                "writing audit events failed: events are lost until it succeeds again; check the audit file and its disk"
             );
         }
         self.failing = failing;
     }
 }
 
-/// Where lines are written, and whether the last one is whole.
+/// The destination of the lines.
 struct Target {
     inner: Box<dyn Write + Send>,
-    /// Set when what was written last ended in the middle of a line.
+    /// Set while the last written line is incomplete.
     torn: bool,
 }
 
@@ -133,7 +142,7 @@ impl Write for Target {
     }
 }
 
-/// From how many bytes on lines are written out. What comes in 5 milliseconds under load is mostly less, and goes out in one call.
+/// The buffered bytes at which lines are written. The events of 5 milliseconds mostly take less, and are written in one call.
 const WRITE_AT: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -164,7 +173,42 @@ mod tests {
         }
     }
 
-    /// A disk that is full for a while.
+    /// R134: a text ends neither the line nor its member.
+    #[test]
+    fn texts_that_look_like_json_stay_in_their_member() {
+        let path = env::temp_dir().join(format!("iam-audit-texts-{}.jsonl", process::id()));
+        let texts = [
+            "",
+            "a\"b",
+            "a\\",
+            "a\nb\r\u{0}\u{1f}",
+            "\u{7f}\u{85}ü…\u{2028}",
+            "\"},{\"",
+        ];
+        let sink = JsonLinesAuditSink::file(&path).unwrap();
+
+        for text in texts {
+            let mut event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
+            event.actor = Some(text.into());
+            event.requirements = vec![text.into()];
+            sink.emit(&event);
+        }
+        sink.flush();
+
+        let written = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let lines = written.split_terminator('\n');
+        let read: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(read.len(), texts.len());
+        for (event, text) in read.iter().zip(texts) {
+            assert_eq!(
+                (&event["actor"], &event["requirements"][0]),
+                (&text.into(), &text.into())
+            );
+        }
+    }
+
+    /// The disk is full for a while.
     #[test]
     fn a_torn_line_does_not_take_the_next_event_with_it() {
         #[derive(Clone, Default)]
@@ -184,8 +228,7 @@ mod tests {
             }
         }
         let event = AuditEvent::deny(Reason::Replay, Timestamp::from_secs(1));
-        let mut line = Vec::new();
-        event.write_json(&mut line);
+        let line = serde_json::to_vec(&event).unwrap();
         let whole = line.len() + 1;
 
         for room in 0..=2 * whole {

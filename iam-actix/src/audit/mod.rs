@@ -1,8 +1,8 @@
-//! How does an event reach those who must know, without anybody waiting for them?
+//! How do audit events reach their sinks without delaying a request?
 //!
-//! Deciding and recording are apart: the gate puts an event into a bounded queue and goes on; a thread of its own takes
-//! events out, cleans them, and hands them to the sinks. A sink that blocks, fails or panics changes no decision and delays
-//! none (D83). When the queue is full an event is dropped and counted, and the log says how many.
+//! The gate puts an event into a bounded queue and goes on. The audit thread takes events out, redacts them, and hands them to
+//! the sinks. A sink that blocks, fails or panics neither changes nor delays a decision (D83). An event that finds the queue full
+//! is dropped and counted, and the log reports the count.
 
 mod channel;
 mod json;
@@ -32,14 +32,14 @@ pub use self::{
 };
 use crate::worker::Worker;
 
-/// The queue to the sinks. Delivers what is queued, and stops its thread, when dropped.
+/// The queue to the sinks. When dropped, it delivers the queued events and stops its thread.
 pub(crate) struct Auditor {
     losses: Arc<Losses>,
     queue: Arc<Queue>,
     worker: Mutex<Option<Worker>>,
 }
 
-/// Events that no sink has.
+/// Counts of lost events.
 #[derive(Debug, Default)]
 struct Losses {
     dropped: AtomicU64,
@@ -52,7 +52,7 @@ impl Auditor {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread.
+    /// When the thread cannot be spawned.
     pub(crate) fn start(
         sinks: Vec<Arc<dyn AuditSink>>,
         capacity: usize,
@@ -66,7 +66,7 @@ impl Auditor {
             once_idle,
             queue: Arc::clone(&queue),
             sinks,
-            told: 0,
+            reported: 0,
         };
         let worker = Worker::spawn("iam-audit".to_owned(), move || deliverer.run())?;
         Ok(Self {
@@ -76,15 +76,15 @@ impl Auditor {
         })
     }
 
-    /// Queues an event. Waits for no sink, only for others who put one in: an event that finds the queue full is dropped and
-    /// counted.
+    /// Queues an event. Waits for other threads that queue events, never for a sink: an event that finds the queue full is dropped
+    /// and counted.
     pub(crate) fn emit(&self, event: &AuditEvent<'_>) {
         if !self.queue.push(event) {
             self.losses.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until the events that were queued before are delivered; `false` when they are not in time.
+    /// Waits until all queued events are delivered; `false` when the bound is over before.
     pub(crate) async fn flush(&self) -> bool {
         let queued = self.queue.hurry();
         let delivered = async {
@@ -104,7 +104,7 @@ impl Auditor {
 
 impl Drop for Auditor {
     fn drop(&mut self) {
-        // The thread delivers what is queued, and ends.
+        // The thread delivers the queued events, and ends.
         self.queue.close();
         let worker = self.worker.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(worker) = worker.take() {
@@ -121,7 +121,7 @@ impl fmt::Debug for Auditor {
     }
 }
 
-/// Something to be looked at when nothing happens.
+/// A check that runs once, when no event has come for a while.
 pub(crate) type OnceIdle = Box<dyn FnOnce() + Send>;
 
 struct Deliverer {
@@ -129,7 +129,7 @@ struct Deliverer {
     once_idle: Option<OnceIdle>,
     queue: Arc<Queue>,
     sinks: Vec<Arc<dyn AuditSink>>,
-    told: u64,
+    reported: u64,
 }
 
 impl Deliverer {
@@ -137,8 +137,8 @@ impl Deliverer {
         let mut batch = self.queue.another_batch();
 
         while self.wait() {
-            // From now on this thread looks into the queue every few milliseconds, sooner when it is half full or somebody waits,
-            // for as long as there is something in it. To be woken for each event would cost every request a system call.
+            // While events come, this thread looks into the queue every few milliseconds, sooner when the queue is half full or a
+            // flush waits. Waking the thread for each event would cost every request a system call.
             loop {
                 self.queue.take(&mut batch);
                 if batch.is_empty() {
@@ -148,10 +148,10 @@ impl Deliverer {
                 self.queue.pause(LINGER);
             }
         }
-        self.tell_losses();
+        self.report_losses();
     }
 
-    /// Waits for an event; `false` when there will be none.
+    /// Waits for an event; `false` when the queue is closed and empty.
     fn wait(&mut self) -> bool {
         loop {
             match self.queue.wait(IDLE) {
@@ -166,7 +166,7 @@ impl Deliverer {
         }
     }
 
-    /// Delivers events, and has them written out.
+    /// Delivers events to all sinks, and flushes the sinks.
     fn deliver(&mut self, batch: &AuditBatch) {
         batch.for_each(|event| {
             // D82: before any sink, for every sink.
@@ -178,7 +178,7 @@ impl Deliverer {
         for sink in &self.sinks {
             self.guarded(|| sink.flush());
         }
-        self.tell_losses();
+        self.report_losses();
     }
 
     /// R137, R138: a sink that panics loses this event and nothing else.
@@ -188,12 +188,12 @@ impl Deliverer {
         }
     }
 
-    fn tell_losses(&mut self) {
+    fn report_losses(&mut self) {
         let dropped = self.losses.dropped.load(Ordering::Relaxed);
         let failed = self.losses.failed.load(Ordering::Relaxed);
         let lost = dropped.saturating_add(failed);
-        if lost > self.told {
-            self.told = lost;
+        if lost > self.reported {
+            self.reported = lost;
             survives(|| {
                 tracing::error!(
                     dropped,
@@ -207,26 +207,26 @@ impl Deliverer {
 
 impl Drop for Deliverer {
     fn drop(&mut self) {
-        // Also when this thread panics: what nobody will deliver is dropped and counted.
+        // Also when this thread panics: later events are dropped and counted.
         self.queue.close();
     }
 }
 
-/// Calls foreign code, which a log's subscriber is too; `false` when it panicked.
+/// Calls foreign code, such as a sink or the log's subscriber; `false` when it panicked.
 fn survives(call: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(call)).is_ok()
 }
 
-/// How often it is looked whether events are delivered.
+/// The interval at which a flush checks for delivery.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-/// How long delivery is waited for.
+/// The longest time that a flush waits.
 const FLUSH_BOUND: Duration = Duration::from_secs(2);
 
-/// How long nothing happens before that is looked into.
+/// The time without events after which `once_idle` runs.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long the thread waits at most before it looks again, once an event has come.
+/// The longest pause between two looks into the queue while events come.
 const LINGER: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

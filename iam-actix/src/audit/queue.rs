@@ -1,7 +1,6 @@
-//! Where do events wait to be delivered?
+//! The queue of events that wait for delivery.
 //!
-//! In a batch, as copies. Whoever delivers them takes the whole batch and leaves an empty one, so that both are used again and
-//! again.
+//! Events wait as copies in a batch. The delivering thread swaps the whole batch for an empty one, so that both batches are reused.
 
 use std::{
     mem,
@@ -20,15 +19,15 @@ pub(super) struct Queue {
 
 struct State {
     batch: AuditBatch,
-    /// How many events were ever put in.
+    /// The number of events that were ever queued.
     put_in: u64,
-    /// How many of them were delivered, as far as it is known: each batch is when the next one is asked for.
+    /// The number of events that are known to be delivered: a batch counts as delivered when the next one is taken.
     delivered: u64,
-    /// Up to which of them somebody waits for delivery.
+    /// The number of events whose delivery a flush waits for.
     wanted_up_to: u64,
     is_closed: bool,
-    /// How many events wake the other side, while it sleeps. INVARIANT: so many end its sleep, and nobody else takes events out, so
-    /// whoever has woken it need not be followed by another.
+    /// The number of queued events that wakes the delivering thread, while it sleeps. INVARIANT: that number ends the sleep, and no
+    /// other thread takes events out, so one notification for each sleep is enough.
     wake_at: Option<usize>,
 }
 
@@ -37,7 +36,7 @@ impl State {
         self.delivered < self.wanted_up_to
     }
 
-    /// Tells whether the event that was just put in ends the other side's sleep, once for each sleep.
+    /// Returns whether the event that was just queued ends the delivering thread's sleep, once for each sleep.
     fn ends_sleep(&mut self) -> bool {
         let length = self.batch.len();
 
@@ -61,8 +60,7 @@ impl Queue {
         }
     }
 
-    /// Puts an event in; `false` when there is no room, or the queue is closed. Others are kept out for as long as it takes to
-    /// copy an event.
+    /// Queues an event; `false` when the queue is full or closed. The lock is held while the event is copied.
     pub(super) fn push(&self, event: &AuditEvent<'_>) -> bool {
         let mut state = self.lock();
         if state.is_closed || state.batch.len() >= self.capacity {
@@ -79,7 +77,7 @@ impl Queue {
         true
     }
 
-    /// Says that nothing more goes in.
+    /// Closes the queue: it takes no more events.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_one();
@@ -90,7 +88,7 @@ impl Queue {
         AuditBatch::with_capacity(self.capacity)
     }
 
-    /// Takes out what waits, in order, and leaves the batch of the last time, whose events are delivered.
+    /// Swaps the queued events, in order, for the previous batch, whose events count as delivered.
     pub(super) fn take(&self, batch: &mut AuditBatch) {
         let delivered = batch.len() as u64;
         batch.clear();
@@ -110,7 +108,7 @@ impl Queue {
         }
     }
 
-    /// Has what is in the queue delivered without a pause, and returns how many events were ever put in.
+    /// Has the queued events delivered without a pause, and returns the number of events that were ever queued.
     pub(super) fn hurry(&self) -> u64 {
         let mut state = self.lock();
         let put_in = state.put_in;
@@ -121,17 +119,17 @@ impl Queue {
         put_in
     }
 
-    /// Returns how many events are known to be delivered. They are in the order in which they were put in.
+    /// Returns the number of events that are known to be delivered. Events are delivered in the order in which they were queued.
     pub(super) fn delivered(&self) -> u64 {
         self.lock().delivered
     }
 
-    /// Lets time pass until the queue is half full or closed, or somebody waits for what is in it.
+    /// Sleeps until the queue is half full or closed, a flush waits, or time is up.
     pub(super) fn pause(&self, at_most: Duration) {
         drop(self.sleep(at_most, self.capacity.div_ceil(2), State::is_wanted));
     }
 
-    /// Sleeps until so many events wait, the queue is closed, something else is so, or time is up.
+    /// Sleeps until `wake_at` events are queued, the queue is closed, `is_over` holds, or time is up.
     fn sleep(
         &self,
         at_most: Duration,
@@ -152,15 +150,15 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while the lock is held.
+        // No code panics while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a look into the queue found.
+/// The state of the queue after a wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Found {
-    /// Nothing, and nothing will come.
+    /// No events, and the queue is closed.
     End,
     Events,
     Nothing,

@@ -1,6 +1,6 @@
 use iam_core::audit::{AuditEvent, AuditSink, Outcome};
 
-/// Hands each event to `tracing`, under the target `iam::audit`: allowed requests as `INFO`, all else as `WARN`.
+/// A sink that emits each event through `tracing`, with the target `iam::audit`: allowed requests as `INFO`, others as `WARN`.
 ///
 /// ```
 /// use iam_actix::TracingAuditSink;
@@ -13,13 +13,13 @@ use iam_core::audit::{AuditEvent, AuditSink, Outcome};
 pub struct TracingAuditSink;
 
 impl TracingAuditSink {
-    /// Makes the sink.
+    /// Creates the sink.
     pub const fn new() -> Self {
         Self
     }
 }
 
-/// `tracing` wants the level where the call is written.
+/// `tracing` needs a constant level at each call.
 macro_rules! record {
     ($level:ident, $event:ident) => {
         tracing::$level!(

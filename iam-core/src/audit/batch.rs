@@ -1,14 +1,14 @@
-//! How do events wait for somebody else to take them?
+//! Events that wait for delivery.
 
 use std::{borrow::Cow, fmt};
 
 use super::{AuditEvent, EventName, Outcome};
 use crate::{clock::Timestamp, decision::Reason};
 
-/// Copies of events in one buffer, for a thread that delivers them.
+/// Copies of events in one buffer, for the thread that delivers them.
 ///
-/// They own nothing: no allocation and no reference count is touched by the thread of a request and by the thread that delivers,
-/// because a cache line that two processors write to costs more than all the rest of an event.
+/// The copies share nothing with the events: the thread of a request and the delivering thread touch no common allocation or
+/// reference count, because a cache line that two processors write to costs more than the rest of an event.
 ///
 /// ```
 /// use iam_core::{audit::{AuditEvent, AuditBatch}, clock::Timestamp};
@@ -25,11 +25,11 @@ pub struct AuditBatch {
     events: Vec<Written>,
     /// The texts of all events, in order.
     texts: String,
-    /// The lengths of the texts that an event may have any number of.
+    /// The lengths of the requirements of all events, in order.
     requirements: Vec<u32>,
 }
 
-/// What is as long for each event.
+/// The part of an event that has a fixed size.
 #[derive(Clone, Copy)]
 struct Written {
     event: EventName,
@@ -37,13 +37,13 @@ struct Written {
     reason: Option<Reason>,
     time: Timestamp,
     detail: Option<&'static str>,
-    /// Of the tenant, the actor, the method, the route, the request's id, the tuple.
+    /// The lengths of tenant, actor, method, route, request id and tuple.
     lengths: [u32; 6],
     requirements: usize,
 }
 
 impl AuditBatch {
-    /// Creates a batch that holds `capacity` events of usual length without asking for more memory.
+    /// Creates a batch that holds `capacity` events of usual length without a further allocation.
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
             events: Vec::with_capacity(capacity),
@@ -57,12 +57,12 @@ impl AuditBatch {
         self.events.len()
     }
 
-    /// Tells whether there is no event.
+    /// Returns whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Takes all events out, and keeps the memory that as many usual ones need.
+    /// Removes all events, and keeps the memory for as many usual ones.
     pub fn clear(&mut self) {
         self.events.clear();
         self.texts.clear();
@@ -73,8 +73,7 @@ impl AuditBatch {
             .shrink_to(capacity.saturating_mul(KEPT_REQUIREMENTS));
     }
 
-    /// Copies an event behind the others. Asks for memory only where that of usual texts is used up. A text of more than 4 KiB is
-    /// cut.
+    /// Appends a copy of an event. Allocates only when the memory for usual texts is used up. A text of more than 4 KiB is cut.
     pub fn push(&mut self, event: &AuditEvent<'_>) {
         let AuditEvent {
             event,
@@ -114,11 +113,11 @@ impl AuditBatch {
         }
     }
 
-    /// Gives each event to `take`, in order. What `take` changes is not written back.
+    /// Calls `take` with each event, in order. Changes by `take` are not written back.
     pub fn for_each<'b>(&'b self, mut take: impl FnMut(&mut AuditEvent<'b>)) {
         let mut texts = Texts { rest: &self.texts };
         let mut lengths = self.requirements.iter();
-        // Given from event to event, for its memory.
+        // Reused for each event, to save allocations.
         let mut requirements = Vec::new();
 
         for written in &self.events {
@@ -148,7 +147,7 @@ impl AuditBatch {
     }
 }
 
-/// R071: only what says nothing about anybody. Nobody has cleaned these texts yet.
+/// R071: no texts, which are not redacted yet.
 impl fmt::Debug for AuditBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditBatch")
@@ -157,7 +156,7 @@ impl fmt::Debug for AuditBatch {
     }
 }
 
-/// Texts that stand one after the other.
+/// Consecutive texts in one buffer.
 struct Texts<'r> {
     rest: &'r str,
 }
@@ -174,42 +173,42 @@ impl<'r> Texts<'r> {
     }
 }
 
-/// Appends a text, or the beginning of one that is too long, and returns its length.
+/// Appends a text, or the beginning of a text that is too long, and returns the appended length.
 fn append(texts: &mut String, text: &str) -> u32 {
     let text = if text.len() <= MAX_TEXT_BYTES {
         text
     } else {
-        // A letter takes four bytes at most.
+        // A character takes four bytes at most.
         (0..4)
             .find_map(|back| text.get(..MAX_TEXT_BYTES.saturating_sub(back)))
             .unwrap_or_default()
     };
     texts.push_str(text);
 
-    // INVARIANT: it is short enough.
+    // INVARIANT: at most `MAX_TEXT_BYTES`.
     u32::try_from(text.len()).unwrap_or(NONE)
 }
 
-/// The length of a text that is not there.
+/// The length of an absent text.
 const NONE: u32 = u32::MAX;
 
-/// More than any text takes that is not somebody's doing, and far more than a sink is given of one.
+/// More than any honest text takes, and far more than a sink gets of one text.
 const MAX_TEXT_BYTES: usize = 4 * 1024;
 
-/// How many bytes the texts of an event mostly take.
+/// The bytes that the texts of most events take.
 const USUAL_TEXTS: usize = 128;
 
-/// How many bytes for the texts of each event are kept, though there were once more.
+/// The bytes that stay allocated for the texts of each event.
 const KEPT_TEXTS: usize = 4 * USUAL_TEXTS;
 
-/// How many requirements for each event are kept room for.
+/// The requirements that stay allocated for each event.
 const KEPT_REQUIREMENTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every field has something in it.
+    /// An event without an empty field.
     fn full(number: u64) -> AuditEvent<'static> {
         let text = |name: &str| Some(format!("{name} {number} ü").into());
 
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_what_was_taken_out_is_read_again() {
+    fn removed_events_are_not_read_again() {
         let mut batch = AuditBatch::with_capacity(10);
         batch.push(&full(3));
         batch.push(&full(2));
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_asked_for_once() {
+    fn memory_is_allocated_once() {
         let mut batch = AuditBatch::with_capacity(10);
         let memory = |batch: &AuditBatch| [batch.events.capacity(), batch.texts.capacity()];
         let reserved = memory(&batch);
@@ -297,7 +296,7 @@ mod tests {
         assert_eq!(memory(&batch), reserved);
     }
 
-    /// A handler may ask for what a caller names.
+    /// A handler may check a permission on an object that the caller names.
     #[test]
     fn long_texts_are_cut_and_their_memory_is_given_back() {
         let mut batch = AuditBatch::with_capacity(2);
@@ -318,7 +317,7 @@ mod tests {
         assert!(batch.requirements.capacity() <= 2 * KEPT_REQUIREMENTS);
     }
 
-    /// What a reader changes is not written, and is gone with the next event.
+    /// Changes by a reader are not written back.
     #[test]
     fn changes_of_one_event_do_not_reach_the_next() {
         let mut batch = AuditBatch::with_capacity(10);

@@ -1,4 +1,4 @@
-//! What does an audit event say?
+//! Audit events and their names.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,7 +13,7 @@ use crate::{clock::Timestamp, decision::Reason};
     reason = "the set is closed: a sink may match every name"
 )]
 pub enum EventName {
-    /// A request was allowed, whatever was checked.
+    /// A request was allowed.
     AuthSuccess,
     /// No credential.
     AuthFailureMissingCredential,
@@ -31,17 +31,17 @@ pub enum EventName {
     AuthFailureIssuerMismatch,
     /// A credential signed with a key that the issuer does not publish.
     AuthFailureUnknownKey,
-    /// A credential that was used before.
+    /// A one-time credential that was used before.
     AuthFailureReplay,
     /// A session that is over, or whose identity is inactive.
     AuthFailureSessionInactive,
-    /// An access token that its issuer does not vouch for any more.
+    /// An access token that is not active at its issuer.
     AuthFailureTokenInactive,
-    /// A session that is weaker than the route asks for.
+    /// A session with a lower assurance level than the route requires.
     AuthFailureInsufficientLevel,
-    /// A request across sites.
+    /// A cross-site request.
     AuthFailureCsrf,
-    /// No answer from what authentication needs.
+    /// No usable answer from an upstream of authentication.
     AuthFailureUpstream,
     /// A credential of another tenant.
     AuthTenantMismatch,
@@ -51,15 +51,15 @@ pub enum EventName {
     AuthzScopeDeny,
     /// A permission is missing.
     AuthzPermissionDeny,
-    /// A tuple was written. Never a check that passed.
+    /// A tuple was written. A check that passed has another name.
     AuthzPermissionGrant,
     /// A tuple was deleted.
     AuthzPermissionRevoke,
     /// No usable answer from the permission service.
     AuthzUpstreamUnavailable,
-    /// A key set held a secret: the private part of a key, or a symmetric one. The key is not used.
+    /// A key set held a private or symmetric key. The key is not used.
     JwksKeyRejected,
-    /// A configuration that does not start.
+    /// A configuration that is refused at start.
     ConfigBootFailure,
     /// A route whose policies contradict each other, or ask for what is not configured.
     ConfigRouteFailure,
@@ -98,7 +98,7 @@ impl EventName {
         Self::HealthProbeFailure,
     ];
 
-    /// Returns the name as it is written.
+    /// Returns the name in the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthSuccess => "auth.success",
@@ -143,18 +143,18 @@ impl Serialize for EventName {
     }
 }
 
-/// How a decision ended.
+/// The outcome of a decision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "allow and deny are all there is")]
+#[expect(clippy::exhaustive_enums, reason = "a decision allows or denies")]
 pub enum Outcome {
-    /// The request went on.
+    /// The request was allowed.
     Allow,
     /// The request was refused.
     Deny,
 }
 
 impl Outcome {
-    /// Returns the name as it is written.
+    /// Returns the name in the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -169,44 +169,44 @@ impl Serialize for Outcome {
     }
 }
 
-/// One decision, for the record.
+/// The record of one decision.
 ///
-/// Holds verified facts only: the actor is the principal of a credential that passed every check, never a claim of one
-/// that did not. Its texts are borrowed, because an event is made for every request: call [`into_owned`](Self::into_owned) on a
-/// clone to keep one.
+/// It holds verified facts only: the actor is the principal of a credential that passed every check, never an unverified claim.
+/// Its texts are borrowed, because every request makes an event: a sink that keeps an event calls
+/// [`into_owned`](Self::into_owned) on a clone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
-    /// What happened.
+    /// The name of the event.
     pub event: EventName,
-    /// When it happened, in milliseconds since the Unix epoch; for a request, when it was decided, not when its handler was done. So
-    /// events need not come in the order of their times.
+    /// The time, in milliseconds since the Unix epoch; for a request, the time of the decision, not of the response. Events may
+    /// arrive in another order than their times.
     #[serde(serialize_with = "as_millis")]
     pub time: Timestamp,
-    /// How it ended.
+    /// Whether the request was allowed.
     pub outcome: Outcome,
-    /// Why it was refused.
+    /// The reason of a refusal.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_code")]
     pub reason: Option<Reason>,
-    /// More precisely why: a fixed code, never a value from the request.
+    /// The precise reason: a fixed code, never a value from the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// For which tenant.
+    /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Cow<'a, str>>,
-    /// Who: the verified principal's subject with its kind, as `user:…` or `client:…`.
+    /// The verified principal's subject with its kind, as `user:…` or `client:…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Cow<'a, str>>,
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'a, str>>,
-    /// The pattern of the route that was chosen, the first one of several; never the raw path.
+    /// The pattern of the chosen route, the first one of several; never the raw path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Cow<'a, str>>,
     /// The request's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
-    /// What the route asked for, as written in the code.
+    /// The requirements of the route, as written in the code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<Cow<'a, str>>,
     /// The tuple that was written or deleted, or should have been; for a refused permission, the tuples that Keto was asked about.
@@ -215,22 +215,22 @@ pub struct AuditEvent<'a> {
 }
 
 impl AuditEvent<'_> {
-    /// Makes the event of an allowed request.
+    /// Returns the event of an allowed request.
     pub fn allow(time: Timestamp) -> Self {
         Self::new(EventName::AuthSuccess, time, Outcome::Allow, None)
     }
 
-    /// Makes the event of a refused request.
+    /// Returns the event of a refused request.
     pub fn deny(reason: Reason, time: Timestamp) -> Self {
         Self::new(reason.event(), time, Outcome::Deny, Some(reason))
     }
 
-    /// Makes the event of a tuple that was written or deleted.
+    /// Returns the event of a tuple that was written or deleted.
     pub fn tuple(event: EventName, time: Timestamp) -> Self {
         Self::new(event, time, Outcome::Allow, None)
     }
 
-    /// Makes an event that belongs to no request.
+    /// Returns an event that belongs to no request.
     pub fn notice(event: EventName, time: Timestamp) -> Self {
         Self::new(event, time, Outcome::Deny, None)
     }
@@ -252,7 +252,7 @@ impl AuditEvent<'_> {
         }
     }
 
-    /// Returns the event with texts of its own, to be kept or sent away.
+    /// Returns the event with owned texts, to be kept or sent to another thread.
     ///
     /// ```
     /// use std::sync::Mutex;

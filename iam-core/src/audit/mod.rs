@@ -1,10 +1,9 @@
-//! Who must know?
+//! The record of decisions.
 //!
-//! One event for each decision, from a closed set of names. An event holds no credential: there is no field for one.
+//! Each decision is one event, whose name comes from a closed set. An event has no field for a credential.
 
 mod batch;
 mod event;
-mod line;
 
 use std::fmt;
 
@@ -13,14 +12,14 @@ pub use self::{
     event::{AuditEvent, EventName, Outcome},
 };
 
-/// Takes audit events.
+/// A sink of audit events.
 ///
-/// Called from a thread of its own, behind a bounded queue, after the decision: a sink can neither delay nor change one.
-/// A sink that fails loses its event and nothing else: fails open for the request, and the loss is counted.
+/// The audit thread calls it after the decision, behind a bounded queue: a sink can neither delay nor change a decision.
+/// A sink that fails loses its own event and nothing else: it fails open for the request, and the loss is counted.
 ///
-/// Also called by a [`PermissionClient`](crate::service::keto::PermissionClient) that
-/// [records](crate::service::keto::PermissionClient::recorded) what it writes, from wherever it is polled: give it the near
-/// end of such a queue.
+/// A [`PermissionClient`](crate::service::keto::PermissionClient) that
+/// [records](crate::service::keto::PermissionClient::recorded) its writes also calls a sink, on the thread that polls the client:
+/// that sink should put events into such a queue.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,9 +38,9 @@ pub use self::{
 /// }
 /// ```
 pub trait AuditSink: fmt::Debug + Send + Sync {
-    /// Takes one event, which is lent for as long as the call lasts.
+    /// Takes one event, which is borrowed for the call.
     fn emit(&self, event: &AuditEvent<'_>);
 
-    /// Writes out what the sink holds back. Called after events that waited together, so also after the last one.
+    /// Writes out buffered events. Called after each batch of events.
     fn flush(&self) {}
 }

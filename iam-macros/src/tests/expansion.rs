@@ -98,7 +98,7 @@ fn each_form_of_a_permission_becomes_the_constructor_of_the_same_name() {
 fn a_quoted_part_of_a_tuple_survives_the_text_inside_a_text() {
     let item = "#[get(\"/x\")] async fn h() -> String { String::new() }";
 
-    let literal = r##""orders:{id}#view@\"user:{sub}\"""##;
+    let literal = r#""orders:{id}#view@\"user:{sub}\"""#;
     let wrap = wrap_of(Attribute::RequirePermission, literal, item);
 
     let expression: syn::Expr = syn::parse_str(&wrap).unwrap();

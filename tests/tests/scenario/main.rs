@@ -93,7 +93,12 @@ async fn step_3_fails_when_the_service_has_no_gate() {
         App::new().route("/orders", web::get().to(list))
     });
     let open = open.workers(1).disable_signals().bind(address).unwrap().run();
-    let open = Service::spawn(open, address, std::sync::Arc::new(Audit::default()));
+    let open = Service::spawn(
+        open.handle(),
+        open,
+        address,
+        std::sync::Arc::new(Audit::default()),
+    );
     world.relay.point_at(address);
     let gated = std::mem::replace(&mut world.orders_api, open);
 

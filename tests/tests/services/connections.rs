@@ -68,7 +68,7 @@ async fn chunked_body_that_is_never_finished_ends_its_connection_after_the_answe
 async fn chunked_body_that_was_read_leaves_its_connection_open() {
     let inventory = Stand::inventory().await;
     let admin = inventory.token(&["warehouse:admin"]);
-    let body = json!({ "sku": "sku-1", "by": 1 }).to_string();
+    let body = json!({ "sku": "sku-1", "delta": 1 }).to_string();
     let request = format!(
         "POST /inventory/adjust HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {admin}\r\n\
          content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",

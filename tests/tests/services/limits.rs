@@ -17,7 +17,7 @@ fn order(token: &str) -> Request {
 }
 
 fn adjust(token: &str) -> Request {
-    Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "by": 1 })).bearer(token)
+    Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "delta": 1 })).bearer(token)
 }
 
 #[actix_web::test]
@@ -60,16 +60,16 @@ async fn body_that_cannot_be_taken_is_told_in_fixed_words() {
     let bodies = [
         (
             400,
-            json!({ "sku": "sku-1", "quantity": 1, "by": 1, "<script>": 1 }),
+            json!({ "sku": "sku-1", "quantity": 1, "delta": 1, "<script>": 1 }),
         ),
         (
             400,
-            json!({ "sku": "<script>", "quantity": "<script>", "by": "<script>" }),
+            json!({ "sku": "<script>", "quantity": "<script>", "delta": "<script>" }),
         ),
         (400, json!("<script>")),
         (
             413,
-            json!({ "sku": "<script>".repeat(2 << 10), "quantity": 1, "by": 1 }),
+            json!({ "sku": "<script>".repeat(2 << 10), "quantity": 1, "delta": 1 }),
         ),
     ];
 

@@ -23,7 +23,7 @@ fn wanted() -> Value {
 }
 
 fn change() -> Value {
-    json!({ "sku": "sku-1", "by": 3 })
+    json!({ "sku": "sku-1", "delta": 3 })
 }
 
 /// A request whose body is no JSON, although it says so.
@@ -34,7 +34,7 @@ fn no_json(path: &str) -> Request {
 fn too_large(path: &str) -> Request {
     Request::post(
         path,
-        &json!({ "sku": "a".repeat(3 << 20), "quantity": 1, "by": 1 }),
+        &json!({ "sku": "a".repeat(3 << 20), "quantity": 1, "delta": 1 }),
     )
 }
 
@@ -99,6 +99,39 @@ async fn people_see_their_own_orders_only() {
 }
 
 #[actix_web::test]
+async fn order_without_a_quantity_is_for_one_piece() {
+    let stand = Stand::orders().await;
+
+    let place = Request::post("/orders", &json!({ "sku": "sku-1" })).bearer(&stand.token(&[]));
+    let placed = stand.expect(place, 201, "auth.success").await.json();
+
+    assert_eq!(
+        (&placed["sku"], &placed["quantity"]),
+        (&json!("sku-1"), &json!(1))
+    );
+    stand.stop().await;
+}
+
+#[actix_web::test]
+async fn change_of_the_stock_is_a_delta_and_is_echoed() {
+    let stand = Stand::inventory().await;
+    let adjust = |delta: i32| {
+        let body = json!({ "sku": "sku-1", "delta": delta });
+        Request::post("/inventory/adjust", &body).bearer(&stand.token(&["warehouse:admin"]))
+    };
+
+    for (delta, level) in [(5, 5), (-2, 3)] {
+        let entry = stand.expect(adjust(delta), 200, "auth.success").await.json();
+
+        assert_eq!(
+            entry,
+            json!({ "sku": "sku-1", "delta": delta, "level": level, "actor": SUBJECT })
+        );
+    }
+    stand.stop().await;
+}
+
+#[actix_web::test]
 async fn order_is_read_only_with_the_permission() {
     let stand = Stand::orders().await;
     let place = Request::post("/orders", &wanted()).bearer(&stand.token(&[]));
@@ -132,7 +165,7 @@ async fn order_that_cannot_be_read_is_400_after_the_gate_and_burns_its_token() {
     for body in [
         json!(null),
         json!([]),
-        json!({ "sku": "sku-1" }),
+        json!({ "quantity": 1 }),
         json!({ "sku": 7, "quantity": 1 }),
         json!({ "sku": "sku-1", "quantity": -1 }),
         json!({ "sku": "sku-1", "quantity": 1, "owner": "somebody else" }),
@@ -201,7 +234,7 @@ async fn stock_is_adjusted_only_with_the_very_role() {
 
     assert_eq!(
         entry.json(),
-        json!({ "sku": "sku-1", "by": 3, "level": 3, "actor": SUBJECT })
+        json!({ "sku": "sku-1", "delta": 3, "level": 3, "actor": SUBJECT })
     );
     let list = Request::get("/inventory").bearer(&stand.token(&[]));
     let listed = stand.expect(list, 200, "auth.success").await.json();
@@ -233,7 +266,7 @@ async fn ledger_is_read_only_with_the_permission_on_that_article() {
     stand.grant("listings", "inventory:sku-1", "view").await;
     let read = stand.expect(ledger("sku-1"), 200, "auth.success").await.json();
 
-    assert_eq!(read["ledger"][0]["by"], 3);
+    assert_eq!(read["ledger"][0]["delta"], 3);
     for other in ["sku-2", "sku-1x", "sku", "SKU-1"] {
         stand.expect(ledger(other), 403, "authz.permission.deny").await;
     }

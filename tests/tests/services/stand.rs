@@ -1,6 +1,6 @@
-use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use iam_actix::{
     ConfigError, IamConfig, Ports,
     clock::{Clock as _, SystemClock},
@@ -9,6 +9,7 @@ use iam_actix::{
 use iam_core::jwt::Algorithm;
 use ory_dev::{config::Vars, keto::Keto};
 use serde_json::json;
+use service::{BoxError, Running};
 use uuid::Uuid;
 use zero_trust::{
     audit::Audit,
@@ -69,7 +70,7 @@ impl Stand {
         run: impl FnOnce(C, Surroundings) -> F,
     ) -> Self
     where
-        F: Future<Output = Result<Server, Box<dyn Error + Send + Sync>>>,
+        F: Future<Output = Result<Running, BoxError>>,
     {
         let issuer = TestIssuer::signing_with(&[Algorithm::Rs256]).unwrap();
         let keto = keto();

@@ -1,4 +1,4 @@
-//! Step 3: is the service protected when somebody goes around the gateway?
+//! Step 3: is the service protected against requests around the gateway?
 
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     walk::{Promise, Walk},
 };
 
-/// Calls orders-api directly with everything that is no credential.
+/// Calls orders-api directly without a valid credential, in many forms.
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ impl Clock for Ahead {
     }
 }
 
-/// What an attacker can make of a token without its key.
+/// Tokens that an attacker can forge without the key.
 struct Forgeries {
     /// Each form in which a library might hold the public key, taken for a shared secret.
     hs256: [(&'static str, String); 5],
@@ -164,7 +164,7 @@ pub(super) fn key_id(header: &str) -> io::Result<String> {
 
 async fn published_key(walk: &Walk<'_>, kid: &str) -> io::Result<Value> {
     let set = Request::get("/.well-known/jwks.json")
-        .send(walk.world.places.gateway_api)
+        .send(walk.world.addresses.gateway_api)
         .await?
         .json();
     let keys = set

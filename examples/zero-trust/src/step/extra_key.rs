@@ -1,4 +1,4 @@
-//! What becomes of the gateway's key file when a step ends before its time?
+//! Restores the gateway's key file when a step ends early.
 
 use std::io;
 
@@ -6,21 +6,20 @@ use ory_dev::oathkeeper::KeyFile;
 
 /// A key that a step has appended to the gateway's file.
 ///
-/// The file may be a real gateway's. So a step that ends before it has replaced the old key takes its own away again: when
-/// this is dropped.
+/// The file may be a real gateway's. So a step that ends before it has replaced the old key removes its own key again, on drop.
 pub(super) struct ExtraKey {
     file: KeyFile,
     kid: Option<String>,
 }
 
 impl ExtraKey {
-    /// Appends a key, with which the gateway signs from its next look at the file on.
+    /// Appends a key. The gateway signs with it once it has read the file again.
     pub(super) fn append(file: KeyFile) -> io::Result<Self> {
         let kid = file.append_rsa().map_err(io::Error::other)?;
         Ok(Self { file, kid: Some(kid) })
     }
 
-    /// Removes the old key. The extra one is then the gateway's own, and stays.
+    /// Removes the old key. The appended key stays.
     pub(super) fn replace(mut self, old_kid: &str) -> io::Result<()> {
         self.file.remove(old_kid).map_err(io::Error::other)?;
         self.kid = None;
@@ -31,7 +30,7 @@ impl ExtraKey {
 impl Drop for ExtraKey {
     fn drop(&mut self) {
         if let Some(kid) = self.kid.take() {
-            // Whatever ended the step is the error to be told, not this one.
+            // The error that ended the step is reported, not this one.
             let _ = self.file.remove(&kid);
         }
     }

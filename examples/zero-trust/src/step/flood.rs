@@ -30,11 +30,11 @@ use crate::{
     world::Service,
 };
 
-/// Floods a service with key ids that nobody published, while people go on working: with the key that the service knows,
-/// and with one that the gateway took up since.
+/// Floods a service with unpublished key ids, while valid requests continue: with the key that the service knows, and with a
+/// newer key of the gateway.
 pub(super) async fn made_up_keys(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
-    let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
+    let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.gateway_api).await?;
     let url = key_set_url(jwks.address());
     let service = world
         .orders_api_over_http2(
@@ -74,14 +74,14 @@ pub(super) async fn made_up_keys(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Res
     )
     .await;
     let flooded = flooded?;
-    // Whoever still waited would have made one more fetch due by then.
+    // A request that still waited would have caused one more fetch by then.
     time::sleep(Duration::from_secs(1)).await;
     let fetches = jwks.requests().saturating_sub(before);
 
     everybody_refused(walk, &service, flooded).await;
     few_fetches(walk, fetches, flooded);
-    nobody_refused(walk, "old", with_old);
-    nobody_refused(walk, "new", with_new);
+    no_refusal(walk, "old", with_old);
+    no_refusal(walk, "new", with_new);
     if let Some(extra) = extra {
         extra.replace(&key_id(&old)?)?;
     }
@@ -90,7 +90,7 @@ pub(super) async fn made_up_keys(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Res
     Ok(())
 }
 
-/// How a person's requests were answered.
+/// The answers to a person's requests.
 #[derive(Clone, Copy, Debug, Default)]
 struct People {
     passed: usize,
@@ -111,7 +111,7 @@ async fn people(service: &Service, token: Option<&str>, over: &Cell<bool>) -> Op
     Some(people)
 }
 
-fn nobody_refused(walk: &mut Walk<'_>, which: &str, people: Option<People>) {
+fn no_refusal(walk: &mut Walk<'_>, which: &str, people: Option<People>) {
     let Some(People { passed, sent }) = people else {
         walk.report
             .say("left out: without --jwks-file there is no new key during the flood");
@@ -151,10 +151,10 @@ async fn everybody_refused(walk: &mut Walk<'_>, service: &Service, flooded: Floo
     );
 }
 
-/// Holds the fetches against what the flood may cost.
+/// Checks the number of fetches that the flood caused.
 ///
-/// Whoever comes after a fetch has started shares the next, a second later. So what is sent within a second is answered by
-/// the second fetch. A machine that needs longer makes one more due for each second of that, and the promise says so.
+/// A request that arrives after a fetch has started shares the next fetch, a second later. So requests that are sent within a second
+/// are answered by the second fetch. Each further second of sending allows one more fetch, and the promise says so.
 fn few_fetches(walk: &mut Walk<'_>, fetches: usize, flooded: Flooded) {
     let Flooded { sent, answered, .. } = flooded;
     let (most, promise) = if sent <= Duration::from_secs(1) && answered <= Duration::from_secs(2) {
@@ -177,7 +177,7 @@ fn few_fetches(walk: &mut Walk<'_>, fetches: usize, flooded: Flooded) {
     );
 }
 
-/// How the flood was answered, and how long after the word it was sent and answered.
+/// The answers to the flood, and the times until it was sent and answered.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flooded {
     refused: usize,
@@ -187,14 +187,14 @@ struct Flooded {
     answered: Duration,
 }
 
-/// A flood that waits for the word, with its connections open and its requests ready.
+/// A prepared flood: its connections are open and its requests are ready.
 struct Flood {
     word: oneshot::Sender<Instant>,
     ended: JoinHandle<io::Result<Flooded>>,
 }
 
 impl Flood {
-    /// Opens the connections, and makes requests of a token by giving each a key id of its own.
+    /// Opens the connections, and creates requests whose tokens have different key ids.
     async fn open(to: SocketAddr, token: &str) -> io::Result<Self> {
         let requests = (0..CONNECTIONS)
             .map(|_| (0..STREAMS).map(|_| made_up(to, token)).collect())
@@ -202,12 +202,12 @@ impl Flood {
         let (opened, open) = oneshot::channel();
         let (word, spoken) = oneshot::channel();
 
-        // On a thread of its own, for the gateway that publishes the keys shares the walk's.
+        // On another thread, because the gateway that publishes the keys shares the walk's thread.
         let ended = task::spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run(to, requests, opened, spoken))
         });
-        // A flood that could not open its connections says why when it is released.
+        // An error while opening the connections is reported at release.
         let _ = open.await;
         Ok(Self { word, ended })
     }

@@ -24,7 +24,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let with_cookie = Request::get("/orders").header("cookie", who.cookie.clone());
     for request in [with_token, with_cookie] {
         let answer = walk
-            .ask_through(world.places.gateway, &world.orders_api, request, promise)
+            .ask_through(world.addresses.gateway, &world.orders_api, request, promise)
             .await;
         let body = answer.map(|response| response.json()).unwrap_or_default();
         let subject = body
@@ -43,7 +43,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     health(walk).await
 }
 
-/// The gateway turns the visitor's cookie into a token whoever's page sent the request, so the service looks at the page.
+/// The gateway turns the visitor's cookie into a token for requests of any page, so the service checks the page's origin.
 async fn write_from_a_page(walk: &mut Walk<'_>, who: &LoggedIn) {
     let world = walk.world;
     let place = |origin: &str| {
@@ -51,7 +51,7 @@ async fn write_from_a_page(walk: &mut Walk<'_>, who: &LoggedIn) {
             .header("cookie", who.cookie.clone())
             .header("origin", origin)
     };
-    let own = format!("http://{}", world.places.gateway);
+    let own = format!("http://{}", world.addresses.gateway);
 
     for (origin, promise) in [
         (
@@ -67,19 +67,19 @@ async fn write_from_a_page(walk: &mut Walk<'_>, who: &LoggedIn) {
             Promise::new(201, "auth.success", "a page of the gateway's origin can"),
         ),
     ] {
-        walk.ask_through(world.places.gateway, &world.orders_api, place(origin), promise)
+        walk.ask_through(world.addresses.gateway, &world.orders_api, place(origin), promise)
             .await;
     }
 }
 
-/// What is public at a service is what the service says; who reaches it through the gateway is what the gateway's rule says.
+/// A service declares its public routes; the gateway's rule decides whether an anonymous caller reaches them.
 async fn health(walk: &mut Walk<'_>) -> io::Result<()> {
     let world = walk.world;
     let health = || Request::get("/inventory/health");
 
     let public = Promise::new(200, "auth.success", "health is public at the service, for probes");
     walk.ask(&world.inventory_api, health(), public).await;
-    let answer = health().send(world.places.gateway).await?;
+    let answer = health().send(world.addresses.gateway).await?;
     walk.observe(
         "GET /inventory/health at the gateway",
         answer.status(),

@@ -11,10 +11,10 @@ use crate::{
     world::{PASSWORD, Person, text},
 };
 
-/// What this step leaves behind for the others.
+/// The results of this step for later steps.
 #[derive(Clone, Debug)]
 pub struct LoggedIn {
-    /// Somebody with a session token.
+    /// A person with a session token.
     pub person: Person,
     /// The same person's session cookie.
     pub cookie: String,
@@ -24,7 +24,7 @@ pub struct LoggedIn {
 ///
 /// # Errors
 ///
-/// When an answer is so different that nothing can follow it.
+/// When an answer lacks what the next request needs.
 pub async fn walk(walk: &mut Walk<'_>) -> io::Result<LoggedIn> {
     walk.report.step(1, "Register and log in through the gateway");
     let email = format!("alice-{}@example.com", Uuid::new_v4().simple());
@@ -88,7 +88,7 @@ async fn log_in(walk: &mut Walk<'_>, email: &str) -> io::Result<Person> {
     Person::from_answer(&done)
 }
 
-/// A browser's flow: where its form is sent to, with which token against CSRF, and with which cookies.
+/// A browser's flow: the action of its form, its anti-CSRF token, and its cookies.
 struct Form {
     path: String,
     csrf: Value,
@@ -180,7 +180,7 @@ async fn start(walk: &mut Walk<'_>, path: &str, proves: &'static str) -> io::Res
 async fn send(walk: &mut Walk<'_>, request: Request, promise: Promise) -> io::Result<Response> {
     let world = walk.world;
     let answer = walk
-        .ask_through(world.places.gateway, &world.auth_bff, request, promise)
+        .ask_through(world.addresses.gateway, &world.auth_bff, request, promise)
         .await;
     answer.ok_or_else(|| io::Error::other("nothing can follow this answer"))
 }

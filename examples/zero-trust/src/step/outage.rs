@@ -1,4 +1,4 @@
-//! Step 9: what happens while the keys cannot be had, and when somebody makes key ids up?
+//! Step 9: the keys are unavailable, and an attacker makes key ids up.
 
 use std::{io, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     world::{Service, eventually},
 };
 
-/// Takes the published keys away, and floods a service with made-up key ids.
+/// Cuts a service off from the published keys, and floods a service with made-up key ids.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
 
 async fn known_keys_serve_for_a_while(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
-    let mut jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
+    let mut jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.gateway_api).await?;
     let url = key_set_url(jwks.address());
     let service = world
         .orders_api(|iam| short_lived(iam, &url), (world.ports)())
@@ -79,7 +79,7 @@ async fn known_keys_serve_for_a_while(walk: &mut Walk<'_>, who: &LoggedIn) -> io
 
 async fn started_without_keys(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
-    let mut jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
+    let mut jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.gateway_api).await?;
     jwks.take_down().await;
     let url = key_set_url(jwks.address());
     let service = world

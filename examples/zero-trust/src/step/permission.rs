@@ -39,7 +39,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
 
     for (service, path, tuple) in cases {
         let read = || Request::get(path.clone()).bearer(&who.person.session_token);
-        let gateway = world.places.gateway;
+        let gateway = world.addresses.gateway;
         let denied = Promise::new(403, "authz.permission.deny", "no tuple: denied");
         walk.ask_through(gateway, service, read(), denied).await;
 
@@ -77,7 +77,7 @@ async fn create_order(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<String>
     let request = Request::post("/orders", &body).bearer(&who.person.session_token);
     let promise = Promise::new(201, "auth.success", "an order is placed");
     let placed = walk
-        .ask_through(world.places.gateway, &world.orders_api, request, promise)
+        .ask_through(world.addresses.gateway, &world.orders_api, request, promise)
         .await;
     let placed = placed.ok_or_else(|| io::Error::other("no order was placed"))?;
     crate::world::text(&placed.json(), "/id")
@@ -85,7 +85,7 @@ async fn create_order(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<String>
 
 async fn keto_down(walk: &mut Walk<'_>, who: &LoggedIn, order: &str) -> io::Result<()> {
     let world = walk.world;
-    let mut relay = Relay::start(([127, 0, 0, 1], 0).into(), world.places.keto_read).await?;
+    let mut relay = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.keto_read).await?;
     let read_url = format!("http://{}", relay.address());
     let change = |iam: &mut IamConfig| {
         for keto in iam.tenants.values_mut().filter_map(|tenant| tenant.keto.as_mut()) {
@@ -139,7 +139,7 @@ impl Tuple {
         });
         Request::new("PUT", "/admin/relation-tuples")
             .json(&body)
-            .send(world.places.keto_write)
+            .send(world.addresses.keto_write)
             .await
     }
 
@@ -152,7 +152,7 @@ impl Tuple {
         } = self;
         let query = format!("namespace={namespace}&object={object}&relation={relation}&subject_id={subject}");
         Request::new("DELETE", format!("/admin/relation-tuples?{query}"))
-            .send(world.places.keto_write)
+            .send(world.addresses.keto_write)
             .await
     }
 }

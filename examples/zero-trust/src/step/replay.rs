@@ -148,7 +148,7 @@ async fn round(to: SocketAddr, request: &Request) -> io::Result<Round> {
 /// A request that is refused for its role, or by a Keto that is down, leaves the token as good as it was.
 async fn refused_burns_nothing(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
-    let mut keto = Relay::start(([127, 0, 0, 1], 0).into(), world.places.keto_read).await?;
+    let mut keto = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.keto_read).await?;
     let read_url = format!("http://{}", keto.address());
     let change = |iam: &mut IamConfig| {
         replay_always(iam);
@@ -168,7 +168,7 @@ async fn refused_burns_nothing(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Resul
     keto.take_down().await;
     let token = world.capture(&who.person).await?;
 
-    let adjust = Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "by": 1 })).bearer(&token);
+    let adjust = Request::post("/inventory/adjust", &json!({ "sku": "sku-1", "delta": 1 })).bearer(&token);
     walk.ask(
         &service,
         adjust,

@@ -18,9 +18,9 @@ use crate::{
 pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     walk.report.step(6, "Roles");
     let world = walk.world;
-    let (gateway, inventory) = (world.places.gateway, &world.inventory_api);
+    let (gateway, inventory) = (world.addresses.gateway, &world.inventory_api);
     let adjust = || {
-        let body = json!({ "sku": "sku-1", "by": 1 });
+        let body = json!({ "sku": "sku-1", "delta": 1 });
         Request::post("/inventory/adjust", &body).bearer(&who.person.session_token)
     };
 

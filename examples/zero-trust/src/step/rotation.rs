@@ -1,4 +1,4 @@
-//! Step 8: can the gateway's key be changed under load, without a restart and without refusing anybody?
+//! Step 8: can the gateway's key be rotated under load, without a restart and without a refused request?
 
 use std::{
     io,
@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// When the key file cannot be changed, or the gateway does not take the change over.
+/// When the key file cannot be changed, or the gateway does not load the change.
 pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     walk.report.step(8, "Key rotation under load");
     let world = walk.world;
@@ -37,9 +37,9 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
         return Ok(());
     };
 
-    let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.places.gateway_api).await?;
+    let jwks = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.gateway_api).await?;
     let counted = key_set_url(jwks.address());
-    let direct = key_set_url(world.places.gateway_api);
+    let direct = key_set_url(world.addresses.gateway_api);
     let unaware = world
         .orders_api(
             |iam| key_source(iam, &counted, Duration::from_secs(600), Duration::from_secs(60)),
@@ -55,9 +55,9 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
         .await
         .map_err(io::Error::other)?;
     world.relay.point_at(quick.address);
-    let load = Load::start(world.places.gateway, &who.person);
+    let load = Load::start(world.addresses.gateway, &who.person);
     load.reach(REQUESTS / 2).await;
-    // Only now, for it lives a minute and is still needed when its key is gone.
+    // Captured late: it lives a minute, and must outlive its key.
     let old = world.capture(&who.person).await?;
     let old_kid = key_id(&old)?;
     let known = Promise::new(200, "auth.success", "the old key is known");
@@ -79,7 +79,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let again = Promise::new(200, "auth.success", "the new key is known from now on");
     walk.ask(&unaware, Request::get("/orders").bearer(&new), again)
         .await;
-    // Its next refresh is minutes away: whatever it fetched, it fetched for the new key.
+    // Its next refresh is minutes away: only the new key can cause a fetch.
     let fetches = jwks.requests().saturating_sub(before);
     walk.observe(
         "GET /.well-known/jwks.json",
@@ -148,7 +148,7 @@ async fn removed(
 struct Load {
     sent: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
-    /// What came instead of 200, the first time.
+    /// The first answer that was not 200.
     first: Arc<OnceLock<String>>,
     over: Arc<AtomicBool>,
     tasks: JoinSet<()>,
@@ -193,13 +193,13 @@ impl Load {
 
     async fn reach(&self, requests: usize) {
         eventually(Duration::from_secs(120), || async {
-            // A load of which so much is refused has failed already.
+            // After so many refusals the load has failed.
             self.sent() >= requests || self.refused.load(Ordering::Relaxed) >= ENOUGH
         })
         .await;
     }
 
-    /// Returns how many were sent, how many refused, and how the first of them was.
+    /// Returns the numbers of sent and refused requests, and the first refusal.
     async fn stop(mut self) -> (usize, usize, String) {
         self.over.store(true, Ordering::Relaxed);
         while self.tasks.join_next().await.is_some() {}
@@ -241,7 +241,7 @@ pub(super) async fn new_token(world: &World, who: &LoggedIn, old_kid: &str) -> i
 
 async fn publishes(world: &World, kid: &str) -> bool {
     let set = Request::get("/.well-known/jwks.json")
-        .send(world.places.gateway_api)
+        .send(world.addresses.gateway_api)
         .await;
     set.is_ok_and(|set| set.text().contains(kid))
 }
@@ -251,12 +251,12 @@ pub(super) fn key_id(token: &str) -> io::Result<String> {
     super::direct::key_id(token.split('.').next().unwrap_or_default())
 }
 
-/// Returns where somebody publishes keys.
+/// Returns the URL of the key set that a server publishes.
 pub(super) fn key_set_url(publisher: SocketAddr) -> String {
     format!("http://{publisher}/.well-known/jwks.json")
 }
 
-/// Points a service at another address for its keys.
+/// Changes the URL of the keys of a service.
 pub(super) fn key_source(iam: &mut IamConfig, url: &str, refresh: Duration, grace: Duration) {
     for oathkeeper in iam
         .tenants

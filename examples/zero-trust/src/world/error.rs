@@ -1,35 +1,35 @@
-//! Why does the scenario not start?
+//! Errors at start.
 
 use std::{error::Error, io, net::SocketAddr};
 
 use iam_actix::ConfigError;
 
-/// Why the scenario does not start.
+/// An error at start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A service's configuration cannot be used: the file, and everything that is wrong with it.
+    /// A service's configuration is invalid; the message has the file and every problem.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Something else than a service cannot listen.
+    /// A server that is no service cannot listen.
     #[error(
         "{what}: cannot listen on {address}: {source}; stop the program that uses the port (`ss -ltnp` names it)"
     )]
     Listen {
-        /// What cannot listen.
+        /// The server.
         what: &'static str,
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Real servers were asked for and are not there.
+    /// Real servers were requested and do not answer.
     #[error(
         "nothing answers on {0}: start the real Ory servers on their usual ports first, or leave `--live` out for the \
          embedded ones"
     )]
     NotRunning(
-        /// Where, and who should.
+        /// The addresses and servers.
         String,
     ),
     /// No free port is left.
@@ -38,13 +38,13 @@ pub enum StartError {
     /// A service does not start.
     #[error("{name}: {source}")]
     Service {
-        /// Which.
+        /// The service.
         name: &'static str,
-        /// Why.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// There is no folder for the gateway's keys.
-    #[error("cannot make a folder for the gateway's keys: {0}")]
+    /// The folder for the gateway's keys cannot be created.
+    #[error("cannot create a folder for the gateway's keys: {0}")]
     State(#[source] io::Error),
     /// The embedded stack does not start.
     #[error(transparent)]

@@ -1,8 +1,8 @@
-//! What is running, and where?
+//! The running stack and services.
 
 mod error;
 mod person;
-mod places;
+mod addresses;
 mod service;
 
 use std::{
@@ -21,26 +21,26 @@ use tempfile::TempDir;
 use tokio::time;
 
 use self::service::{Plan, check_files};
-pub use self::{error::StartError, person::Person, places::Places, service::Service};
+pub use self::{addresses::Addresses, error::StartError, person::Person, service::Service};
 use crate::{
     client::{Request, Response},
     relay::Relay,
 };
 
-/// What a world is made of.
+/// The options of a world.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder with the services' configuration, instead of the files they ship with.
+    /// The folder with the services' configuration. Defaults to the files that ship with the services.
     pub config: Option<PathBuf>,
     /// Whether real Ory servers run on the usual ports; otherwise the embedded stack is started.
     pub live: bool,
-    /// The gateway's key file, where it is at hand.
+    /// The gateway's key file, if it is known.
     pub key_file: Option<PathBuf>,
-    /// What every service is plugged into.
+    /// The ports of every service.
     pub ports: fn() -> Ports,
     /// Whether a relay stands in front of orders-api, for the walk.
     pub relay: bool,
-    /// How often the captured token is raced against itself.
+    /// The number of rounds in which copies of a captured token race.
     pub rounds: usize,
 }
 
@@ -60,13 +60,13 @@ impl Default for Options {
 /// The stack, the services, and the relay between the gateway and orders-api.
 #[derive(Debug)]
 pub struct World {
-    /// Where everything listens.
-    pub places: Places,
-    /// What every service is plugged into.
+    /// The addresses of all servers.
+    pub addresses: Addresses,
+    /// The ports of every service.
     pub ports: fn() -> Ports,
-    /// The gateway's key file, where it is at hand.
+    /// The gateway's key file, if it is known.
     pub key_file: Option<PathBuf>,
-    /// How often the captured token is raced against itself.
+    /// The number of rounds in which copies of a captured token race.
     pub rounds: usize,
     /// auth-bff.
     pub auth_bff: Service,
@@ -74,13 +74,13 @@ pub struct World {
     pub orders_api: Service,
     /// inventory-api.
     pub inventory_api: Service,
-    /// Stands in front of orders-api.
+    /// The relay in front of orders-api.
     pub relay: Relay,
     config: Option<PathBuf>,
     embedded: Option<Embedded>,
 }
 
-/// The embedded stack, and the folder with the gateway's keys: its owner's alone, and gone with it.
+/// The embedded stack, and the folder with the gateway's keys, which only its owner can read and which is removed on drop.
 #[derive(Debug)]
 struct Embedded {
     stack: Stack,
@@ -99,18 +99,18 @@ impl Embedded {
 }
 
 impl World {
-    /// Starts everything that is not running yet.
+    /// Starts the stack and the services.
     ///
     /// # Errors
     ///
     /// When a configuration is wrong or a port is in use; the message names it.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let places = Places::usual();
+        let addresses = Addresses::usual();
         let config = options.config.as_deref();
-        // Before anything runs: whoever mistyped a folder should not have to wait for a stack.
+        // Before the stack starts, so that a mistyped folder is reported at once.
         check_files(config)?;
         let (embedded, key_file) = if options.live {
-            places.answer().await?;
+            addresses.answer().await?;
             (None, options.key_file)
         } else {
             let embedded = Embedded::start().await?;
@@ -123,20 +123,20 @@ impl World {
             listen,
             ports: (options.ports)(),
         };
-        let auth_bff = plan(places.auth_bff).auth_bff().await?;
-        let inventory_api = plan(places.inventory_api).inventory_api(|_| {}).await?;
-        // Where there is no walk the service itself stands on its port, and the relay, out of the way, serves nobody.
+        let auth_bff = plan(addresses.auth_bff).auth_bff().await?;
+        let inventory_api = plan(addresses.inventory_api).inventory_api(|_| {}).await?;
+        // Without a walk the service itself listens on its usual port, and the relay listens elsewhere, unused.
         let (own, relayed) = if options.relay {
-            (free_address()?, places.orders_api)
+            (free_address()?, addresses.orders_api)
         } else {
-            (places.orders_api, free_address()?)
+            (addresses.orders_api, free_address()?)
         };
         let orders_api = plan(own).orders_api(|config| config).await?;
         let relay = Relay::start(relayed, own)
             .await
             .map_err(|source| StartError::listen("the relay in front of orders-api", relayed, source))?;
         Ok(Self {
-            places,
+            addresses,
             ports: options.ports,
             key_file,
             rounds: options.rounds,
@@ -198,29 +198,29 @@ impl World {
     ///
     /// # Errors
     ///
-    /// When the gateway or Kratos gives no answer, or another one than a new session.
+    /// When the gateway or Kratos gives no answer, or an answer without a session.
     pub async fn register(&self, email: &str) -> io::Result<Person> {
         let start = Request::get("/auth/registration")
-            .send(self.places.gateway)
+            .send(self.addresses.gateway)
             .await?;
         let flow = text(&start.json(), "/id")?;
         let body = json!({ "method": "password", "password": PASSWORD, "traits": { "email": email } });
         let done = Request::post(format!("/auth/registration/{flow}"), &body)
-            .send(self.places.gateway)
+            .send(self.addresses.gateway)
             .await?;
         Person::from_answer(&done)
     }
 
-    /// Returns a token that the gateway has just signed for a session, as the relay saw it pass.
+    /// Returns a token that the gateway has just signed for a session, as the relay captured it.
     ///
     /// # Errors
     ///
-    /// When the gateway lets the request not pass.
+    /// When the gateway refuses the request.
     pub async fn capture(&self, person: &Person) -> io::Result<String> {
         self.relay.forget();
         let response = Request::get("/orders")
             .bearer(&person.session_token)
-            .send(self.places.gateway)
+            .send(self.addresses.gateway)
             .await?;
         self.relay
             .last_token()
@@ -231,12 +231,12 @@ impl World {
     ///
     /// # Errors
     ///
-    /// When Kratos gives no answer, or refuses.
+    /// When Kratos gives no answer.
     pub async fn set_roles(&self, person: &Person, roles: &[&str]) -> io::Result<Response> {
         let patch = json!([{ "op": "add", "path": "/metadata_public", "value": { "roles": roles } }]);
         Request::new("PATCH", format!("/admin/identities/{}", person.id))
             .json(&patch)
-            .send(self.places.kratos_admin)
+            .send(self.addresses.kratos_admin)
             .await
     }
 
@@ -277,7 +277,7 @@ impl World {
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When there is no text.
 pub fn text(body: &Value, pointer: &str) -> io::Result<String> {
     let found = body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     found.ok_or_else(|| io::Error::other(format!("no {pointer} in the answer")))
@@ -305,15 +305,15 @@ pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready:
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When no port is free.
 pub fn free_address() -> io::Result<SocketAddr> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
 
-    // Processes that run side by side begin at different places.
+    // Concurrent processes begin at different offsets.
     let begin = process::id().wrapping_mul(EACH);
     for _ in 0..PORTS {
-        let place = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(place % PORTS)
+        let offset = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(offset % PORTS)
             .map_err(io::Error::other)?
             .saturating_add(FIRST_PORT);
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
@@ -324,11 +324,11 @@ pub fn free_address() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-/// How far the places at which processes look for free ports are apart.
+/// The distance between the offsets at which processes begin.
 const EACH: u32 = 101;
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u32 = 10_000;
 
-/// The password of everybody in the scenario.
+/// The password of all persons in the scenario.
 pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
 const POLL: Duration = Duration::from_millis(50);

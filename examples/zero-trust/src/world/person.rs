@@ -1,4 +1,4 @@
-//! Who uses the scenario?
+//! The persons of the scenario.
 
 use std::io;
 

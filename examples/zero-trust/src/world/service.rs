@@ -1,32 +1,37 @@
-//! Which service runs, and how is one started?
+//! Starts and stops the services.
 
 use std::{
-    error::Error,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use iam_actix::{ConfigError, IamConfig, Ports};
+use service::{BoxError, Running};
 
 use super::StartError;
 use crate::audit::Audit;
 
-/// A service that runs.
+/// A running service.
 #[derive(Debug)]
 pub struct Service {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it wrote into its audit.
+    /// Its audit events.
     pub audit: Arc<Audit>,
     handle: ServerHandle,
 }
 
 impl Service {
     /// Runs a server that has not been polled yet.
-    pub fn spawn(server: Server, address: SocketAddr, audit: Arc<Audit>) -> Self {
-        let handle = server.handle();
+    pub fn spawn(
+        handle: ServerHandle,
+        server: impl Future<Output = io::Result<()>> + 'static,
+        address: SocketAddr,
+        audit: Arc<Audit>,
+    ) -> Self {
         actix_rt::spawn(server);
         Self {
             address,
@@ -35,7 +40,7 @@ impl Service {
         }
     }
 
-    /// Stops the service and frees its port.
+    /// Stops the service at once and frees its port.
     pub async fn stop(self) {
         self.handle.stop(false).await;
     }
@@ -43,7 +48,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The command is sent at once; only waiting for its end needs the future.
+        // The command is sent at once; the future only waits for the end.
         drop(self.handle.stop(false));
     }
 }
@@ -91,7 +96,7 @@ impl Plan<'_> {
         .await
     }
 
-    /// Reads a service's file, and runs the service with an audit that the walk can look into.
+    /// Reads a service's file, and runs the service with an audit that the walk can read.
     async fn start<C, F>(
         self,
         name: &'static str,
@@ -99,7 +104,7 @@ impl Plan<'_> {
         run: impl FnOnce(C, Ports) -> F,
     ) -> Result<Service, StartError>
     where
-        F: Future<Output = Result<Server, Box<dyn Error + Send + Sync>>>,
+        F: Future<Output = Result<Running, BoxError>>,
     {
         let config =
             read(file(self.config, name)).map_err(|source| StartError::service(name, source.into()))?;
@@ -109,11 +114,11 @@ impl Plan<'_> {
         let server = run(config, ports)
             .await
             .map_err(|source| StartError::service(name, source))?;
-        Ok(Service::spawn(server, self.listen, audit))
+        Ok(Service::spawn(server.handle(), server, self.listen, audit))
     }
 }
 
-/// Makes sure that every service's file can be used.
+/// Validates every service's file.
 pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     for service in ["auth-bff", "orders-api", "inventory-api"] {
         IamConfig::from_file(file(folder, service)).and_then(IamConfig::validate)?;
@@ -121,7 +126,7 @@ pub(super) fn check_files(folder: Option<&Path>) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Returns the configuration file of a service: in the folder that was asked for, or where it ships.
+/// Returns the configuration file of a service, in the given folder or in the package of the service.
 fn file(folder: Option<&Path>, service: &str) -> PathBuf {
     let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(service);
     folder
@@ -129,5 +134,5 @@ fn file(folder: Option<&Path>, service: &str) -> PathBuf {
         .join(format!("{service}.toml"))
 }
 
-/// A token that is replayed may meet any of them.
+/// More than one, so that a replayed token may meet another worker.
 const WORKERS: usize = 4;

@@ -1,4 +1,4 @@
-//! Where does everything listen?
+//! The addresses of all servers.
 
 use std::net::SocketAddr;
 
@@ -6,9 +6,9 @@ use tokio::net::TcpStream;
 
 use super::StartError;
 
-/// Where everything listens.
+/// The addresses of all servers.
 #[derive(Clone, Copy, Debug)]
-pub struct Places {
+pub struct Addresses {
     /// Oathkeeper's proxy.
     pub gateway: SocketAddr,
     /// Oathkeeper's API, which publishes the keys.
@@ -29,7 +29,7 @@ pub struct Places {
     pub inventory_api: SocketAddr,
 }
 
-impl Places {
+impl Addresses {
     /// Returns Ory's and the scenario's usual ports on loopback.
     pub fn usual() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -46,7 +46,7 @@ impl Places {
         }
     }
 
-    /// Makes sure that somebody listens wherever Ory's servers should.
+    /// Checks that Ory's servers listen.
     pub(super) async fn answer(&self) -> Result<(), StartError> {
         let servers = [
             ("Oathkeeper's proxy", self.gateway),
