@@ -26,11 +26,10 @@ use super::PurgeError;
 use crate::{
     audit::Auditor,
     engine::{Engine, Policies},
-    health::{self, Probe},
-    log_throttle::LogThrottle,
+    health::{Events, KeyProbe, Probe, Readiness, TenantReadiness},
     tenant::keys::{Keys, WaitError},
     tenant::replay::Replay,
-    upstream::{ConcurrencyLimit, Threads},
+    upstream::{ConcurrencyLimit, Spawner, Threads},
 };
 
 /// The state behind an [`Iam`](super::Iam), and the [`Engine`] of its gate.
@@ -42,6 +41,7 @@ pub(crate) struct State {
     clock: Arc<dyn Clock>,
     replay: Replay,
     policies: Policies,
+    readiness: Arc<Readiness>,
     gate_built: Arc<AtomicBool>,
     auditor: Arc<Auditor>,
 }
@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) auditor: Arc<Auditor>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate_built: Arc<AtomicBool>,
+    pub(super) readiness: Readiness,
     pub(super) registry: TenantRegistry,
     pub(super) replay: Arc<dyn ReplayStore>,
     pub(super) threads: Option<Threads>,
@@ -60,11 +61,9 @@ pub(super) struct Parts {
 /// How one tenant's upstreams are reached. Each has slots of its own, and probes pass them by.
 pub(super) struct Upstreams {
     keto: Option<Arc<dyn HttpClient>>,
-    key_reports: LogThrottle,
     keys: Option<Keys>,
     kratos: Option<Arc<dyn HttpClient>>,
     permissions: Option<PermissionClient>,
-    probes: Vec<Probe>,
 }
 
 impl Upstreams {
@@ -80,24 +79,41 @@ impl Upstreams {
             .keto()
             .zip(keto.as_ref())
             .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
-        let probed = [
-            tenant.keto().map(|keto| ("keto", keto.read_url())),
-            tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
-        ];
-
         Self {
             keto,
-            key_reports: health::key_reports(),
             keys,
             kratos: tenant
                 .kratos()
                 .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
             permissions,
-            probes: probed
-                .into_iter()
-                .flatten()
-                .map(|(product, url)| Probe::new(product, url, client(ConcurrencyLimit::new(PROBES))))
-                .collect(),
+        }
+    }
+
+    /// Returns what readiness asks about a tenant. Probes have slots of their own.
+    pub(super) fn readiness(
+        &self,
+        tenant: &Tenant,
+        events: Events,
+        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
+        spawner: &Spawner,
+    ) -> TenantReadiness {
+        let probed = [
+            tenant.keto().map(|keto| ("keto", keto.read_url())),
+            tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
+        ];
+        let probe = |(product, url)| {
+            Probe::new(
+                product,
+                url,
+                client(ConcurrencyLimit::new(PROBES)),
+                spawner.clone(),
+            )
+        };
+
+        TenantReadiness {
+            events,
+            keys: KeyProbe::of(tenant, self.keys.clone()),
+            upstreams: probed.into_iter().flatten().map(probe).collect(),
         }
     }
 }
@@ -111,6 +127,7 @@ impl State {
             clock: parts.clock,
             replay: Replay::new(parts.replay),
             policies: Policies::default(),
+            readiness: Arc::new(parts.readiness),
             gate_built: parts.gate_built,
             auditor: parts.auditor,
         }
@@ -140,14 +157,8 @@ impl State {
         self.upstreams(tenant)?.kratos.clone()
     }
 
-    pub(crate) fn probes(&self, tenant: &Tenant) -> &[Probe] {
-        self.upstreams(tenant).map_or(&[], |upstreams| &upstreams.probes)
-    }
-
-    /// Tells whether it is time to report again that a tenant has no keys.
-    pub(crate) fn may_report_keys(&self, tenant: &Tenant) -> bool {
-        self.upstreams(tenant)
-            .is_some_and(|upstreams| upstreams.key_reports.may_speak(self.clock.now()))
+    pub(super) fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
     }
 
     pub(super) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {
@@ -276,5 +287,5 @@ fn unavailable(err: WaitError) -> Refusal {
     Refusal::with_detail(Reason::KeysUnavailable, detail)
 }
 
-/// How many probes of one upstream may be under way: one, and one that is being given up.
+/// The number of concurrent probes of one upstream: one, and one that is being cancelled.
 const PROBES: usize = 2;
