@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use iam_core::{
     audit::{AuditEvent, AuditSink, EventName},
     clock::Clock,
-    config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig},
+    config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig, Settings},
     http::HttpClient,
     jwks::KeyStore,
     replay::{MemoryReplayStore, ReplayStore},
@@ -131,26 +131,8 @@ impl IamBuilder {
 
     fn start_parts(self) -> Result<(Iam, Vec<First>), StartError> {
         let settings = self.config.validate()?;
-        for warning in settings.warnings() {
-            tracing::warn!(
-                path = warning.path(),
-                variable = warning.variable(),
-                "{}",
-                warning.message()
-            );
-        }
+        warn(&settings);
         let (registry, audit) = settings.into_parts();
-        if registry.development() {
-            tracing::warn!(
-                "development mode: upstreams without TLS are allowed, and callers see the reasons of refusals"
-            );
-        }
-        for tenant in registry.iter().filter(|tenant| !tenant.has_csrf_check()) {
-            tracing::warn!(
-                tenant = tenant.name(),
-                "`csrf.enabled = false`: cross-site pages may act with a caller's cookies, here or at the gateway"
-            );
-        }
 
         let gate_built = Arc::new(AtomicBool::new(false));
         let auditor = Arc::new(
@@ -279,6 +261,30 @@ fn needs_network(registry: &TenantRegistry) -> bool {
     registry
         .iter()
         .any(|tenant| tenant.jwks().is_some() || tenant.keto().is_some() || tenant.kratos().is_some())
+}
+
+/// Logs what is less safe than the defaults, and ignored environment variables.
+fn warn(settings: &Settings) {
+    for warning in settings.warnings() {
+        tracing::warn!(
+            path = warning.path(),
+            variable = warning.variable(),
+            "{}",
+            warning.message()
+        );
+    }
+    let registry = settings.registry();
+    if registry.development() {
+        tracing::warn!(
+            "development mode: upstreams without TLS are allowed, and callers see the reasons of refusals"
+        );
+    }
+    for tenant in registry.iter().filter(|tenant| !tenant.has_csrf_check()) {
+        tracing::warn!(
+            tenant = tenant.name(),
+            "`csrf.enabled = false`: cross-site pages may act with a caller's cookies, here or at the gateway"
+        );
+    }
 }
 
 fn events(tenant: &Tenant, auditor: &Arc<Auditor>, clock: &Arc<dyn Clock>) -> Events {

@@ -1,4 +1,4 @@
-//! What does one tenant keep between requests?
+//! The state that a tenant keeps between requests.
 
 pub(crate) mod keys;
 pub(crate) mod replay;

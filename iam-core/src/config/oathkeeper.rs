@@ -23,7 +23,7 @@ pub struct OathkeeperConfig {
     pub header: String,
     /// The issuer, compared byte by byte. Required.
     pub issuer: String,
-    /// The audiences of which a token must name one, compared byte by byte: `*` stands for nothing. Required.
+    /// The audiences of which a token must name one, compared byte by byte. Wildcards are not supported. Required.
     pub audience: Vec<String>,
     /// The allowed algorithms. Defaults to `RS256` and `ES256`.
     pub algorithms: Vec<String>,
