@@ -1,11 +1,15 @@
-//! Does the process live, and can it decide?
+//! Is the process alive, and is it ready?
 //!
-//! `live` answers 200 as long as the process serves: a dependency that is down is no reason to restart it. `ready` answers
-//! 200 when every tenant's keys are usable and every upstream says that it is ready, else 503; both name tenants and
-//! upstreams, never their URLs or answers. Both are public, so what they cost is bounded: an upstream is asked once a second
-//! at most, however often `ready` is, over slots of its own and without retries.
+//! `live` responds with 200 as long as the process serves: an upstream that is down is no reason to restart it. `ready` responds
+//! with 200 when the keys of every tenant are usable and every upstream is ready, else with 503. Both are public, so their cost is
+//! bounded: each upstream is asked at most once a second, over slots of its own and without retries. A probe runs in a task of its
+//! own, and its result is shared by all callers; a caller that disconnects cancels nothing.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{
     HttpResponse,
@@ -18,18 +22,19 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use iam_core::{
     audit::{AuditEvent, EventName},
+    clock::Clock,
     http::{CallLimits, HttpClient},
-    jwks::KeyStatus,
+    jwks::{KeyStatus, KeyStore},
     requirement::RoutePolicy,
     tenant::Tenant,
 };
 use serde_json::{Map, Value, json};
 use tokio::{
-    sync::Mutex,
+    sync::watch,
     time::{self, Instant},
 };
 
-use crate::{ScopeExt, iam::State, log_throttle::LogThrottle, tenant::TenantRuntime};
+use crate::{ScopeExt, audit::Auditor, log_throttle::LogThrottle, tenant::keys::Keys, upstream::Spawner};
 
 /// The routes `live` and `ready`, made by [`Iam::health`](crate::Iam::health).
 ///
@@ -44,20 +49,42 @@ use crate::{ScopeExt, iam::State, log_throttle::LogThrottle, tenant::TenantRunti
 #[must_use = "give it to `service`"]
 pub struct Health {
     path: String,
-    state: Arc<State>,
+    readiness: Arc<Readiness>,
+    detail: Detail,
+}
+
+/// What the body of `ready` tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Detail {
+    /// The status only.
+    Status,
+    /// The status of each tenant's keys and upstreams.
+    Tenants,
 }
 
 impl Health {
-    pub(crate) fn new(state: Arc<State>) -> Self {
+    pub(crate) fn new(readiness: Arc<Readiness>) -> Self {
         Self {
             path: "/health".to_owned(),
-            state,
+            readiness,
+            detail: Detail::Status,
         }
     }
 
-    /// Sets the path that the routes lie below. Defaults to `/health`.
+    /// Sets the path above the routes. Defaults to `/health`.
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Lists tenants and the status of their keys and upstreams in the body of `ready`. URLs and responses of upstreams are never
+    /// listed. Without this, the body holds the status only.
+    ///
+    /// # Security
+    ///
+    /// The route is public: anyone who reaches it learns the names of all tenants.
+    pub fn with_details(mut self) -> Self {
+        self.detail = Detail::Tenants;
         self
     }
 }
@@ -66,7 +93,8 @@ impl HttpServiceFactory for Health {
     fn register(self, config: &mut AppService) {
         let reading = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
         web::scope(&self.path)
-            .app_data(web::Data::from(self.state))
+            .app_data(web::Data::from(self.readiness))
+            .app_data(web::Data::new(self.detail))
             .route("/live", reading().to(live))
             .route("/ready", reading().to(ready))
             .secured(RoutePolicy::new("iam.health()", "health").public())
@@ -82,54 +110,174 @@ impl fmt::Debug for Health {
     }
 }
 
+/// What readiness is decided from.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tenants: Vec<TenantReadiness>,
+}
+
+/// The parts of one tenant.
+#[derive(Debug)]
+pub(crate) struct TenantReadiness {
+    pub(crate) events: Events,
+    pub(crate) keys: Option<KeyProbe>,
+    pub(crate) upstreams: Vec<Probe>,
+}
+
+/// Emits the failures of one tenant's probes.
+#[derive(Clone)]
+pub(crate) struct Events {
+    pub(crate) auditor: Arc<Auditor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tenant: Arc<str>,
+}
+
+/// The keys of one tenant.
+#[derive(Debug)]
+pub(crate) struct KeyProbe {
+    /// The refresh of fetched keys.
+    refresh: Option<Keys>,
+    store: Arc<KeyStore>,
+    throttle: LogThrottle,
+}
+
+impl KeyProbe {
+    /// Makes the probe of a tenant's keys; nothing without a verifier.
+    pub(crate) fn of(tenant: &Tenant, refresh: Option<Keys>) -> Option<Self> {
+        Some(Self {
+            refresh,
+            store: Arc::clone(tenant.verifier()?.keys()),
+            throttle: LogThrottle::new(FRESH),
+        })
+    }
+}
+
 /// One upstream that is asked whether it is ready.
 #[derive(Debug)]
 pub(crate) struct Probe {
     client: Arc<dyn HttpClient>,
-    /// When it was asked last, and whether it was ready.
-    last: Mutex<Option<(Instant, bool)>>,
+    last: Mutex<Option<Asked>>,
     product: &'static str,
+    spawner: Spawner,
     url: String,
 }
 
+/// The last request of a [`Probe`].
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    answer: Answer,
+}
+
+/// Whether the upstream is ready; nothing while the request runs.
+type Answer = watch::Receiver<Option<bool>>;
+
 impl Probe {
     /// Makes the probe of a product at a base URL without a slash at its end.
-    pub(crate) fn new(product: &'static str, base_url: &str, client: Arc<dyn HttpClient>) -> Self {
+    pub(crate) fn new(
+        product: &'static str,
+        base_url: &str,
+        client: Arc<dyn HttpClient>,
+        spawner: Spawner,
+    ) -> Self {
         Self {
             client,
             last: Mutex::new(None),
             product,
+            spawner,
             url: format!("{base_url}/health/ready"),
         }
     }
 
-    /// Tells whether the upstream is ready, and whether that is news.
-    async fn is_ready(&self) -> (bool, bool) {
-        // Whoever comes while somebody asks waits for that answer; if that somebody goes away, the next one asks.
-        let mut last = self.last.lock().await;
-        if let Some((asked, up)) = *last
-            && asked.elapsed() < FRESH
-        {
-            return (up, false);
-        }
-        let up = self.ask().await;
-        *last = Some((Instant::now(), up));
-        (up, true)
+    async fn is_ready(&self, events: &Events) -> bool {
+        let mut answer = self.answer(events);
+        // An error means that the task ended without an answer: a panic in the client, or stopped threads.
+        answer
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|up| *up == Some(true))
     }
 
-    async fn ask(&self) -> bool {
-        let Ok(request) = http::Request::get(&self.url).body(Bytes::new()) else {
-            return false;
-        };
-        let answer = time::timeout(LIMITS.timeout, self.client.send(request, LIMITS)).await;
-        matches!(answer, Ok(Ok(answer)) if answer.status() == http::StatusCode::OK)
+    /// Returns the shared answer, and asks anew when the last one is old.
+    fn answer(&self, events: &Events) -> Answer {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = &*last
+            && asked.at.elapsed() < FRESH
+        {
+            return asked.answer.clone();
+        }
+
+        let (tell, answer) = watch::channel(None);
+        *last = Some(Asked {
+            at: Instant::now(),
+            answer: answer.clone(),
+        });
+        drop(last);
+        let (client, url, product) = (Arc::clone(&self.client), self.url.clone(), self.product);
+        let events = events.clone();
+        self.spawner.spawn(move || async move {
+            let up = ask(client.as_ref(), &url).await;
+            if !up {
+                events.emit(product);
+            }
+            tell.send_replace(Some(up));
+        });
+        answer
     }
 }
 
-/// How one tenant stands.
-struct Standing {
-    parts: Vec<(&'static str, &'static str)>,
-    ready: bool,
+async fn ask(client: &dyn HttpClient, url: &str) -> bool {
+    let Ok(request) = http::Request::get(url).body(Bytes::new()) else {
+        return false;
+    };
+    let answer = time::timeout(LIMITS.timeout, client.send(request, LIMITS)).await;
+    matches!(answer, Ok(Ok(answer)) if answer.status() == http::StatusCode::OK)
+}
+
+impl Events {
+    fn emit(&self, part: &'static str) {
+        let mut event = AuditEvent::notice(EventName::HealthProbeFailure, self.clock.now());
+        event.tenant = Some(self.tenant.as_ref().into());
+        event.detail = Some(part);
+        self.auditor.emit(&event);
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The status of one part of a tenant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Status {
+    Down,
+    /// A key set without a usable key.
+    Empty,
+    Stale,
+    Up,
+}
+
+impl Status {
+    const fn is_ready(self) -> bool {
+        match self {
+            Self::Down | Self::Empty => false,
+            Self::Stale | Self::Up => true,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Empty => "empty",
+            Self::Stale => "stale",
+            Self::Up => "up",
+        }
+    }
 }
 
 async fn live() -> HttpResponse {
@@ -138,84 +286,73 @@ async fn live() -> HttpResponse {
         .json(json!({ "status": "live" }))
 }
 
-async fn ready(state: web::Data<State>) -> HttpResponse {
-    let asked = state
-        .registry()
+async fn ready(readiness: web::Data<Readiness>, detail: web::Data<Detail>) -> HttpResponse {
+    let examined = readiness
+        .tenants
         .iter()
-        .map(|tenant| async { (tenant.name(), examine(&state, tenant).await) });
-    let standings = join_all(asked).await;
-    let ready = standings.iter().all(|(_, standing)| standing.ready);
+        .map(|tenant| tenant.examine(readiness.clock.as_ref()));
+    let parts = join_all(examined).await;
+    let is_ready = parts.iter().flatten().all(|(_, status)| status.is_ready());
 
-    let tenants: Map<String, Value> = standings
-        .into_iter()
-        .map(|(name, standing)| (name.to_owned(), standing.parts.into_iter().collect()))
-        .collect();
-    let mut response = if ready {
-        HttpResponse::Ok()
+    let (mut response, status) = if is_ready {
+        (HttpResponse::Ok(), "ready")
     } else {
         let mut response = HttpResponse::ServiceUnavailable();
         response.insert_header((RETRY_AFTER, "1"));
-        response
+        (response, "unavailable")
     };
-    let status = if ready { "ready" } else { "unavailable" };
-    response
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(json!({ "status": status, "tenants": tenants }))
-}
-
-async fn examine(state: &State, tenant: &Tenant) -> Standing {
-    let mut standing = Standing {
-        parts: Vec::new(),
-        ready: true,
-    };
-    if let Some(verifier) = tenant.verifier() {
-        let keys = match verifier.keys().status(state.now()) {
-            KeyStatus::Fresh => "up",
-            KeyStatus::Stale { .. } => "stale",
-            KeyStatus::Unavailable => "down",
-        };
-        standing.add("keys", keys);
-        if keys == "down"
-            && state
-                .runtime(tenant)
-                .is_ok_and(|runtime| runtime.key_reports().may_speak(state.now()))
-        {
-            report(state, tenant, "keys");
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    match **detail {
+        Detail::Status => response.json(json!({ "status": status })),
+        Detail::Tenants => {
+            let names = readiness.tenants.iter().map(|tenant| &tenant.events.tenant);
+            let tenants: Map<String, Value> = names
+                .zip(parts)
+                .map(|(name, parts)| {
+                    let parts = parts.into_iter().map(|(part, status)| (part, status.as_str()));
+                    (name.to_string(), parts.collect())
+                })
+                .collect();
+            response.json(json!({ "status": status, "tenants": tenants }))
         }
     }
+}
 
-    let probes = state.runtime(tenant).map_or(&[][..], TenantRuntime::probes);
-    let answers = join_all(probes.iter().map(Probe::is_ready)).await;
-    for (probe, (up, news)) in probes.iter().zip(answers) {
-        standing.add(probe.product, if up { "up" } else { "down" });
-        if !up && news {
-            report(state, tenant, probe.product);
+impl TenantReadiness {
+    async fn examine(&self, clock: &dyn Clock) -> Vec<(&'static str, Status)> {
+        let mut parts = Vec::new();
+        if let Some(keys) = &self.keys {
+            let status = keys.status(clock);
+            if status == Status::Down && keys.throttle.is_due(clock.now()) {
+                self.events.emit("keys");
+            }
+            parts.push(("keys", status));
+        }
+
+        let answers = join_all(self.upstreams.iter().map(|probe| probe.is_ready(&self.events))).await;
+        parts.extend(self.upstreams.iter().zip(answers).map(|(probe, is_ready)| {
+            let status = if is_ready { Status::Up } else { Status::Down };
+            (probe.product, status)
+        }));
+        parts
+    }
+}
+
+impl KeyProbe {
+    fn status(&self, clock: &dyn Clock) -> Status {
+        let is_empty = || self.refresh.as_ref().is_some_and(Keys::is_empty);
+        match self.store.status(clock.now()) {
+            KeyStatus::Unavailable => Status::Down,
+            KeyStatus::Fresh | KeyStatus::Stale { .. } if is_empty() => Status::Empty,
+            KeyStatus::Stale { .. } => Status::Stale,
+            KeyStatus::Fresh => Status::Up,
         }
     }
-    standing
 }
 
-impl Standing {
-    fn add(&mut self, part: &'static str, word: &'static str) {
-        self.parts.push((part, word));
-        self.ready &= word != "down";
-    }
-}
-
-fn report(state: &State, tenant: &Tenant, part: &'static str) {
-    let mut event = AuditEvent::notice(EventName::HealthProbeFailure, state.now());
-    event.tenant = Some(tenant.name().into());
-    event.detail = Some(part);
-    state.emit(&event);
-}
-
-/// Makes what limits the events about keys that are down: one in as long as an answer counts.
-pub(crate) const fn key_reports() -> LogThrottle {
-    LogThrottle::new(FRESH)
-}
-
-/// How long an answer counts.
+/// How long an answer is used.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// INVARIANT: shorter than [`FRESH`], so that no two requests of one probe run at once.
 const LIMITS: CallLimits =
     CallLimits::new(Duration::from_millis(500), 64 * 1024).connect_timeout(Duration::from_millis(500));

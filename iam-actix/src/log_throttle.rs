@@ -1,4 +1,4 @@
-//! How often is the same thing said?
+//! Limits repeated log lines.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,7 +7,7 @@ use std::{
 
 use iam_core::clock::Timestamp;
 
-/// Lets something be said once in an interval, however many threads want to.
+/// Allows one log line per interval, across all threads.
 #[derive(Debug)]
 pub(crate) struct LogThrottle {
     interval: Duration,
@@ -22,10 +22,10 @@ impl LogThrottle {
         }
     }
 
-    /// Tells whether it is time again, to one of those who ask at the same moment.
-    pub(crate) fn may_speak(&self, now: Timestamp) -> bool {
+    /// Tells whether a log line is due, and starts the next interval. Of several concurrent calls, one gets `true`.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let last = self.last.load(Ordering::Relaxed);
-        // A clock that was set back must not silence anybody for long.
+        // A clock that was set back must not suppress lines for long.
         let passed = Duration::from_millis(now.as_millis().abs_diff(last));
         (last == NEVER || passed >= self.interval)
             && self
@@ -42,14 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_said_once_in_an_interval() {
-        let quiet = LogThrottle::new(Duration::from_secs(60));
+    fn a_line_is_due_once_in_an_interval() {
+        let throttle = LogThrottle::new(Duration::from_secs(60));
         let at = Timestamp::from_millis;
 
-        assert!(quiet.may_speak(at(0)));
-        assert!(!quiet.may_speak(at(0)));
-        assert!(!quiet.may_speak(at(59_999)));
-        assert!(quiet.may_speak(at(60_000)));
-        assert!(!quiet.may_speak(at(60_001)));
+        assert!(throttle.is_due(at(0)));
+        assert!(!throttle.is_due(at(0)));
+        assert!(!throttle.is_due(at(59_999)));
+        assert!(throttle.is_due(at(60_000)));
+        assert!(!throttle.is_due(at(60_001)));
     }
 }

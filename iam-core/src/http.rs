@@ -1,4 +1,4 @@
-//! How does the core ask the network, without having one?
+//! The port to the network.
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
@@ -7,14 +7,14 @@ use bytes::Bytes;
 /// A boxed future that may travel between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Sends one request to an upstream and returns its whole answer.
+/// Sends one request to an upstream and returns the whole response.
 ///
 /// Called for key sets, permission checks and self-service flows, never on a request whose key is known.
-/// An error means there is no answer; whoever called makes a refusal of it: fails closed.
+/// An error means that there is no response. The caller turns it into a refusal: fails closed.
 ///
-/// Implementations follow no redirects, keep no cookies, add no credentials, and hold to every limit of [`CallLimits`].
+/// Implementations follow no redirects, keep no cookies, add no credentials, and keep every limit of [`CallLimits`].
 pub trait HttpClient: fmt::Debug + Send + Sync {
-    /// Sends `request` and returns the answer, whatever its status.
+    /// Sends `request` and returns the response, of any status.
     fn send(
         &self,
         request: http::Request<Bytes>,
@@ -22,15 +22,15 @@ pub trait HttpClient: fmt::Debug + Send + Sync {
     ) -> BoxFuture<Result<http::Response<Bytes>, TransportError>>;
 }
 
-/// What one call may cost.
+/// The limits of one call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CallLimits {
-    /// How long establishing a connection may take.
+    /// The longest time to establish a connection.
     pub connect_timeout: Duration,
     /// The largest body that is accepted, in bytes.
     pub max_body: usize,
-    /// How long the whole exchange may take, the last byte of the body included.
+    /// The longest time of the whole exchange, to the last byte of the body.
     pub timeout: Duration,
 }
 
@@ -44,7 +44,7 @@ impl CallLimits {
         }
     }
 
-    /// Limits how long establishing a connection may take. Defaults to one second.
+    /// Sets the longest time to establish a connection. Defaults to one second.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -52,29 +52,29 @@ impl CallLimits {
     }
 }
 
-/// Why there is no answer. Holds nothing of the request or the answer.
+/// Why there is no response. Holds nothing of the request or the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// Too many calls to this upstream are under way.
+    /// Too many concurrent calls to this upstream.
     #[error("too many calls at once")]
     Busy,
-    /// The call was given up because the client stopped.
+    /// The client stopped before the call ended.
     #[error("the client stopped")]
     Cancel,
-    /// No connection: the name does not resolve, or nobody listens.
+    /// No connection: the name does not resolve, or the port is closed.
     #[error("no connection")]
     Connect,
-    /// The answer breaks the protocol, or the connection ended early.
-    #[error("no valid HTTP answer")]
+    /// The response is not valid HTTP, or the connection ended early.
+    #[error("no valid HTTP response")]
     Protocol,
-    /// The answer did not arrive in time.
-    #[error("no answer in time")]
+    /// The response did not arrive in time.
+    #[error("no response in time")]
     Timeout,
-    /// The other side could not prove who it is.
+    /// The TLS handshake failed.
     #[error("no TLS connection")]
     Tls,
     /// The body is larger than allowed.
-    #[error("answer too large")]
+    #[error("response too large")]
     TooLarge,
 }

@@ -1,4 +1,4 @@
-//! The configuration surface, complete: what of it this version takes, and what it refuses.
+//! The complete configuration surface: which keys are accepted, and which are refused.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use iam_core::config::{ConfigError, IamConfig, Problem, Settings};
@@ -38,24 +38,25 @@ const COMMENTED: &str = r#"
     cache_key = "base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 "#;
 
-/// What the surface names and this version does not have.
-const UNAVAILABLE: [&str; 8] = [
+/// Keys of the surface that are not implemented, and so are unknown.
+const UNKNOWN: [&str; 11] = [
     "tenants.default.hydra",
     "tenants.default.kratos.admin_url",
     "tenants.default.kratos.session_cookie",
     "tenants.default.kratos.required_aal",
     "tenants.default.kratos.login_url",
+    "tenants.default.cache.session_ttl",
+    "tenants.default.cache.introspection_ttl",
+    "tenants.default.cache.permission_ttl",
     "tenants.default.cache.negative_ttl",
     "tenants.default.upstream.retries",
     "tenants.default.upstream.breaker",
 ];
 
 /// The same of its comments.
-const COMMENTED_UNAVAILABLE: [&str; 11] = [
+const COMMENTED_UNKNOWN: [&str; 9] = [
     "stores",
-    "tenants.cloud.mode",
     "tenants.cloud.ory_network",
-    "tenants.cloud.transports",
     "tenants.default.oathkeeper.signature_header",
     "tenants.default.oathkeeper.keys",
     "tenants.default.oathkeeper.signature_encoding",
@@ -65,29 +66,23 @@ const COMMENTED_UNAVAILABLE: [&str; 11] = [
     "tenants.default.upstream.rate",
 ];
 
+/// Values of the surface's comments that are not implemented.
+const COMMENTED_VALUES: [&str; 2] = ["tenants.cloud.mode", "tenants.cloud.transports[0]"];
+
 #[test]
-fn of_the_whole_surface_exactly_what_is_not_there_is_refused_and_each_key_says_what_to_do() {
+fn a_key_exists_when_it_works_and_every_other_key_is_unknown() {
     let refused = refused(&surface());
 
-    assert_eq!(paths(&refused), sorted(&UNAVAILABLE), "{refused}");
+    assert_eq!(paths(&refused), sorted(&UNKNOWN), "{refused}");
     for problem in refused.problems() {
-        let message = problem.message();
-        assert!(
-            message.contains(" not available in this version; remove the "),
-            "{problem}"
-        );
+        assert!(problem.message().starts_with("unknown key; "), "{problem}");
     }
-    assert!(
-        refused.problems().iter().any(|problem| problem.to_string()
-            == "`tenants.default.hydra`: OAuth2 introspection is not available in this version; remove the block"),
-        "{refused}"
-    );
 }
 
 #[test]
-fn the_surface_without_what_is_not_there_loads() {
+fn the_surface_without_unknown_keys_loads() {
     let mut table = surface();
-    for path in UNAVAILABLE {
+    for path in UNKNOWN {
         remove(&mut table, path);
     }
 
@@ -99,13 +94,13 @@ fn the_surface_without_what_is_not_there_loads() {
 }
 
 #[test]
-fn keys_of_the_surface_that_stand_in_comments_are_known_too() {
+fn commented_keys_of_the_surface_are_known_when_they_work() {
     let mut table = surface();
     merge(&mut table, COMMENTED.parse().unwrap());
 
     let refused = refused(&table);
 
-    let expected = [&UNAVAILABLE[..], &COMMENTED_UNAVAILABLE].concat();
+    let expected = [&UNKNOWN[..], &COMMENTED_UNKNOWN, &COMMENTED_VALUES].concat();
     assert_eq!(paths(&refused), sorted(&expected), "{refused}");
     assert!(!format!("{refused} {refused:?}").contains("secret"));
 
@@ -116,169 +111,201 @@ fn keys_of_the_surface_that_stand_in_comments_are_known_too() {
     read(&table).unwrap();
 }
 
-/// A default is no excuse: every key of the list says something that is not so.
 #[test]
-fn a_key_that_is_not_there_is_refused_at_every_value() {
-    for (path, values) in [
+fn values_that_do_not_work_are_refused_with_those_that_do() {
+    for (path, value, at, message) in [
+        ("mode", "\"ory-network\"", "mode", "expected \"self-hosted\""),
         (
-            "kratos.session_cookie",
-            &["\"ory_kratos_session\"", "\"other\"", "\"\""][..],
+            "oathkeeper.verifier",
+            "\"hmac\"",
+            "oathkeeper.verifier",
+            "expected \"jwt\"",
         ),
-        ("kratos.required_aal", &["\"aal1\"", "\"aal2\""]),
-        ("kratos.login_url", &["\"https://app.example/login\"", "\"\""]),
-        ("kratos.admin_url", &["\"http://127.0.0.1:4434\"", "\"\""]),
-        ("oathkeeper.keys", &["[]", "[\"short\"]"]),
-        ("oathkeeper.signature_encoding", &["\"base64\"", "\"hex\""]),
-        ("oathkeeper.envelope_encoding", &["\"base64\"", "\"json\""]),
-        ("hydra", &["{}", "{ tokens = \"introspect\" }"]),
-        ("ory_network", &["{}"]),
-        ("keto.permissions", &["\"\"", "\"namespaces.keto.ts\""]),
-        ("cache.session_ttl", &["\"1ms\"", "\"24h\""]),
-        ("upstream.retries", &["1", "4294967295"]),
         (
-            "upstream.breaker",
-            &["{}", "{ failures = 5, window = \"30s\", open = \"10s\" }"],
+            "transports",
+            "[\"oathkeeper\", \"cookie\"]",
+            "transports[1]",
+            "expected \"oathkeeper\"",
         ),
-        ("keto.upstream.rate", &["{}", "{ per_second = 0.5 }"]),
     ] {
-        for value in values {
-            let refused = refused(&sound_with(path, value));
+        let refused = refused(&sound_with(path, value));
 
-            assert_eq!(paths(&refused), [format!("tenants.default.{path}")], "{value}");
-            assert!(
-                refused.problems()[0].message().contains("; remove the "),
-                "{refused}"
-            );
-        }
+        assert_eq!(
+            refused.problems(),
+            [Problem::new(format!("tenants.default.{at}"), message)],
+            "{path}"
+        );
+    }
+    for (path, value) in [("mode", "\"self-hosted\""), ("oathkeeper.verifier", "\"jwt\"")] {
+        read(&sound_with(path, value)).unwrap();
     }
 }
 
 #[test]
-fn the_file_of_a_secret_that_is_not_there_is_not_opened() {
-    let admin = "managing identities is not available in this version; remove the key";
-    for (path, refused_at, message) in [
-        ("kratos.admin_token_file", "kratos.admin_token_file", admin),
+fn a_misspelt_key_or_word_names_the_one_that_was_meant() {
+    for (path, value, at, meant) in [
         (
-            "hydra.client_secret_file",
-            "hydra",
-            "OAuth2 introspection is not available in this version; remove the block",
+            "keto.read_ulr",
+            "\"https://k.example\"",
+            "keto.read_ulr",
+            "did you mean `read_url`?",
         ),
         (
-            "ory_network.api_key_file",
-            "ory_network",
-            "Ory Network is not available in this version; remove the block",
+            "keto.readUrl",
+            "\"https://k.example\"",
+            "keto.readUrl",
+            "did you mean `read_url`?",
+        ),
+        (
+            "oathkeeper.audiences",
+            "[]",
+            "oathkeeper.audiences",
+            "did you mean `audience`?",
+        ),
+        (
+            "transports",
+            "[\"oathkeper\"]",
+            "transports[0]",
+            "did you mean \"oathkeeper\"?",
         ),
     ] {
-        // The folder of the test is no file either: an attempt to open it would be told.
-        for file in ["\"/nope\"", "\".\"", "\"\""] {
-            let refused = refused(&sound_with(path, file));
+        let refused = refused(&sound_with(path, value));
+        let at = format!("tenants.default.{at}");
 
-            assert_eq!(
-                refused.problems(),
-                [Problem::new(format!("tenants.default.{refused_at}"), message)],
-                "{path} = {file}"
-            );
-        }
+        let problem = refused.problems().iter().find(|one| one.path() == at).unwrap();
+        assert!(problem.message().contains(meant), "{problem}");
     }
-
-    let no_path = refused(&sound_with("kratos.admin_token_file", "7"));
-    assert_eq!(
-        no_path.problems(),
-        [Problem::new(
-            "tenants.default.kratos.admin_token_file",
-            "expected the path of a file"
-        )]
-    );
-    let both = set(
-        sound_with("kratos.admin_token_file", "\"/nope\""),
-        "kratos.admin_token",
-        "\"secret\"",
-    );
-    assert_eq!(
-        paths(&refused(&both)),
-        [
-            "tenants.default.kratos.admin_token",
-            "tenants.default.kratos.admin_token_file"
-        ]
-    );
+    let far = refused(&sound_with("keto.surprise", "1"));
+    assert!(!far.to_string().contains("did you mean"), "{far}");
 }
 
 #[test]
 fn the_file_of_a_secret_is_not_opened_where_the_secret_has_no_place() {
-    let refused = refused(&sound_with("keto.admin_token_file", "\"/nope\""));
+    for path in ["keto.admin_token_file", "kratos.admin_token_file"] {
+        let refused = refused(&sound_with(path, "\"/nope\""));
 
-    assert_eq!(
-        paths(&refused),
-        ["tenants.default.keto.admin_token_file"],
-        "{refused}"
-    );
-    assert!(
-        refused.problems()[0].message().starts_with("unknown key; "),
-        "{refused}"
-    );
+        assert_eq!(paths(&refused), [format!("tenants.default.{path}")], "{refused}");
+        assert!(
+            refused.problems()[0].message().starts_with("unknown key; "),
+            "{refused}"
+        );
+    }
 }
 
+/// Plain http between the pods of a cluster needed `development = true`, which shows callers why they are refused.
 #[test]
-fn a_value_that_says_what_this_version_does_is_accepted() {
-    for (path, value) in [
-        ("mode", "\"self-hosted\""),
-        ("oathkeeper.verifier", "\"jwt\""),
-        ("cache.session_ttl", "\"0s\""),
-        ("cache.introspection_ttl", "\"0s\""),
-        ("cache.permission_ttl", "\"0s\""),
-        ("cache.negative_ttl", "\"0s\""),
-        ("upstream.retries", "0"),
-        ("keto.upstream.retries", "0"),
-    ] {
-        if let Err(err) = read(&sound_with(path, value)) {
-            panic!("{path}: {err}");
-        }
+fn a_cluster_without_tls_needs_no_development_mode() {
+    let cluster: Table = IN_A_CLUSTER.parse().unwrap();
+    let jwks = "tenants.default.oathkeeper.jwks";
+
+    let closed = refused(&cluster);
+    assert_eq!(
+        closed.problems(),
+        [
+            Problem::new(
+                format!("{jwks}.url"),
+                format!(
+                    "not an https URL; to use plain http inside a cluster, set `{jwks}.allow_http = true`"
+                )
+            ),
+            Problem::new(
+                "tenants.default.keto.read_url",
+                "not an https URL; to use plain http inside a cluster, set `tenants.default.keto.upstream.allow_http = true`"
+            ),
+        ]
+    );
+
+    let keys = set(cluster, "oathkeeper.jwks.allow_http", "true");
+    for place in ["upstream", "keto.upstream"] {
+        let settings = read(&set(keys.clone(), &format!("{place}.allow_http"), "true")).unwrap();
+
+        assert!(!settings.registry().development());
+        let keto = format!("plain http beyond loopback, allowed by `tenants.default.{place}.allow_http`");
+        assert_eq!(
+            settings.warnings(),
+            [
+                Problem::new(
+                    format!("{jwks}.url"),
+                    format!("plain http beyond loopback, allowed by `{jwks}.allow_http`")
+                ),
+                Problem::new("tenants.default.keto.read_url", keto),
+            ]
+        );
     }
 }
 
 #[test]
-fn keys_of_what_is_not_there_have_types_and_words_of_their_own() {
-    for (path, value, problem) in [
-        ("kratos.required_aal", "\"aal3\"", "kratos.required_aal"),
-        ("kratos.login_url", "7", "kratos.login_url"),
-        ("hydra", "{ tokens = \"guess\" }", "hydra.tokens"),
-        ("hydra", "{ audience = \"a\" }", "hydra.audience"),
-        ("hydra", "{ surprise = 1 }", "hydra.surprise"),
-        ("oathkeeper.verifier", "\"rsa\"", "oathkeeper.verifier"),
-        (
-            "oathkeeper.signature_encoding",
-            "\"base32\"",
-            "oathkeeper.signature_encoding",
-        ),
-        (
-            "oathkeeper.envelope_encoding",
-            "\"xml\"",
-            "oathkeeper.envelope_encoding",
-        ),
-        ("upstream.retries", "-1", "upstream.retries"),
-        ("upstream.breaker", "{ window = 30 }", "upstream.breaker.window"),
-        ("upstream.rate", "{ burst = \"many\" }", "upstream.rate.burst"),
-        ("cache.negative_ttl", "2", "cache.negative_ttl"),
-    ] {
-        let refused = refused(&sound_with(path, value));
-        let problem = format!("tenants.default.{problem}");
+fn plain_http_of_one_upstream_allows_none_of_another() {
+    let both = set(
+        sound_with("keto.read_url", "\"http://keto.example\""),
+        "kratos.public_url",
+        "\"http://kratos.example\"",
+    );
 
-        let messages: Vec<_> = refused
-            .problems()
-            .iter()
-            .filter(|one| one.path() == problem)
-            .map(Problem::message)
-            .collect();
-        assert!(
-            matches!(messages.as_slice(), [message] if message.starts_with("expected") || message.starts_with("unknown key")),
-            "{path} = {value}: {refused}"
+    let one = refused(&set(both.clone(), "keto.upstream.allow_http", "true"));
+    assert_eq!(paths(&one), ["tenants.default.kratos.public_url"], "{one}");
+
+    let all_but_one = set(
+        set(both, "upstream.allow_http", "true"),
+        "kratos.upstream.allow_http",
+        "false",
+    );
+    let refused = refused(&all_but_one);
+    assert_eq!(
+        paths(&refused),
+        ["tenants.default.kratos.public_url"],
+        "{refused}"
+    );
+}
+
+/// R124
+#[test]
+fn allow_http_allows_nothing_but_plain_http() {
+    for url in [
+        "http://169.254.169.254/",
+        "http://[fe80::1]/",
+        "http://0.0.0.0/",
+        "http://user@keto.example",
+        "http://keto.example/?a=b",
+        "http:keto.example",
+        "ftp://keto.example",
+        "file:///etc/passwd",
+    ] {
+        let table = set(
+            sound_with("keto.upstream.allow_http", "true"),
+            "keto.read_url",
+            &format!("\"{url}\""),
         );
+
+        assert_eq!(
+            paths(&refused(&table)),
+            ["tenants.default.keto.read_url"],
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn https_and_loopback_urls_need_no_warning() {
+    for url in [
+        "https://keto.example",
+        "http://127.0.0.1:4466",
+        "http://localhost:4466",
+    ] {
+        let table = set(
+            sound_with("keto.upstream.allow_http", "true"),
+            "keto.read_url",
+            &format!("\"{url}\""),
+        );
+
+        assert_eq!(read(&table).unwrap().warnings(), [], "{url}");
     }
 }
 
 #[test]
 fn settings_that_no_upstream_takes_are_refused_where_they_are_written() {
     let keys = [
+        ("allow_http", "true"),
         ("connect_timeout", "\"2s\""),
         ("timeout", "\"3s\""),
         ("max_body", "\"2MiB\""),
@@ -359,6 +386,19 @@ fn an_upstream_takes_its_own_settings_before_the_tenants() {
     assert_eq!(tenant.keto().unwrap().max_in_flight(), 3);
     assert_eq!(tenant.kratos().unwrap().max_in_flight(), 7);
 }
+
+/// As in `iam_in_a_cluster.toml`.
+const IN_A_CLUSTER: &str = r#"
+    [tenants.default]
+    transports = ["oathkeeper"]
+    [tenants.default.oathkeeper]
+    issuer = "https://gateway.example/"
+    audience = ["orders-api"]
+    [tenants.default.oathkeeper.jwks]
+    url = "http://oathkeeper-api.ory.svc.cluster.local:4456/.well-known/jwks.json"
+    [tenants.default.keto]
+    read_url = "http://keto-read.ory.svc.cluster.local"
+"#;
 
 /// The surface as a tree.
 fn surface() -> Table {

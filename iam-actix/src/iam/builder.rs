@@ -1,9 +1,9 @@
-//! From a configuration to something that runs.
+//! Starts an [`Iam`](super::Iam) from a configuration.
 
 use std::{
     collections::HashMap,
     error::Error,
-    fmt, io,
+    fmt, io, iter,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use iam_core::{
     audit::{AuditEvent, AuditSink, EventName},
     clock::Clock,
-    config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig},
+    config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig, Settings},
     http::HttpClient,
     jwks::KeyStore,
     replay::{MemoryReplayStore, ReplayStore},
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
+    health::{Events, KeyProbe, Readiness, TenantReadiness},
     ports::Ports,
     tenant::{
         TenantRuntime,
@@ -37,7 +38,7 @@ use crate::{
     upstream::{ConcurrencyLimit, DeadlineClient, Threads},
 };
 
-/// Collects what an [`Iam`] starts with. Made by [`Iam::builder`].
+/// The configuration and the ports of an [`Iam`]. Made by [`Iam::builder`].
 #[must_use = "nothing runs before `start`"]
 pub struct IamBuilder {
     config: IamConfig,
@@ -54,7 +55,7 @@ impl IamBuilder {
         }
     }
 
-    /// Plugs everything in at once. Replaces what was plugged in before.
+    /// Sets all ports at once. Replaces ports that were set before.
     pub fn ports(mut self, ports: Ports) -> Self {
         self.ports = ports;
         self
@@ -78,19 +79,19 @@ impl IamBuilder {
         self
     }
 
-    /// Replaces the client that talks to upstreams. See [`Ports::http_client`] for what it must hold to.
+    /// Replaces the client of upstream calls. See [`Ports::http_client`] for its contract.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.ports = self.ports.http_client(client);
         self
     }
 
-    /// Sets where used tokens are remembered. See [`Ports::replay_store`].
+    /// Sets the store of used tokens. See [`Ports::replay_store`].
     pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
         self.ports = self.ports.replay_store(store);
         self
     }
 
-    /// Sets how many threads talk to upstreams. Defaults to 1.
+    /// Sets the number of threads for upstream calls. Defaults to 1.
     pub fn upstream_threads(mut self, count: usize) -> Self {
         self.threads = count;
         self
@@ -98,15 +99,15 @@ impl IamBuilder {
 
     /// Checks the configuration, starts the threads, and fetches the keys of all tenants for the first time.
     ///
-    /// Waits until each of these fetches has ended, at most as long as one may take. When keys cannot be had yet, it starts
-    /// all the same: requests are refused with 503 until they can, and nobody has to intervene.
+    /// Waits until each of these fetches has ended, at most for the timeout of one. Starts also when keys are unavailable:
+    /// requests are refused with 503 until a fetch succeeds.
     ///
     /// Works under any runtime.
     ///
     /// # Errors
     ///
-    /// [`StartError`] with every problem of the configuration, or because the system gives no thread or file. An event
-    /// `config.boot_failure` goes to the audit sink (D84).
+    /// [`StartError`] with every problem of the configuration, or when a thread cannot be spawned or a file cannot be opened. An
+    /// event `config.boot_failure` is emitted to the audit sink (D84).
     pub async fn start(self) -> Result<Iam, StartError> {
         let clock = Arc::clone(&self.ports.clock);
         let (sink, further) = (
@@ -117,12 +118,12 @@ impl IamBuilder {
 
         match self.start_parts() {
             Ok((iam, fetching)) => {
-                // An error means that the task is gone, and with it the keys: the state says so to whoever asks.
+                // An error means that the task has ended; the key status shows it.
                 join_all(fetching).await;
                 Ok(iam)
             }
             Err(err) => {
-                // Whatever the configured sink needs may be what failed.
+                // The configured sink may be the cause.
                 let sinks =
                     sinks(sink, further, &audit).unwrap_or_else(|_| vec![Arc::new(TracingAuditSink::new())]);
                 report(&err, sinks, clock.as_ref());
@@ -132,18 +133,9 @@ impl IamBuilder {
     }
 
     fn start_parts(self) -> Result<(Iam, Vec<First>), StartError> {
-        let (registry, audit) = self.config.validate()?.into_parts();
-        if registry.development() {
-            tracing::warn!(
-                "development mode: upstreams without TLS are allowed, and callers are told why they are refused"
-            );
-        }
-        for tenant in registry.iter().filter(|tenant| !tenant.has_csrf_check()) {
-            tracing::warn!(
-                tenant = tenant.name(),
-                "`csrf.enabled = false`: pages of other sites may act with a caller's cookies, here or at the gateway"
-            );
-        }
+        let settings = self.config.validate()?;
+        warn(&settings);
+        let (registry, audit) = settings.into_parts();
 
         let gate_built = Arc::new(AtomicBool::new(false));
         let auditor = Arc::new(
@@ -161,9 +153,18 @@ impl IamBuilder {
 
         let mut runtimes = HashMap::new();
         let mut fetching = Vec::new();
+        let mut readiness = Vec::new();
         for tenant in registry.iter() {
+            let events = events(tenant, &auditor, &self.ports.clock);
             let runtime = match &threads {
-                None => TenantRuntime::without_upstreams(tenant),
+                None => {
+                    readiness.push(TenantReadiness {
+                        events,
+                        keys: KeyProbe::of(tenant, None),
+                        upstreams: Vec::new(),
+                    });
+                    TenantRuntime::without_upstreams(tenant)
+                }
                 Some(threads) => {
                     let client = |limit| match &self.ports.http_client {
                         Some(client) => Arc::new(DeadlineClient(Arc::clone(client))) as Arc<dyn HttpClient>,
@@ -175,7 +176,9 @@ impl IamBuilder {
                         fetching.push(first);
                         keys
                     });
-                    TenantRuntime::new(tenant, keys, &client)
+                    let runtime = TenantRuntime::new(tenant, keys, &client);
+                    readiness.push(runtime.readiness(events, &client, &threads.spawner()));
+                    runtime
                 }
             };
             runtimes.insert(tenant.name().to_owned(), runtime);
@@ -183,6 +186,10 @@ impl IamBuilder {
 
         let state = State::new(Parts {
             auditor,
+            readiness: Readiness {
+                clock: Arc::clone(&self.ports.clock),
+                tenants: readiness,
+            },
             clock: self.ports.clock,
             gate_built,
             registry,
@@ -205,7 +212,7 @@ impl fmt::Debug for IamBuilder {
 
 type First = oneshot::Receiver<()>;
 
-/// Why an [`Iam`] did not start. Prints every problem; as the error of `main`, which is its `Debug`, with the cause.
+/// Why an [`Iam`] did not start. `Display` lists every problem; `Debug`, which a `main` prints, adds the cause.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -215,12 +222,12 @@ pub enum StartError {
     /// The configuration has problems, all of which are listed.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The system gives no thread.
-    #[error("the system gives no thread")]
+    /// A thread cannot be spawned.
+    #[error("failed to spawn a thread")]
     Thread(#[source] io::Error),
 }
 
-/// As it is displayed, and the cause: `main` prints its error like this, and its reader wants all of it.
+/// Same as `Display`, with the cause: a `main` that returns the error prints its `Debug`.
 impl fmt::Debug for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)?;
@@ -259,6 +266,38 @@ fn needs_network(registry: &TenantRegistry) -> bool {
         .any(|tenant| tenant.jwks().is_some() || tenant.keto().is_some() || tenant.kratos().is_some())
 }
 
+/// Logs what is less safe than the defaults, and ignored environment variables.
+fn warn(settings: &Settings) {
+    for warning in settings.warnings() {
+        tracing::warn!(
+            path = warning.path(),
+            variable = warning.variable(),
+            "{}",
+            warning.message()
+        );
+    }
+    let registry = settings.registry();
+    if registry.development() {
+        tracing::warn!(
+            "development mode: upstreams without TLS are allowed, and callers see the reasons of refusals"
+        );
+    }
+    for tenant in registry.iter().filter(|tenant| !tenant.has_csrf_check()) {
+        tracing::warn!(
+            tenant = tenant.name(),
+            "`csrf.enabled = false`: cross-site pages may act with a caller's cookies, here or at the gateway"
+        );
+    }
+}
+
+fn events(tenant: &Tenant, auditor: &Arc<Auditor>, clock: &Arc<dyn Clock>) -> Events {
+    Events {
+        auditor: Arc::clone(auditor),
+        clock: Arc::clone(clock),
+        tenant: tenant.name().into(),
+    }
+}
+
 fn refresh(
     tenant: &Arc<Tenant>,
     client: &Arc<dyn HttpClient>,
@@ -273,6 +312,7 @@ fn refresh(
         policy: *source.policy(),
         store: Arc::clone(store),
         tenant: tenant.name().to_owned(),
+        url: source.url().to_owned(),
         fetch: fetch(source, Arc::clone(client)),
     })
 }
@@ -282,14 +322,21 @@ fn fetch(source: JwksSource, client: Arc<dyn HttpClient>) -> Fetch {
     Box::new(move || {
         let (source, client) = (Arc::clone(&source), Arc::clone(&client));
         Box::pin(async move {
-            service::jwks::fetch(&source, &client)
-                .await
-                .map_err(|err| err.to_string())
+            let fetched = service::jwks::fetch(&source, &client).await;
+            fetched.map_err(|err| with_causes(&err))
         })
     })
 }
 
-/// A program that forgets the middleware serves everything to everybody, and no request tells.
+/// Returns an error's message and those of its causes.
+fn with_causes(err: &(dyn Error + 'static)) -> String {
+    iter::successors(Some(err), |&err| err.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// An application without the middleware serves every route to anyone, and no request shows it.
 fn missing_gate(gate_built: Arc<AtomicBool>) -> OnceIdle {
     Box::new(move || {
         if !gate_built.load(Ordering::Relaxed) {
@@ -301,13 +348,14 @@ fn missing_gate(gate_built: Arc<AtomicBool>) -> OnceIdle {
     })
 }
 
-/// D84: a start that failed is an event, and every problem a line of the log.
+/// D84: a failed start is an event, and each problem is a log line.
 fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
     if let StartError::Config(config) = err {
         for problem in config.problems() {
             tracing::error!(
                 file = config.file(),
                 path = problem.path(),
+                variable = problem.variable(),
                 problem = problem.message(),
                 "invalid configuration"
             );
@@ -320,8 +368,8 @@ fn report(err: &StartError, sinks: Vec<Arc<dyn AuditSink>>, clock: &dyn Clock) {
     }
 }
 
-/// How many key fetches of one tenant may be under way: one, and one that is being given up.
+/// The number of concurrent key fetches of one tenant: one, and one that is being cancelled.
 const KEY_FETCHES: usize = 2;
 
-/// How many used tokens one process remembers.
+/// The number of used tokens that one process keeps.
 const REMEMBERED_TOKENS: usize = 1_000_000;

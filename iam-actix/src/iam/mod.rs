@@ -67,9 +67,9 @@ impl Iam {
         IamMiddleware::new(Arc::clone(&self.state))
     }
 
-    /// Returns the routes that tell whether the process lives and is ready, to be given to `service(…)`.
+    /// Returns the routes for liveness and readiness, to be registered with `service(…)`.
     pub fn health(&self) -> Health {
-        Health::new(Arc::clone(&self.state))
+        Health::new(Arc::clone(self.state.readiness()))
     }
 
     /// Returns the services of a tenant; nothing when no tenant is called that.

@@ -21,6 +21,7 @@ use iam_core::{
 use super::PurgeError;
 use crate::{
     audit::Auditor,
+    health::Readiness,
     policy::hidden::HiddenPolicies,
     tenant::{TenantRuntime, replay::Replay},
     upstream::Threads,
@@ -35,6 +36,7 @@ pub(crate) struct State {
     clock: Arc<dyn Clock>,
     replay: Replay,
     hidden_policies: HiddenPolicies,
+    readiness: Arc<Readiness>,
     gate_built: Arc<AtomicBool>,
     auditor: Arc<Auditor>,
 }
@@ -44,6 +46,7 @@ pub(super) struct Parts {
     pub(super) auditor: Arc<Auditor>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate_built: Arc<AtomicBool>,
+    pub(super) readiness: Readiness,
     pub(super) registry: TenantRegistry,
     pub(super) replay: Arc<dyn ReplayStore>,
     pub(super) runtimes: HashMap<String, TenantRuntime>,
@@ -59,6 +62,7 @@ impl State {
             clock: parts.clock,
             replay: Replay::new(parts.replay),
             hidden_policies: HiddenPolicies::default(),
+            readiness: Arc::new(parts.readiness),
             gate_built: parts.gate_built,
             auditor: parts.auditor,
         }
@@ -124,6 +128,10 @@ impl State {
 
     pub(super) fn dropped_audit_events(&self) -> u64 {
         self.auditor.dropped()
+    }
+
+    pub(super) const fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
     }
 
     pub(super) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {

@@ -19,21 +19,17 @@ use iam_grammar::RelationTuple;
 
 use self::keys::{Keys, WaitError};
 use crate::{
-    health::{self, Probe},
-    log_throttle::LogThrottle,
-    upstream::ConcurrencyLimit,
+    health::{Events, KeyProbe, Probe, TenantReadiness},
+    upstream::{ConcurrencyLimit, Spawner},
 };
 
-/// What one tenant's requests share: its upstream clients, its key refresh, and its probes. Each upstream has a concurrency limit
-/// of its own, and probes have theirs.
+/// What one tenant's requests share: its upstream clients and its key refresh. Each upstream has a concurrency limit of its own.
 pub(crate) struct TenantRuntime {
     tenant: Arc<Tenant>,
     keto: Option<Arc<dyn HttpClient>>,
-    key_reports: LogThrottle,
     keys: Option<Keys>,
     kratos: Option<Arc<dyn HttpClient>>,
     permissions: Option<PermissionClient>,
-    probes: Vec<Probe>,
 }
 
 impl TenantRuntime {
@@ -50,25 +46,14 @@ impl TenantRuntime {
             .keto()
             .zip(keto.as_ref())
             .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
-        let probed = [
-            tenant.keto().map(|keto| ("keto", keto.read_url())),
-            tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
-        ];
-
         Self {
             tenant: Arc::clone(tenant),
             keto,
-            key_reports: health::key_reports(),
             keys,
             kratos: tenant
                 .kratos()
                 .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
             permissions,
-            probes: probed
-                .into_iter()
-                .flatten()
-                .map(|(product, url)| Probe::new(product, url, client(ConcurrencyLimit::new(PROBES))))
-                .collect(),
         }
     }
 
@@ -77,11 +62,9 @@ impl TenantRuntime {
         Self {
             tenant: Arc::clone(tenant),
             keto: None,
-            key_reports: health::key_reports(),
             keys: None,
             kratos: None,
             permissions: None,
-            probes: Vec::new(),
         }
     }
 
@@ -140,13 +123,31 @@ impl TenantRuntime {
         self.kratos.as_ref()
     }
 
-    pub(crate) fn probes(&self) -> &[Probe] {
-        &self.probes
-    }
+    /// Returns what readiness asks about the tenant. Probes have concurrency limits of their own.
+    pub(crate) fn readiness(
+        &self,
+        events: Events,
+        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
+        spawner: &Spawner,
+    ) -> TenantReadiness {
+        let probed = [
+            self.tenant.keto().map(|keto| ("keto", keto.read_url())),
+            self.tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
+        ];
+        let probe = |(product, url)| {
+            Probe::new(
+                product,
+                url,
+                client(ConcurrencyLimit::new(PROBES)),
+                spawner.clone(),
+            )
+        };
 
-    /// Limits the events that say that the tenant has no keys.
-    pub(crate) const fn key_reports(&self) -> &LogThrottle {
-        &self.key_reports
+        TenantReadiness {
+            events,
+            keys: KeyProbe::of(&self.tenant, self.keys.clone()),
+            upstreams: probed.into_iter().flatten().map(probe).collect(),
+        }
     }
 }
 

@@ -49,13 +49,13 @@ impl Replay {
         match bounded(self.store.claim(id, until, now)).await {
             Ok(Claim::First) => Ok(()),
             Ok(Claim::Replayed { first_seen }) => {
-                if now.duration_since(first_seen) < SOON && self.hint.may_speak(now) {
+                if now.duration_since(first_seen) < SOON && self.hint.is_due(now) {
                     tracing::warn!(tenant, "{TOKEN_CACHE}");
                 }
                 Err(Reason::Replay.into())
             }
             Err(err) => {
-                if self.alarm.may_speak(now) {
+                if self.alarm.is_due(now) {
                     tracing::error!(tenant, error = %err, "tokens that count once cannot be accepted");
                 }
                 Err(Refusal::with_detail(Reason::ReplayUnavailable, code(err)))

@@ -1,45 +1,49 @@
-//! How many calls may one upstream have at once?
+//! The limit of concurrent calls to one upstream.
 
 use std::sync::Arc;
 
 use iam_core::http::TransportError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// The slots of one upstream of one tenant, and the places to wait for them.
+/// The slots of one upstream of one tenant, and a bounded queue for them.
 ///
-/// First come, first served. Who finds no place to wait is refused at once; who waits keeps its own deadline.
+/// Calls run in the order of their arrival. A call beyond the queue is refused at once; a queued call keeps its own deadline.
 #[derive(Clone, Debug)]
 pub(crate) struct ConcurrencyLimit {
-    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
     slots: Arc<Semaphore>,
 }
 
-/// A place in a [`ConcurrencyLimit`]; given back when dropped.
+/// The permission to wait for a slot of a [`ConcurrencyLimit`]. Returned when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     slots: Arc<Semaphore>,
-    _place: OwnedSemaphorePermit,
+    _queued: OwnedSemaphorePermit,
 }
 
 impl ConcurrencyLimit {
-    /// Makes a lane for `max_in_flight` calls at once; as many again and a hundred more may wait.
+    /// Allows `max_in_flight` concurrent calls; as many again and a hundred more may wait.
     pub(crate) fn new(max_in_flight: usize) -> Self {
         let slots = max_in_flight.clamp(1, LARGEST);
-        let places = slots.saturating_mul(2).saturating_add(100);
+        let queue = slots.saturating_mul(2).saturating_add(100);
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            queue: Arc::new(Semaphore::new(queue)),
             slots: Arc::new(Semaphore::new(slots)),
         }
     }
 
-    /// Takes a place, or refuses because there is none.
-    pub(crate) fn join(&self) -> Result<Permit, TransportError> {
-        let place = Arc::clone(&self.places)
+    /// Enters the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::Busy`] when the queue is full.
+    pub(crate) fn enter(&self) -> Result<Permit, TransportError> {
+        let queued = Arc::clone(&self.queue)
             .try_acquire_owned()
             .map_err(|_| TransportError::Busy)?;
         Ok(Permit {
             slots: Arc::clone(&self.slots),
-            _place: place,
+            _queued: queued,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What if a client keeps no deadline?
+//! Deadlines for clients that keep none.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use http::{Request, Response};
 use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 use tokio::{runtime::Handle, time};
 
-/// Somebody else's client, whose calls end soon after their deadline, whether it keeps that or not.
+/// Ends the calls of a foreign client soon after their deadline.
 #[derive(Debug)]
 pub(crate) struct DeadlineClient(pub(crate) Arc<dyn HttpClient>);
 
@@ -20,7 +20,7 @@ impl HttpClient for DeadlineClient {
         let answer = self.0.send(request, limits);
 
         Box::pin(async move {
-            // Without a runtime there is no timer: then a caller waits as they see fit.
+            // Without a runtime there is no timer, and the caller waits without a bound.
             if Handle::try_current().is_err() {
                 return answer.await;
             }
@@ -31,5 +31,5 @@ impl HttpClient for DeadlineClient {
     }
 }
 
-/// How much longer than its own deadline a client may take before it is given up.
+/// The time that a client gets beyond its deadline.
 const SLACK: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What happens between a request and its answer?
+//! Sends one request and reads its response.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -23,9 +23,9 @@ use http::{Request, Response};
 use iam_core::http::{CallLimits, TransportError};
 use rustls::ClientConfig;
 
-use super::tls;
+use super::{connect::Connect, tls};
 
-/// Sends one request and reads the whole answer. The deadline is the caller's: dropping this future ends the exchange.
+/// Sends one request and reads the whole response. The caller keeps the deadline: dropping the future ends the exchange.
 pub(super) async fn exchange(
     clients: &Clients,
     request: Request<Bytes>,
@@ -41,7 +41,7 @@ pub(super) async fn exchange(
     };
     let mut answer = sending.await.map_err(|err| refused(&err))?;
 
-    // What is not asked for is not decoded: a small body cannot become a large one.
+    // No encoding was offered, and none is decoded: a small body cannot become a large one.
     if is_encoded(&answer) {
         return Err(TransportError::Protocol);
     }
@@ -64,7 +64,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Makes clients with another idea of whom to trust.
+    /// Makes clients with other trust roots.
     #[cfg(test)]
     pub(super) fn with_tls(config: Arc<ClientConfig>) -> Self {
         Self {
@@ -78,20 +78,16 @@ impl Clients {
         if let Some(client) = self.known.borrow().get(&key) {
             return Ok(client.clone());
         }
+        let tls = https.then(|| self.tls()).transpose()?;
         let connector = Connector::new()
+            .connector(Connect::new(tls))
             .timeout(connect_timeout)
-            .handshake_timeout(connect_timeout)
-            // The pool's limit counts all upstreams together; each one's own limit is its lane.
+            // The limit of the pool counts all upstreams together; each upstream has a `ConcurrencyLimit` of its own.
             .limit(0);
-        let connector = if https {
-            connector.rustls_0_23(self.tls()?)
-        } else {
-            connector
-        };
         let client = awc::Client::builder()
             .connector(connector)
             .disable_redirects()
-            // awc's timeout ends with the head of the answer; the deadline around the exchange does not.
+            // awc's timeout ends with the head of the response; the deadline around the exchange covers the body.
             .disable_timeout()
             .no_default_headers()
             .finish();
@@ -99,7 +95,7 @@ impl Clients {
         Ok(client)
     }
 
-    /// Made when it is needed first: reading the roots takes a while, and many a service stands beside its upstreams.
+    /// Made at the first https request: reading the trust roots takes time, and many services need no TLS.
     fn tls(&self) -> Result<Arc<ClientConfig>, TransportError> {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));
@@ -117,7 +113,7 @@ fn convert(
     let https = parts.uri.scheme() == Some(&http::uri::Scheme::HTTPS);
     let method =
         Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|_| TransportError::Protocol)?;
-    let uri = Uri::try_from(parts.uri.to_string()).map_err(|_| TransportError::Protocol)?;
+    let uri = target(&parts.uri, https).ok_or(TransportError::Protocol)?;
 
     let mut request = clients
         .client(https, limits.connect_timeout)?
@@ -134,6 +130,16 @@ fn convert(
     Ok(request)
 }
 
+/// Returns the URI for awc. The connector does TLS, so to awc every connection is a plain one.
+fn target(uri: &http::Uri, https: bool) -> Option<Uri> {
+    if !https {
+        return Uri::try_from(uri.to_string()).ok();
+    }
+    let port = uri.port_u16().unwrap_or(443);
+    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    Uri::try_from(format!("http://{}:{port}{path}", uri.host()?)).ok()
+}
+
 fn is_encoded<S>(answer: &ClientResponse<S>) -> bool {
     answer
         .headers()
@@ -141,11 +147,11 @@ fn is_encoded<S>(answer: &ClientResponse<S>) -> bool {
         .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Tells whether the connection ended before the announced length was reached, which awc takes for the end of the body.
+/// Tells whether the connection ended before the announced length, which awc reads as the end of the body.
 ///
-/// A chunked body that is cut short looks whole here. Its reader tells: what is left of a JSON text is none.
+/// A truncated chunked body, or one that ends with the connection, is not detected here. The reader of its JSON refuses it.
 fn is_cut_short<S>(answer: &ClientResponse<S>, method: &http::Method, length: usize) -> bool {
-    // RFC 9110 §8.6: these announce a length without sending it.
+    // RFC 9110 §8.6: these announce a length without a body.
     if method == http::Method::HEAD || answer.status() == StatusCode::NOT_MODIFIED {
         return false;
     }
@@ -172,7 +178,7 @@ fn assemble<S>(answer: &ClientResponse<S>, body: Bytes) -> Result<Response<Bytes
     Ok(response)
 }
 
-/// D78: every failure without an answer has a kind, and none of them carries the request or the answer (D79, D80).
+/// D78: every failure has a kind, and none of them holds the request or the response (D79, D80).
 fn refused(err: &SendRequestError) -> TransportError {
     if let SendRequestError::Connect(err) = err {
         return unconnected(err);
@@ -190,7 +196,7 @@ fn unconnected(err: &ConnectError) -> TransportError {
     if matches!(err, ConnectError::Timeout) {
         TransportError::Timeout
     } else if matches!(err, ConnectError::Disconnected) {
-        // The connection was there and ended without an answer.
+        // The connection ended without a response.
         TransportError::Protocol
     } else if matches!(err, ConnectError::SslIsNotSupported)
         || matches!(err, ConnectError::Io(err) if is_tls(err))

@@ -1,16 +1,17 @@
-//! How does a service on many threads talk to its upstreams, with a client that lives on one?
+//! How does a service on many threads use an HTTP client that runs on one?
 //!
 //! `awc` runs inside a `LocalSet` only, so it gets threads of its own: each has a current-thread runtime, a `LocalSet` and
-//! its pools of connections. Everybody else holds a [`Client`], which is `Send + Sync`, works under any runtime, and can go
-//! away at any time without harm to other calls. The threads stop, and are joined, when [`Threads`] is dropped.
+//! connection pools. Other threads hold a [`Client`], which is `Send + Sync` and works under any runtime; dropping one, or one of
+//! its calls, affects no other call. The threads stop, and are joined, when [`Threads`] is dropped.
 //!
-//! What an upstream may cost is bounded here: the deadline holds for the whole exchange, waiting for a free slot and the
-//! last byte of the body included; bodies are limited; nothing is decompressed; redirects are answers, not instructions;
-//! proxies of the environment are not used; each upstream has slots of its own, so that one that hangs starves no other.
+//! The cost of an upstream is bounded here: the deadline covers the whole exchange, from waiting for a free slot to the last
+//! byte of the body; bodies are limited; nothing is decompressed; redirects are not followed; proxies of the environment are
+//! not used; each upstream has slots of its own, so that a hanging upstream starves no other.
 
+mod concurrency_limit;
+mod connect;
 mod deadline_client;
 mod exchange;
-mod concurrency_limit;
 mod thread;
 mod tls;
 
@@ -29,24 +30,26 @@ use tokio::{sync::oneshot, time};
 
 use self::thread::{Inbox, Task};
 pub(crate) use self::{
-    concurrency_limit::ConcurrencyLimit, deadline_client::DeadlineClient, thread::Threads,
+    concurrency_limit::ConcurrencyLimit,
+    deadline_client::DeadlineClient,
+    thread::{Spawner, Threads},
 };
 
 /// The [`HttpClient`] of one upstream of one tenant.
 ///
-/// Does not keep the threads alive: once they stopped, every call is answered with [`TransportError::Cancel`].
+/// Does not keep the threads alive: after they stopped, every call fails with [`TransportError::Cancel`].
 #[derive(Clone)]
 pub(crate) struct Client {
     inboxes: Arc<[Inbox]>,
-    lane: ConcurrencyLimit,
+    limit: ConcurrencyLimit,
     next: Arc<AtomicUsize>,
 }
 
 impl Client {
-    fn new(inboxes: Arc<[Inbox]>, lane: ConcurrencyLimit) -> Self {
+    fn new(inboxes: Arc<[Inbox]>, limit: ConcurrencyLimit) -> Self {
         Self {
             inboxes,
-            lane,
+            limit,
             next: Arc::new(AtomicUsize::new(0)),
         }
     }
@@ -56,17 +59,17 @@ impl Client {
         request: Request<Bytes>,
         limits: CallLimits,
     ) -> Result<oneshot::Receiver<Result<Response<Bytes>, TransportError>>, TransportError> {
-        let place = self.lane.join()?;
+        let permit = self.limit.enter()?;
         let (mut answer, answered) = oneshot::channel();
 
         let task: Task = Box::new(move |clients| {
             Box::pin(async move {
                 let call = async {
-                    let _slot = place.slot().await?;
+                    let _slot = permit.slot().await?;
                     exchange::exchange(&clients, request, limits).await
                 };
                 let outcome = tokio::select! {
-                    // The caller went away: nobody else waits for this exchange.
+                    // The caller dropped the call.
                     () = answer.closed() => return,
                     outcome = time::timeout(limits.timeout, call) => outcome,
                 };

@@ -185,6 +185,60 @@ async fn a_body_that_ends_before_its_announced_length_is_refused() {
     }
 }
 
+/// RFC 9112 §6.3, as in `jwks_response_until_close.http`.
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_is_read() {
+    let body = r#"{"keys":[]}"#;
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\nConnection: close\n\n",
+        "HTTP/1.1 500 HTTP/1.1\r\nConnection: keep-alive\r\n\r\n",
+        "HTTP/1.0 200 OK\r\n\r\n",
+    ] {
+        for text in [format!("{head}{body}"), format!("\r\n{head}{body}")] {
+            let answer = ask(&raw(&text), LIMITS).await.unwrap();
+
+            assert_eq!(answer.body().as_ref(), body.as_bytes(), "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_is_read_byte_by_byte_and_after_a_request_with_a_body() {
+    let text = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}".to_owned();
+    let upstream = TestUpstream::always(Answer::Dribble(text, Duration::from_millis(1)));
+    let threads = Threads::start(1).unwrap();
+    let client = client(&threads);
+
+    for _ in 0..2 {
+        let request = Request::post(upstream.url("/x")).body(Bytes::from_static(b"question"));
+        let answer = client.send(request.unwrap(), LIMITS).await.unwrap();
+        assert_eq!(answer.body().as_ref(), b"{}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_is_limited_and_does_not_outlast_the_deadline() {
+    let endless = raw(&format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1025)));
+    let open = TestUpstream::always(Answer::RawKept(b"HTTP/1.1 200 OK\r\n\r\n{}".to_vec()));
+
+    assert_eq!(ask(&endless, LIMITS).await.err(), Some(TransportError::TooLarge));
+    assert_eq!(ask(&open, SHORT).await.err(), Some(TransportError::Timeout));
+}
+
+#[tokio::test]
+async fn an_answer_that_has_no_body_is_not_waited_for() {
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status} Whatever\r\n\r\n");
+        let upstream = TestUpstream::always(Answer::RawKept(text.into_bytes()));
+
+        let answer = ask(&upstream, SHORT).await.unwrap();
+
+        assert!(answer.body().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn bytes_beyond_the_announced_length_do_not_become_the_next_answer() {
     let upstream = TestUpstream::start(|request| {
@@ -361,7 +415,7 @@ fn the_last_owner_may_be_dropped_on_the_thread_itself() {
     let (tell, told) = mpsc::channel();
     let (release, released) = oneshot::channel::<()>();
     let owned = Arc::clone(&threads);
-    threads.spawn(move || async move {
+    threads.spawner().spawn(move || async move {
         let _ = released.await;
         drop(owned);
         tell.send(()).unwrap();
@@ -378,7 +432,7 @@ async fn a_panic_in_one_task_ends_no_other_call() {
     let upstream = TestUpstream::always(Answer::Json(200, "{}".to_owned()));
     let threads = Threads::start(1).unwrap();
 
-    threads.spawn(|| async { panic!("on purpose") });
+    threads.spawner().spawn(|| async { panic!("on purpose") });
 
     let answer = client(&threads).send(get(&upstream.url("/x")), LIMITS).await;
     assert_eq!(answer.unwrap().status(), 200);

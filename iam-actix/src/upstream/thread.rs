@@ -1,4 +1,4 @@
-//! Where does the client live, and when does it stop?
+//! The threads that run the client.
 
 use std::{
     fmt, io,
@@ -16,13 +16,32 @@ use tokio::{
 use super::{Client, ConcurrencyLimit, exchange::Clients};
 use crate::worker::Worker;
 
-/// Something to do on an upstream thread.
+/// A task for an upstream thread.
 pub(super) type Task = Box<dyn FnOnce(Rc<Clients>) -> LocalBoxFuture<'static, ()> + Send>;
 
-/// The way to hand a [`Task`] to a thread. Bounded by the lanes: each task of a [`Client`] holds a place in one.
+/// Sends a [`Task`] to a thread. Bounded by the concurrency limits: each task of a [`Client`] holds a permit of one.
 pub(super) type Inbox = mpsc::UnboundedSender<Task>;
 
-/// The threads that do the upstream I/O. Stops them, and waits until they are gone, when dropped.
+/// Starts tasks on the upstream threads. Does not keep the threads alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawner(Arc<[Inbox]>);
+
+impl Spawner {
+    /// Runs a future on the first thread until it ends or the threads stop.
+    ///
+    /// The future must not own the [`Threads`], which would keep its thread alive.
+    pub(crate) fn spawn<F>(&self, future: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        if let Some(inbox) = self.0.first() {
+            // An error means that the thread has stopped, and every task on it.
+            let _ = inbox.send(Box::new(move |_| Box::pin(future())));
+        }
+    }
+}
+
+/// The threads of the upstream I/O. Dropping this value stops and joins them.
 pub(crate) struct Threads {
     inboxes: Arc<[Inbox]>,
     workers: Mutex<Vec<Running>>,
@@ -38,7 +57,7 @@ impl Threads {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread or no event queue.
+    /// When a thread or its event queue cannot be created.
     pub(crate) fn start(count: usize) -> io::Result<Self> {
         let mut inboxes = Vec::new();
         let mut workers = Vec::new();
@@ -54,21 +73,13 @@ impl Threads {
     }
 
     /// Returns a client with slots of its own.
-    pub(crate) fn client(&self, lane: ConcurrencyLimit) -> Client {
-        Client::new(Arc::clone(&self.inboxes), lane)
+    pub(crate) fn client(&self, limit: ConcurrencyLimit) -> Client {
+        Client::new(Arc::clone(&self.inboxes), limit)
     }
 
-    /// Runs a future on the first thread until it ends or the threads stop.
-    ///
-    /// The future may not own this value, or it keeps its own thread alive.
-    pub(crate) fn spawn<F>(&self, future: impl FnOnce() -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + 'static,
-    {
-        if let Some(inbox) = self.inboxes.first() {
-            // A thread that is gone has stopped, and so has everything on it.
-            let _ = inbox.send(Box::new(move |_| Box::pin(future())));
-        }
+    /// Returns a handle that starts tasks on these threads.
+    pub(crate) fn spawner(&self) -> Spawner {
+        Spawner(Arc::clone(&self.inboxes))
     }
 }
 
@@ -94,7 +105,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = blocking::channel();
 
-        // The runtime is made on its thread: it may not be dropped inside another one, where we could be started.
+        // The runtime is made on its own thread: it must not be dropped inside another runtime.
         let run = move || match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
                 let _ = ready.send(Ok(()));
@@ -127,13 +138,13 @@ fn run(runtime: Runtime, mut tasks: mpsc::UnboundedReceiver<Task>, mut stop: one
                 task = tasks.recv() => task,
             };
             let Some(task) = task else { break };
-            // A task of its own: a panic in the client's code ends this call and nothing else.
+            // A separate task: a panic in the client's code ends this call only.
             task::spawn_local(task(Rc::clone(&clients)));
         }
     });
 
-    // Outside the runtime: awc closes TLS connections in a spawned task when it finds a runtime, and there is none to run it.
+    // Outside the runtime: awc closes connections in a spawned task when it finds a runtime, and none would run the task.
     drop(local);
-    // A name lookup may hang in the system for longer than anybody wants to wait.
+    // A name lookup may hang in the operating system.
     runtime.shutdown_background();
 }

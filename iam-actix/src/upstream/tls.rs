@@ -1,4 +1,4 @@
-//! Whom do we believe that it is who it says?
+//! TLS trust roots.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 /// Returns a TLS configuration that trusts Mozilla's roots, verifies names, and names its cryptography.
 ///
-/// The provider is explicit because the process may have none, or two, and guessing then panics. HTTP/1.1 only: it is what
-/// the exchange's length checks are made for.
+/// The provider is explicit: rustls panics when the process has none or several. HTTP/1.1 only: the length checks of the
+/// exchange are made for it.
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::upstream::exchange::{Clients, exchange};
 
-    /// Starts a server that can prove to be `localhost` to whoever trusts the returned certificate.
+    /// Starts a server for `localhost` with the returned certificate.
     fn serve() -> (SocketAddr, CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
@@ -70,7 +70,7 @@ mod tests {
                 let mut stream = stream.unwrap();
                 let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
                 let mut tls = Stream::new(&mut connection, &mut stream);
-                // A client that does not trust us leaves here.
+                // A client that does not trust the certificate leaves here.
                 if tls.read(&mut [0; 1024]).is_ok() {
                     let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
                     let _ = tls.flush();

@@ -1,26 +1,40 @@
 use std::{fmt, io};
 
-/// One thing that is wrong with a configuration, and where.
+/// One problem of a configuration, with the path of its key.
 ///
-/// Prints as `` `tenants.customer.keto.read_url`: not an https URL ``. Holds no value that may be a secret.
+/// Prints as `` `tenants.customer.keto.read_url`: not an https URL ``, or with the name of the environment variable that holds
+/// the value: `` `IAM__TENANTS__CUSTOMER__KETO__READ_URL`: not an https URL ``. Holds no value that may be a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     path: String,
     message: String,
+    variable: Option<String>,
 }
 
 impl Problem {
-    /// Makes a problem of the key at `path`; an empty path is the configuration as a whole.
+    /// Makes a problem of the key at `path`. An empty path stands for the whole configuration.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             message: message.into(),
+            variable: None,
         }
+    }
+
+    /// Names the environment variable that set the key.
+    pub(super) fn of_variable(mut self, name: impl Into<String>) -> Self {
+        self.variable = Some(name.into());
+        self
     }
 
     /// Returns the path of the key, its parts joined by dots.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Returns the environment variable that holds the value, if one does.
+    pub fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
     }
 
     /// Returns what is wrong.
@@ -31,15 +45,14 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.message)
-        } else {
-            write!(f, "`{}`: {}", self.path, self.message)
+        match self.variable.as_deref().unwrap_or(&self.path) {
+            "" => f.write_str(&self.message),
+            name => write!(f, "`{name}`: {}", self.message),
         }
     }
 }
 
-/// A configuration that nothing can be started with: every problem at once.
+/// Every problem of an invalid configuration.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ConfigError {
     file: Option<String>,
@@ -51,19 +64,33 @@ impl ConfigError {
         Self { file: None, problems }
     }
 
-    /// Says which file the configuration was read from, if it was read from one.
+    /// Names the file that the configuration was read from.
     pub(super) fn of_file(mut self, file: Option<String>) -> Self {
         self.file = file;
         self
     }
 
-    /// Returns the file that the configuration was read from, as [`IamConfig::from_file`](super::IamConfig::from_file) was
-    /// asked for it, but fit to be shown: control characters are escaped, and what is not UTF-8 is replaced.
+    /// Names the environment variable in each problem of a key that it sets.
+    pub(super) fn of_variables(mut self, variables: &[(String, String)]) -> Self {
+        for problem in &mut self.problems {
+            let set = variables.iter().find(|(path, _)| {
+                let below = problem.path.strip_prefix(path.as_str());
+                below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            });
+            if let Some((_, name)) = set {
+                problem.variable.get_or_insert_with(|| name.clone());
+            }
+        }
+        self
+    }
+
+    /// Returns the name of the file given to [`IamConfig::from_file`](super::IamConfig::from_file), with control characters
+    /// escaped and invalid UTF-8 replaced.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
 
-    /// Returns all problems: first what cannot be read, then what is wrong with the rest.
+    /// Returns all problems: unreadable keys and values first.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -78,7 +105,10 @@ impl From<Problem> for ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("invalid configuration")?;
-        if let Some(file) = &self.file {
+        let is_of_file = |problem: &Problem| problem.variable.is_none();
+        if let Some(file) = &self.file
+            && self.problems.iter().any(is_of_file)
+        {
             write!(f, " in `{file}`")?;
         }
         for problem in &self.problems {
@@ -88,7 +118,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// As it is displayed: `main` prints its error like this, and its reader wants the list.
+/// Same as `Display`: a `main` that returns the error prints its `Debug`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

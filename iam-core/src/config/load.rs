@@ -1,11 +1,12 @@
-//! From files, texts and the environment to one tree.
+//! Reads files, texts and environment variables into one tree.
 
 use std::{collections::HashSet, fs, io::Read, path::Path};
 
 use super::{
     error::{ConfigError, Problem},
+    read::nearest,
+    schema::Schema,
     tree::{Node, printable},
-    validate::unavailable,
 };
 
 /// The largest configuration file, in bytes.
@@ -14,12 +15,16 @@ const MAX_FILE: u64 = 1 << 20;
 /// The largest file with a secret, in bytes.
 const MAX_SECRET: u64 = 64 << 10;
 
-const VARIABLE_PREFIX: &str = "IAM__";
+/// The prefix of environment variables, in any letter case.
+pub(super) const VARIABLE_PREFIX: &str = "IAM__";
+
+/// The prefix of variables that may be misspelt ones of ours.
+const NEAR_PREFIX: &str = "IAM_";
 
 /// The deepest path of a variable.
 const MAX_SEGMENTS: usize = 8;
 
-/// Returns the name of a file as it may be shown, on one line.
+/// Returns the printable name of a file, on one line.
 pub(super) fn file_name(path: &Path) -> String {
     let mut shown = String::new();
     for character in path.to_string_lossy().chars() {
@@ -50,7 +55,7 @@ pub(super) fn file(path: &Path) -> Result<Node, ConfigError> {
     parse(&text(path, MAX_FILE).map_err(|message| Problem::new("", message))?)
 }
 
-/// Reads TOML, which refuses keys that occur twice by itself.
+/// Reads TOML. The parser refuses duplicate keys.
 pub(super) fn toml(text: &str) -> Result<Node, ConfigError> {
     toml::from_str(text).map_err(|err: toml::de::Error| {
         // Not its `Display`, which quotes the line: there may be a secret on it.
@@ -86,56 +91,122 @@ pub(super) fn json(text: &str) -> Result<Node, ConfigError> {
     })
 }
 
-/// Puts the variables that are meant for us over what was read.
+/// The result of reading environment variables.
+#[derive(Default)]
+pub(super) struct Environment {
+    pub(super) problems: Vec<Problem>,
+    /// The path and the variable of each key that was set.
+    pub(super) set: Vec<(String, String)>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Overrides the keys of `tree` with environment variables.
 pub(super) fn environment(
     tree: &mut Node,
     variables: impl IntoIterator<Item = (String, String)>,
-    problems: &mut Vec<Problem>,
-) {
-    let mut set = HashSet::new();
+) -> Environment {
     let mut ours: Vec<_> = variables
         .into_iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE_PREFIX)?.to_owned(), value)))
+        .filter(|(name, _)| strip_prefix(name, NEAR_PREFIX).is_some())
         .collect();
     ours.sort();
+    let mut found = Environment::default();
+    if ours.is_empty() {
+        return found;
+    }
 
+    let schema = Schema::new();
+    let names: Vec<_> = schema.variables(&tenants(tree)).collect();
+    let mut seen = HashSet::new();
     for (name, value) in ours {
-        let at = format!("{VARIABLE_PREFIX}{}", printable(&name));
-        if !set.insert(name.to_ascii_lowercase()) {
-            problems.push(Problem::new(at, "set twice, in different letter case"));
+        let shown = printable(&name);
+        let meant = nearest(&name, &names);
+        let Some(key) = strip_prefix(&name, VARIABLE_PREFIX) else {
+            // Not an error: a cluster sets variables such as `IAM_SERVICE_HOST` for a service named `iam`.
+            if let Some(meant) = meant {
+                let message = format!("ignored; did you mean `{meant}`?");
+                found.warnings.push(Problem::new("", message).of_variable(shown));
+            }
+            continue;
+        };
+        if !seen.insert(key.to_ascii_lowercase()) {
+            let problem = Problem::new("", "set twice, in different letter case");
+            found.problems.push(problem.of_variable(shown));
             continue;
         }
-        if let Err(message) = variable(tree, &name, value) {
-            problems.push(Problem::new(at, message));
+
+        match variable(tree, &schema, key, value) {
+            Ok(path) => found.set.push((path, shown)),
+            Err(message) => {
+                let message = match meant {
+                    Some(meant) if !meant.eq_ignore_ascii_case(&name) => {
+                        format!("{message}; did you mean `{meant}`?")
+                    }
+                    Some(_) | None => message.to_owned(),
+                };
+                found.problems.push(Problem::new("", message).of_variable(shown));
+            }
         }
+    }
+    found
+}
+
+fn strip_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = name.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// Returns the names of the tenants in a tree, or the name that most trees without one mean.
+fn tenants(tree: &Node) -> Vec<String> {
+    let Node::Table(root) = tree else {
+        return Vec::new();
+    };
+    let written = root.iter().find(|(key, _)| key == "tenants");
+    match written {
+        Some((_, Node::Table(tenants))) if !tenants.is_empty() => {
+            tenants.iter().map(|(name, _)| name.clone()).collect()
+        }
+        Some(_) | None => vec!["default".to_owned()],
     }
 }
 
-fn variable(tree: &mut Node, name: &str, value: String) -> Result<(), &'static str> {
+/// Sets one key, and returns its path.
+fn variable(tree: &mut Node, schema: &Schema, name: &str, value: String) -> Result<String, &'static str> {
     let segments: Vec<_> = name.split("__").collect();
     if MAX_SEGMENTS < segments.len() || segments.iter().any(|segment| segment.is_empty()) {
-        return Err("names no key");
+        return Err("unknown key");
+    }
+
+    let mut path = Vec::new();
+    let mut place = Some(&*tree);
+    for segment in segments {
+        let key = key_of(place, segment)?;
+        place = place.and_then(|node| node.get(&key));
+        path.push(key);
+    }
+    if !schema.knows(&path) {
+        return Err("unknown key");
     }
 
     let mut node = tree;
-    for segment in segments {
-        let key = key_of(node, segment)?;
-        node = node.entry(&key).ok_or("lies below a key that is no table")?;
+    for key in &path {
+        node = node.entry(key).ok_or("lies below a key that is not a table")?;
     }
     *node = match value.trim_start().chars().next() {
-        // Lists of tables and tables can be written as in TOML.
+        // Tables, and lists of tables, are written as in TOML.
         Some('[' | '{') => toml::from_str::<Node>(&format!("value = {value}"))
             .ok()
             .and_then(|mut wrapper| wrapper.entry("value").cloned())
             .ok_or("not a valid TOML value")?,
         _ => Node::Variable(value),
     };
-    Ok(())
+    let shown: Vec<_> = path.iter().map(|key| printable(key)).collect();
+    Ok(shown.join("."))
 }
 
-fn key_of(node: &Node, segment: &str) -> Result<String, &'static str> {
+fn key_of(node: Option<&Node>, segment: &str) -> Result<String, &'static str> {
     let folded = |key: &str| key.to_ascii_lowercase().replace('-', "_");
-    let Node::Table(entries) = node else {
+    let Some(Node::Table(entries)) = node else {
         return Ok(segment.to_ascii_lowercase());
     };
 
@@ -145,7 +216,7 @@ fn key_of(node: &Node, segment: &str) -> Result<String, &'static str> {
         .filter(|key| folded(key) == folded(segment));
     match (alike.next(), alike.next()) {
         (Some(key), None) => Ok(key.clone()),
-        (Some(_), Some(_)) => Err("stands for several keys"),
+        (Some(_), Some(_)) => Err("ambiguous: several keys differ only in letter case or in `-` and `_`"),
         (None, _) => Ok(segment.to_ascii_lowercase()),
     }
 }
@@ -162,21 +233,18 @@ fn resolve(node: &mut Node, path: &[&str], problems: &mut Vec<Problem>) {
         return;
     };
 
-    let (keys, files) = secrets_of(path);
-    for key in keys {
-        let file_key = format!("{key}_file");
-        let Some(at) = entries.iter().position(|(name, _)| *name == file_key) else {
+    for (key, file_key) in secrets_of(path) {
+        let Some(at) = entries.iter().position(|(name, _)| name == file_key) else {
             continue;
         };
         let (_, file) = entries.remove(at);
         let is_given = entries.iter().any(|(name, _)| name == key);
 
-        match secret(&file, files, is_given.then_some(*key)) {
-            Ok(Some(content)) => entries.push(((*key).to_owned(), Node::Text(content))),
-            Ok(None) => {}
+        match secret(&file, is_given.then_some(*key)) {
+            Ok(content) => entries.push(((*key).to_owned(), Node::Text(content))),
             Err(message) => {
                 let above: String = path.iter().map(|key| printable(key) + ".").collect();
-                problems.push(Problem::new(above + &file_key, message));
+                problems.push(Problem::new(above + file_key, message));
             }
         }
     }
@@ -185,37 +253,18 @@ fn resolve(node: &mut Node, path: &[&str], problems: &mut Vec<Problem>) {
     }
 }
 
-/// What becomes of the files of a table's secrets.
-#[derive(Clone, Copy)]
-enum Files {
-    /// They are not opened: the whole table is refused, which says it all.
-    PassOver,
-    Read,
-    /// They are not opened: the key belongs to what is not there.
-    Refuse(unavailable::Unavailable),
-}
-
-/// Returns the keys of a table whose value may stand in a file of its own, named by `KEY_file`.
-fn secrets_of(table: &[&str]) -> (&'static [&'static str], Files) {
+/// Returns the secrets of a table, each with the key that names a file with its value.
+pub(super) fn secrets_of(table: &[&str]) -> &'static [(&'static str, &'static str)] {
     match table {
-        ["stores"] => (&["cache_key", "redis"], Files::PassOver),
-        ["tenants", _, "hydra"] => (&["admin_token", "client_secret"], Files::PassOver),
-        ["tenants", _, "keto"] => (&["token"], Files::Read),
-        ["tenants", _, "kratos"] => (&["admin_token"], Files::Refuse(unavailable::ADMIN)),
-        ["tenants", _, "ory_network"] => (&["api_key", "workspace_api_key"], Files::PassOver),
-        _ => (&[], Files::PassOver),
+        ["tenants", _, "keto"] => &[("token", "token_file")],
+        _ => &[],
     }
 }
 
-fn secret(file: &Node, files: Files, given: Option<&str>) -> Result<Option<String>, String> {
+fn secret(file: &Node, given: Option<&str>) -> Result<String, String> {
     let (Node::Text(name) | Node::Variable(name)) = file else {
         return Err("expected the path of a file".to_owned());
     };
-    match files {
-        Files::PassOver => return Ok(None),
-        Files::Read => {}
-        Files::Refuse(feature) => return Err(feature.to_string()),
-    }
     if let Some(key) = given {
         return Err(format!("given together with `{key}`"));
     }
@@ -223,7 +272,7 @@ fn secret(file: &Node, files: Files, given: Option<&str>) -> Result<Option<Strin
     let content = text(Path::new(name), MAX_SECRET)?;
     match content.trim_end() {
         "" => Err("the file is empty".to_owned()),
-        content => Ok(Some(content.to_owned())),
+        content => Ok(content.to_owned()),
     }
 }
 

@@ -1,27 +1,35 @@
-//! What do people write, and what is wrong with it?
+//! How is the configuration read and validated?
 //!
-//! [`IamConfig`] is the configuration as written, [`Settings`] the complete and checked result. Between them stands
-//! [`IamConfig::validate`], which reports every problem at once, each with its path.
+//! [`IamConfig`] is the written configuration, [`Settings`] the validated result. [`IamConfig::validate`] reports every problem
+//! at once, each with the path of its key.
 //!
-//! # Which keys are accepted
+//! # Accepted keys
 //!
-//! No key is without an effect. Every key of the surface is known, those of features that this version does not have
-//! included: it is read, and its type is checked. Then:
+//! Every accepted key has an effect.
 //!
-//! - A key that is not known is refused, and the keys that are known at that place are listed.
-//! - A key of a feature that this version does not have is refused by its path, whatever its value, with the remedy. That
-//!   holds for values too that are the default: `required_aal = "aal1"` promises a check of sessions that nobody makes. And it
-//!   holds for files: what `admin_token_file` names is not opened.
-//! - Values are accepted which say of such a feature that it is off, because that is what happens: `mode = "self-hosted"`,
-//!   `verifier = "jwt"`, `retries = 0`, and `"0s"` for `session_ttl`, `introspection_ttl`, `permission_ttl` and `negative_ttl`.
-//! - A key that has no effect because of other keys is refused: settings for fetching beside keys that stand in the
-//!   configuration, settings of upstreams that no upstream takes, origins where requests of other sites are not checked.
+//! - An unknown key is refused. The message lists the known keys of the table and, for a misspelt key, the key that was probably
+//!   meant.
+//! - A key that has no effect because of other keys is refused: settings for fetching beside keys in the configuration, settings
+//!   of upstreams that no upstream uses, origins when the cross-site check is off.
+//!
+//! # Plain http
+//!
+//! URLs of upstreams are `https://`, or `http://` on loopback. `allow_http = true` permits `http://` elsewhere, as between the pods
+//! of a cluster: in `[tenants.X.oathkeeper.jwks]` for the key set, in `[tenants.X.upstream]` for all other upstreams of a tenant,
+//! and in `[tenants.X.keto.upstream]` or `[tenants.X.kratos.upstream]` for one of them. Each URL that needs the permission is one of
+//! the [warnings](Settings::warnings). Link-local addresses and URLs with credentials are always refused.
+//!
+//! # Environment variables
+//!
+//! [`IamConfig::with_env`] overrides keys with variables such as `IAM__TENANTS__DEFAULT__KETO__READ_URL`. A problem of a value
+//! names its variable.
 
 mod error;
 mod load;
 mod oathkeeper;
 mod read;
 mod report;
+mod schema;
 mod tenant;
 mod tree;
 mod units;
@@ -33,14 +41,12 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use self::{
     error::{ConfigError, Problem},
-    oathkeeper::{EnvelopeEncoding, JwksConfig, OathkeeperConfig, SignatureEncoding, VerifierKind},
+    oathkeeper::{JwksConfig, OathkeeperConfig, VerifierKind},
     tenant::{
-        Aal, BreakerConfig, CacheConfig, CsrfConfig, HydraConfig, KetoConfig, KratosConfig, Mode,
-        OryNetworkConfig, RateConfig, SubjectForm, TenantConfig, TokenCheck, UpstreamConfig,
+        CacheConfig, CsrfConfig, KetoConfig, KratosConfig, Mode, SubjectForm, TenantConfig, UpstreamConfig,
     },
     validate::Settings,
 };
-use crate::secret::Secret;
 pub use crate::tenant::ReplayMode;
 use tree::Node;
 
@@ -62,7 +68,8 @@ use tree::Node;
 /// "#)?;
 ///
 /// let error = config.validate().unwrap_err();
-/// assert_eq!(error.problems()[0].to_string(), "`tenants.default.keto.read_url`: not an https URL");
+/// assert_eq!(error.problems()[0].path(), "tenants.default.keto.read_url");
+/// assert!(error.problems()[0].message().starts_with("not an https URL"));
 /// # Ok::<(), iam_core::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,12 +83,13 @@ pub struct IamConfig {
     pub audit: AuditConfig,
     /// The tenants by name.
     pub tenants: BTreeMap<String, TenantConfig>,
-    /// Shared stores. Not available in this version.
-    pub stores: Option<StoresConfig>,
 
     file: Option<String>,
     source: Node,
     problems: Vec<Problem>,
+    /// The path and the environment variable of each key that one set.
+    variables: Vec<(String, String)>,
+    warnings: Vec<Problem>,
 }
 
 impl IamConfig {
@@ -90,14 +98,14 @@ impl IamConfig {
         Self::default()
     }
 
-    /// Reads a file: TOML, YAML or JSON, as its extension says (`toml`, `yaml`, `yml`, `json`).
+    /// Reads a TOML, YAML or JSON file, by its extension (`toml`, `yaml`, `yml`, `json`).
     ///
-    /// Unknown keys and values of a wrong type are reported by [`IamConfig::validate`], together with everything else.
+    /// [`IamConfig::validate`] reports unknown keys and values of a wrong type with all other problems.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when the file cannot be read, is too large, or its text is not of its format; keys that occur twice
-    /// included. This error and those of [`IamConfig::validate`] name the file.
+    /// [`ConfigError`] when the file cannot be read, is too large, or is not valid in its format (duplicate keys included). This
+    /// error and those of [`IamConfig::validate`] name the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let name = Some(load::file_name(path));
@@ -138,32 +146,37 @@ impl IamConfig {
         load::json(text).map(Self::from_tree)
     }
 
-    /// Overrides what was read with variables of the environment, such as `IAM__TENANTS__DEFAULT__KETO__READ_URL`.
+    /// Overrides keys with environment variables, such as `IAM__TENANTS__DEFAULT__KETO__READ_URL`.
     ///
-    /// Names are compared without regard to case, and `_` stands for `-` in the names of tenants. Lists are written with
-    /// commas. Other variables are passed over. Call it before changing anything in code: it reads everything anew.
+    /// Letter case does not matter, and `_` stands for `-` in the names of tenants. Lists are written with commas. An unknown
+    /// key behind `IAM__` is a problem; a variable with one underscore (`IAM_TENANTS__…`) is ignored, with a
+    /// [warning](Settings::warnings) when it resembles a key. Other variables are ignored. Call it before changing anything in
+    /// code: it reads everything anew.
     #[must_use]
     pub fn with_env(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut problems = Vec::new();
-        let file = self.file.clone();
         let mut source = self.source.clone();
         let as_read = Self {
-            file: file.clone(),
+            file: self.file.clone(),
+            variables: self.variables.clone(),
+            warnings: self.warnings.clone(),
             ..Self::from_tree(source.clone())
         };
-        if self != as_read {
-            problems.push(Problem::new(
+        let changed = (self != as_read).then(|| {
+            Problem::new(
                 "",
-                "`with_env` came after changes in code, which it would have undone: call it first",
-            ));
-        }
+                "`with_env` was called after changes in code and would undo them: call it first",
+            )
+        });
 
-        load::environment(&mut source, variables, &mut problems);
+        let found = load::environment(&mut source, variables);
         let mut config = Self {
-            file,
+            file: self.file,
+            variables: [self.variables, found.set].concat(),
+            warnings: [self.warnings, found.warnings].concat(),
             ..Self::from_tree(source)
         };
-        config.problems.append(&mut problems);
+        config.problems.extend(changed);
+        config.problems.extend(found.problems);
         config
     }
 
@@ -181,25 +194,26 @@ impl IamConfig {
         self
     }
 
-    /// Sets whether this is a development set-up. Defaults to `false`.
+    /// Sets development mode. Defaults to `false`.
     ///
     /// # Security
     ///
-    /// Allows upstreams without TLS, and tells callers why they were refused.
+    /// Allows upstreams without TLS, and shows callers the reasons of refusals.
     #[must_use]
     pub fn development(mut self, development: bool) -> Self {
         self.development = development;
         self
     }
 
-    /// Checks everything and makes what the middleware works with.
+    /// Validates everything.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with every problem there is.
+    /// [`ConfigError`] with every problem.
     pub fn validate(mut self) -> Result<Settings, ConfigError> {
         let file = self.file.take();
-        validate::validate(self).map_err(|err| err.of_file(file))
+        let variables = std::mem::take(&mut self.variables);
+        validate::validate(self).map_err(|err| err.of_file(file).of_variables(&variables))
     }
 
     fn from_tree(source: Node) -> Self {
@@ -212,10 +226,11 @@ impl IamConfig {
             development: written.development,
             audit: written.audit,
             tenants: written.tenants,
-            stores: written.stores,
             file: None,
             source,
             problems,
+            variables: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -233,7 +248,6 @@ struct Written {
     development: bool,
     audit: AuditConfig,
     tenants: BTreeMap<String, TenantConfig>,
-    stores: Option<StoresConfig>,
 }
 
 /// Where audit events go.
@@ -243,11 +257,10 @@ struct Written {
 pub struct AuditConfig {
     /// The sink. Defaults to `tracing`.
     pub sink: AuditSinkConfig,
-    /// How many events may wait for the sink; further ones are dropped and counted. Defaults to 10,000. Must hold what comes in
-    /// while the events before are delivered, and half of it what comes until the audit thread runs once it is woken: under load
-    /// it looks into the queue every 5 milliseconds, and when it is half full. As many again may be on their way to the sink. Memory
-    /// for both is reserved at the start and kept: some 400 bytes for each event that may wait, three times as much where ids and
-    /// patterns are long.
+    /// The number of events that may wait for the sink; further ones are dropped and counted. Defaults to 10,000. The queue must
+    /// hold the events that arrive while earlier ones are delivered, and half of it those that arrive until the audit thread runs:
+    /// under load it wakes every 5 milliseconds, and when the queue is half full. As many events again may be in delivery. Memory
+    /// for both is allocated at the start: about 400 bytes per event, three times as much with long ids and patterns.
     pub queue: usize,
 }
 
@@ -262,10 +275,7 @@ impl Default for AuditConfig {
 
 /// A sink of audit events.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "whoever builds the sinks must build each of them"
-)]
+#[expect(clippy::exhaustive_enums, reason = "every sink must be built")]
 pub enum AuditSinkConfig {
     /// Events of the `tracing` crate.
     #[default]
@@ -309,19 +319,6 @@ impl<'de> de::Visitor<'de> for SinkVisitor {
 
         File::deserialize(de::value::MapAccessDeserializer::new(map)).map(|it| AuditSinkConfig::File(it.file))
     }
-}
-
-/// Stores that several processes share. Not available in this version.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct StoresConfig {
-    /// The URL of a Redis server.
-    pub redis: Option<Secret>,
-    /// What the names of all entries start with.
-    pub prefix: Option<String>,
-    /// The key that credentials are hashed with.
-    pub cache_key: Option<Secret>,
 }
 
 #[cfg(test)]

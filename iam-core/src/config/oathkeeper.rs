@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::units;
 use crate::{
     jwt::{DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME},
-    secret::Secret,
     tenant::ReplayMode,
 };
 
@@ -24,7 +23,7 @@ pub struct OathkeeperConfig {
     pub header: String,
     /// The issuer, compared byte by byte. Required.
     pub issuer: String,
-    /// The audiences of which a token must name one, compared byte by byte: `*` stands for nothing. Required.
+    /// The audiences of which a token must name one, compared byte by byte. Wildcards are not supported. Required.
     pub audience: Vec<String>,
     /// The allowed algorithms. Defaults to `RS256` and `ES256`.
     pub algorithms: Vec<String>,
@@ -43,14 +42,6 @@ pub struct OathkeeperConfig {
     pub metadata_claim: String,
     /// Where the keys come from.
     pub jwks: JwksConfig,
-    /// Of the verifier `hmac`. Not available in this version.
-    pub signature_header: Option<String>,
-    /// Of the verifier `hmac`. Not available in this version.
-    pub keys: Option<Vec<Secret>>,
-    /// Of the verifier `hmac`. Not available in this version.
-    pub signature_encoding: Option<SignatureEncoding>,
-    /// Of the verifier `hmac`. Not available in this version.
-    pub envelope_encoding: Option<EnvelopeEncoding>,
 }
 
 impl OathkeeperConfig {
@@ -92,10 +83,6 @@ impl Default for OathkeeperConfig {
             tenant_claim: "tenant".to_owned(),
             metadata_claim: "metadataPublic".to_owned(),
             jwks: JwksConfig::default(),
-            signature_header: None,
-            keys: None,
-            signature_encoding: None,
-            envelope_encoding: None,
         }
     }
 }
@@ -105,35 +92,9 @@ impl Default for OathkeeperConfig {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum VerifierKind {
-    /// With an HMAC over a header. Not available in this version.
-    Hmac,
     /// As a JWT.
     #[default]
     Jwt,
-}
-
-/// How the bytes of an HMAC are written.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum SignatureEncoding {
-    /// RFC 4648 §4.
-    Base64,
-    /// RFC 4648 §5.
-    Base64url,
-    /// RFC 4648 §8.
-    Hex,
-}
-
-/// How a signed header writes the identity.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum EnvelopeEncoding {
-    /// As JSON in base64.
-    Base64,
-    /// As JSON.
-    Json,
 }
 
 /// Where the keys come from, and how they are kept fresh.
@@ -147,6 +108,13 @@ pub struct JwksConfig {
     pub url: Option<String>,
     /// The keys themselves, as JWKs.
     pub keys: Vec<Value>,
+    /// Allows an `http://` URL beyond loopback, as between the pods of a cluster. Defaults to `false`. The URL is logged at every
+    /// start.
+    ///
+    /// # Security
+    ///
+    /// Without TLS, the network can replace the keys, and with them sign tokens of any identity.
+    pub allow_http: Option<bool>,
     /// From one fetch to the next. Defaults to 10 minutes.
     #[serde(deserialize_with = "units::some_duration")]
     pub refresh: Option<Duration>,
@@ -177,6 +145,7 @@ impl fmt::Debug for JwksConfig {
         f.debug_struct("JwksConfig")
             .field("url", &self.url)
             .field("keys", &self.keys.len())
+            .field("allow_http", &self.allow_http)
             .field("refresh", &self.refresh)
             .field("refetch_interval", &self.refetch_interval)
             .field("wait", &self.wait)

@@ -1,7 +1,7 @@
 //! From a tree to types, reporting every problem.
 //!
-//! serde stops at the first error. So each error is noted with its path, the node it is about is taken out, and the
-//! rest is read again, until what remains is sound. What was taken out is a problem on the list, never a silent default.
+//! serde stops at the first error. So each error is listed with its path, its node is removed, and the rest is read again,
+//! until no error is left. Each removed node is a problem on the list, never a silent default.
 
 use std::{fmt, str::FromStr};
 
@@ -13,16 +13,17 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
+use strsim::damerau_levenshtein;
 
 use super::{
     error::Problem,
     tree::{Node, printable},
 };
 
-/// After this many problems the rest is not worth reading.
+/// The largest number of reported problems.
 const MAX_PROBLEMS: usize = 100;
 
-/// Reads `tree` as a `T`, and lists what could not be read.
+/// Reads `tree` as a `T`, and lists the unreadable keys and values.
 pub(super) fn read<T: for<'de> Deserialize<'de> + Default>(mut tree: Node) -> (T, Vec<Problem>) {
     let mut problems = Vec::new();
     while problems.len() < MAX_PROBLEMS {
@@ -41,6 +42,15 @@ pub(super) fn read<T: for<'de> Deserialize<'de> + Default>(mut tree: Node) -> (T
         }
     }
     (T::default(), problems)
+}
+
+/// Returns the keys that a `T` expects where `tree` holds an unknown one; none where no table is expected.
+pub(super) fn known_keys<T: for<'de> Deserialize<'de>>(tree: &Node) -> &'static [&'static str] {
+    let read = T::deserialize(Reader {
+        node: tree,
+        path: Vec::new(),
+    });
+    read.err().map_or(&[], |error| error.known)
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -110,9 +120,11 @@ fn child<'a>(node: &'a mut Node, step: &Step) -> Option<&'a mut Node> {
     }
 }
 
-/// An error of reading: what is wrong, never the value that is wrong.
+/// Why a node is unreadable. Never holds its value.
 #[derive(Debug)]
 struct ReadError {
+    /// The keys of the table with an unknown key.
+    known: &'static [&'static str],
     message: String,
     path: Option<Vec<Step>>,
 }
@@ -135,6 +147,7 @@ impl std::error::Error for ReadError {}
 impl Error for ReadError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self {
+            known: &[],
             message: message.to_string(),
             path: None,
         }
@@ -148,13 +161,42 @@ impl Error for ReadError {
         Self::custom(format_args!("expected {expected}"))
     }
 
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("expected one of \"{}\"", expected.join("\", \"")))
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let meant =
+            nearest(variant, expected).map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
+        Self::custom(match expected {
+            [only] => format!("expected \"{only}\"{meant}"),
+            several => format!("expected one of \"{}\"{meant}", several.join("\", \"")),
+        })
     }
 
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("unknown key; known here: {}", expected.join(", ")))
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let meant = nearest(field, expected).map_or_else(String::new, |it| format!("did you mean `{it}`? "));
+        Self {
+            known: expected,
+            message: format!("unknown key; {meant}known here: {}", expected.join(", ")),
+            path: None,
+        }
     }
+}
+
+/// Returns the candidate that a misspelt word was probably meant to be.
+pub(super) fn nearest<'a, T: AsRef<str> + ?Sized>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a T>,
+) -> Option<&'a T> {
+    // Long enough for any key. The distance costs the product of both lengths.
+    if word.len() > 200 {
+        return None;
+    }
+    let fold = |text: &str| text.to_lowercase().replace(['_', '-'], "");
+    let word = fold(word);
+    candidates
+        .into_iter()
+        .map(|candidate| (damerau_levenshtein(&word, &fold(candidate.as_ref())), candidate))
+        .filter(|(distance, _)| distance.saturating_mul(4) <= word.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 struct Reader<'de> {

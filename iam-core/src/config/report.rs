@@ -1,4 +1,4 @@
-//! The list of problems while it grows.
+//! Collects problems and warnings during validation.
 
 use std::{borrow::Cow, fmt::Display, net::IpAddr, ops::RangeInclusive, time::Duration};
 
@@ -7,15 +7,31 @@ use url::{Host, Url};
 use super::{
     error::{ConfigError, Problem},
     units,
-    validate::unavailable::Unavailable,
 };
 use crate::ascii;
 
 pub(super) struct Report {
-    /// What could not be read. A key that is on this list is not reported again because it is missing now.
+    /// Unreadable keys and values. They are not reported again as missing.
     unread: Vec<Problem>,
     found: Vec<Problem>,
+    warnings: Vec<Problem>,
     development: bool,
+}
+
+/// The rule for plain http of one upstream.
+pub(super) struct PlainHttp {
+    /// The path of the key that decides.
+    key: String,
+    allowed: bool,
+}
+
+impl PlainHttp {
+    pub(super) fn new(key: String, written: Option<bool>) -> Self {
+        Self {
+            key,
+            allowed: written.unwrap_or(false),
+        }
+    }
 }
 
 impl Report {
@@ -23,16 +39,18 @@ impl Report {
         Self {
             unread,
             found: Vec::new(),
+            warnings: Vec::new(),
             development,
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
+    /// Returns the warnings of a configuration without problems.
+    pub(super) fn finish(self) -> Result<Vec<Problem>, ConfigError> {
         let mut problems = self.unread;
         problems.extend(self.found);
 
         if problems.is_empty() {
-            Ok(())
+            Ok(self.warnings)
         } else {
             Err(ConfigError::new(problems))
         }
@@ -51,14 +69,14 @@ impl Report {
         }
     }
 
-    /// Adds that a list is empty, unless that is because what was written in it could not be read.
+    /// Adds that a list is empty, unless its elements were unreadable.
     pub(super) fn empty(&mut self, path: &str, message: impl Into<String>) {
         if self.unread_elements(path).is_empty() {
             self.add(path, message);
         }
     }
 
-    /// Returns the path of an element of a list, as it was written: elements that could not be read are not counted.
+    /// Returns the path of a list element by its written position, counting unreadable elements.
     pub(super) fn element(&self, path: &str, index: usize) -> String {
         let written = self.unread_elements(path).iter().fold(index, |at, unread| {
             if *unread <= at { at.saturating_add(1) } else { at }
@@ -70,7 +88,7 @@ impl Report {
         self.found.iter().any(|problem| problem.path() == path)
     }
 
-    /// Returns the positions in a list that could not be read, in ascending order.
+    /// Returns the positions of unreadable list elements, in ascending order.
     pub(super) fn unread_elements(&self, path: &str) -> Vec<usize> {
         let mut positions: Vec<_> = self
             .unread
@@ -84,7 +102,7 @@ impl Report {
         positions
     }
 
-    /// Adds what another check found in a table, unless something in it is on the list already: it would be the same.
+    /// Adds a problem of a table, unless a problem inside the table is listed already.
     pub(super) fn add_of_table(&mut self, path: &str, message: impl Into<String>) {
         let below = |problem: &Problem| problem.path().starts_with(path);
         if !self.found.iter().chain(&self.unread).any(below) {
@@ -92,12 +110,7 @@ impl Report {
         }
     }
 
-    /// Adds that `feature`, which the key at `path` belongs to, is not there.
-    pub(super) fn unavailable(&mut self, path: &str, feature: Unavailable) {
-        self.add(path, feature.to_string());
-    }
-
-    /// Checks a text that must be there and be on one line.
+    /// Checks a required text on one line.
     pub(super) fn text(&mut self, path: &str, text: &str) {
         if text.is_empty() {
             self.add(path, "required");
@@ -106,7 +119,7 @@ impl Report {
         }
     }
 
-    /// Checks a number, unless something else is wrong with its key.
+    /// Checks a number, unless its key has a problem already.
     pub(super) fn range<T: Copy + PartialOrd + Display>(
         &mut self,
         path: &str,
@@ -118,7 +131,7 @@ impl Report {
         }
     }
 
-    /// Checks a duration, unless something else is wrong with its key.
+    /// Checks a duration, unless its key has a problem already.
     pub(super) fn duration(&mut self, path: &str, value: Duration, range: RangeInclusive<Duration>) {
         if !range.contains(&value) && !self.is_found(path) {
             let (least, most) = (units::print(*range.start()), units::print(*range.end()));
@@ -126,22 +139,35 @@ impl Report {
         }
     }
 
-    /// Checks the URL of an upstream that paths are added to, and returns it without a slash at its end.
-    pub(super) fn base_url(&mut self, path: &str, text: &str) -> Option<String> {
-        self.url(path, text)
+    /// Checks the base URL of an upstream, and returns it without a slash at its end.
+    pub(super) fn base_url(&mut self, path: &str, text: &str, http: &PlainHttp) -> Option<String> {
+        self.url(path, text, http)
             .map(|url| url.as_str().trim_end_matches('/').to_owned())
     }
 
-    /// Checks the URL of an upstream.
-    pub(super) fn url(&mut self, path: &str, text: &str) -> Option<Url> {
+    /// Checks the URL of an upstream. A URL that `http` allows, and that would be refused otherwise, is a warning.
+    pub(super) fn url(&mut self, path: &str, text: &str, http: &PlainHttp) -> Option<Url> {
         if text.is_empty() {
             self.add(path, "required");
             return None;
         }
 
         let fault = match Url::parse(text) {
-            Ok(url) => match url_fault(&url, text, self.development) {
-                None => return Some(url),
+            Ok(url) => match url_fault(&url, text) {
+                None if is_secure(&url) => return Some(url),
+                None if http.allowed => {
+                    self.warnings.push(Problem::new(
+                        path,
+                        format!("plain http beyond loopback, allowed by `{}`", http.key),
+                    ));
+                    return Some(url);
+                }
+                None if self.development => return Some(url),
+                None => format!(
+                    "not an https URL; to use plain http inside a cluster, set `{} = true`",
+                    http.key
+                )
+                .into(),
                 Some(fault) => fault,
             },
             Err(_) => "not a URL".into(),
@@ -153,14 +179,15 @@ impl Report {
     /// Checks the origin of a site: RFC 6454 §6.2, as browsers write it.
     pub(super) fn origin(&mut self, path: &str, text: &str) {
         let fault = match Url::parse(text) {
-            // Not left to the parser, which takes it for a letter of a host's name.
-            _ if text.contains('*') => {
-                Some("`*` stands for nothing in an origin: write each one, such as \"https://app.example\"")
-            }
+            // Before the parser, which accepts `*` in a host name.
+            _ if text.contains('*') => Some(
+                "wildcards are not supported in origins: write each origin, such as \"https://app.example\"",
+            ),
             Ok(url) if url.origin().ascii_serialization() != text => {
                 Some("not an origin as browsers write it, such as \"https://app.example\"")
             }
-            Ok(url) => scheme_fault(&url, self.development),
+            Ok(url) if is_secure(&url) || (self.development && url.scheme() == "http") => None,
+            Ok(_) => Some("not an https URL"),
             Err(_) => Some("not an origin"),
         };
         if let Some(fault) = fault {
@@ -169,7 +196,7 @@ impl Report {
     }
 }
 
-fn url_fault(url: &Url, text: &str, development: bool) -> Option<Cow<'static, str>> {
+fn url_fault(url: &Url, text: &str) -> Option<Cow<'static, str>> {
     if !matches!(url.scheme(), "http" | "https") {
         return Some("not an https URL".into());
     }
@@ -179,23 +206,20 @@ fn url_fault(url: &Url, text: &str, development: bool) -> Option<Cow<'static, st
     if url.query().is_some() || url.fragment().is_some() {
         return Some("a URL may not have a query or a fragment here".into());
     }
-    // 169.254.169.254 is where clouds hand out credentials of the machine.
+    // 169.254.169.254 is the metadata address of clouds, which serves credentials of the machine.
     if ip(url).is_some_and(is_link_local) {
         return Some("a link-local address".into());
     }
-    if is_repaired(url, text) {
-        return Some(repaired(url));
-    }
-    scheme_fault(url, development).map(Cow::Borrowed)
+    is_repaired(url, text).then(|| repaired(url))
 }
 
-/// Says how a URL that was repaired is written. It has no credentials, no query and no fragment.
+/// Returns the message for a URL that the parser changed. The URL has no credentials, query or fragment.
 fn repaired(url: &Url) -> Cow<'static, str> {
     let written = match url.path() {
         "/" => url.as_str().trim_end_matches('/'),
         _ => url.as_str(),
     };
-    // Behind a password with a slash in it, which ends the host, the rest of the credentials is part of the path.
+    // A password with a slash in it ends the host: the rest of the credentials becomes part of the path.
     if written.contains('@') {
         return "not read as it is written: no white space, control characters, quotes, braces, backslashes or `..`, the host and the path in ASCII, an address in full".into();
     }
@@ -203,12 +227,12 @@ fn repaired(url: &Url) -> Cow<'static, str> {
     format!("not read as it is written, but as `{written}`: write that, if it is what is meant").into()
 }
 
-/// Tells whether an http URL without credentials, query and fragment says something else than the text it was read from.
+/// Tells whether a parsed URL differs from its text. The URL has no credentials, query or fragment.
 ///
-/// The parser is that of browsers: it drops white space at the ends and line breaks anywhere, takes backslashes for slashes,
-/// resolves `..`, adds slashes behind the scheme, leaves out what is not seen in a host, and knows addresses such as `127.1`. Whoever
-/// reads the configuration, or passes the value on, may take it for another URL. The case of letters in the scheme and the host and
-/// a default port that is written out mean the same to everybody.
+/// The parser is that of browsers: it drops white space at the ends and line breaks anywhere, reads backslashes as slashes,
+/// resolves `..`, adds slashes behind the scheme, drops invisible characters of a host, and expands addresses such as `127.1`. A
+/// person or another parser may read such a text as another URL. Letter case in the scheme and the host and an explicit default
+/// port make no difference.
 fn is_repaired(url: &Url, text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else {
         return true;
@@ -231,11 +255,12 @@ fn is_repaired(url: &Url, text: &str) -> bool {
     !is_as_written
 }
 
-fn scheme_fault(url: &Url, development: bool) -> Option<&'static str> {
+/// Tells whether a URL needs no permission: https, or plain http on this machine.
+fn is_secure(url: &Url) -> bool {
     match url.scheme() {
-        "https" => None,
-        "http" if development || is_loopback(url) => None,
-        _ => Some("not an https URL"),
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
     }
 }
 

@@ -12,28 +12,24 @@ use crate::{secret::Secret, tenant::Transport};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TenantConfig {
-    /// Where the tenant's servers are. Defaults to `self-hosted`.
+    /// The kind of deployment. Defaults to `self-hosted`.
     pub mode: Mode,
-    /// How credentials may travel. Required. The first serves routes that do not choose.
+    /// The accepted transports. Required. The first one is the default of routes that name none.
     pub transports: Vec<Transport>,
-    /// Where roles come from. Defaults to `metadata_public.roles`.
+    /// The path of the roles in an identity. Defaults to `metadata_public.roles`.
     pub roles_from: String,
-    /// What the gateway signs.
+    /// The tokens that the gateway signs.
     pub oathkeeper: Option<OathkeeperConfig>,
     /// The identity server.
     pub kratos: Option<KratosConfig>,
     /// The permission server.
     pub keto: Option<KetoConfig>,
-    /// The authorization server. Not available in this version.
-    pub hydra: Option<HydraConfig>,
-    /// Requests of other sites.
+    /// Cross-site requests.
     pub csrf: CsrfConfig,
-    /// What is remembered, and how long.
+    /// Cache sizes.
     pub cache: CacheConfig,
-    /// How upstreams are called.
+    /// Settings of all upstreams of the tenant.
     pub upstream: UpstreamConfig,
-    /// The project at Ory Network. Not available in this version.
-    pub ory_network: Option<OryNetworkConfig>,
 }
 
 impl Default for TenantConfig {
@@ -45,11 +41,9 @@ impl Default for TenantConfig {
             oathkeeper: None,
             kratos: None,
             keto: None,
-            hydra: None,
             csrf: CsrfConfig::default(),
             cache: CacheConfig::default(),
             upstream: UpstreamConfig::default(),
-            ory_network: None,
         }
     }
 }
@@ -79,14 +73,12 @@ impl TenantConfig {
     }
 }
 
-/// Where the servers of a tenant are.
+/// The kind of deployment of a tenant's servers.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mode {
-    /// At Ory Network. Not available in this version.
-    OryNetwork,
-    /// On the tenant's own machines.
+    /// Servers run by the tenant.
     #[default]
     SelfHosted,
 }
@@ -98,17 +90,7 @@ pub enum Mode {
 pub struct KratosConfig {
     /// The public port. Required.
     pub public_url: String,
-    /// The admin port. Not available in this version.
-    pub admin_url: Option<String>,
-    /// The credential for the admin port. Not available in this version.
-    pub admin_token: Option<Secret>,
-    /// The name of the session cookie. Not available in this version.
-    pub session_cookie: Option<String>,
-    /// What a session must have on routes that do not ask for more. Not available in this version.
-    pub required_aal: Option<Aal>,
-    /// Named in step-up answers. Not available in this version.
-    pub login_url: Option<String>,
-    /// How this server is called, where it differs from the tenant's other upstreams.
+    /// Settings of calls to this server that differ from the tenant's `upstream` table.
     pub upstream: UpstreamConfig,
 }
 
@@ -122,17 +104,6 @@ impl KratosConfig {
     }
 }
 
-/// How sure Kratos is of who logged in: its authenticator assurance levels.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Aal {
-    /// One factor.
-    Aal1,
-    /// Two factors.
-    Aal2,
-}
-
 /// The permission server as written.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -144,17 +115,15 @@ pub struct KetoConfig {
     pub write_url: Option<String>,
     /// A bearer token for both ports.
     pub token: Option<Secret>,
-    /// How an identity is written. Defaults to `user:{sub}`.
+    /// The template of the subject of an identity. Defaults to `user:{sub}`.
     pub subject: String,
-    /// How a client is written. Defaults to `client:{client_id}`.
+    /// The template of the subject of a client. Defaults to `client:{client_id}`.
     pub client_subject: String,
-    /// Which of Keto's two forms these subjects take. Defaults to `id`.
+    /// The form of these subjects. Defaults to `id`.
     pub subject_form: SubjectForm,
-    /// How many tuples one batch may hold: Keto's `limit.max_batch_check_size`. Defaults to 10.
+    /// The largest number of tuples in one batch: Keto's `limit.max_batch_check_size`. Defaults to 10.
     pub batch_size: usize,
-    /// The permission file. Not available in this version.
-    pub permissions: Option<String>,
-    /// How this server is called, where it differs from the tenant's other upstreams.
+    /// Settings of calls to this server that differ from the tenant's `upstream` table.
     pub upstream: UpstreamConfig,
 }
 
@@ -185,13 +154,12 @@ impl Default for KetoConfig {
             client_subject: "client:{client_id}".to_owned(),
             subject_form: SubjectForm::default(),
             batch_size: 10,
-            permissions: None,
             upstream: UpstreamConfig::default(),
         }
     }
 }
 
-/// Which form the tenant's own subjects take. To Keto, `subject_id: "user:bob"` and the subject set `user:bob` differ.
+/// The form of the tenant's own subjects. To Keto, `subject_id: "user:bob"` and the subject set `user:bob` differ.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "Keto knows two forms")]
@@ -203,43 +171,7 @@ pub enum SubjectForm {
     Set,
 }
 
-/// The authorization server as written. Not available in this version.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct HydraConfig {
-    /// The public port.
-    pub public_url: Option<String>,
-    /// The admin port.
-    pub admin_url: Option<String>,
-    /// The credential for the admin port.
-    pub admin_token: Option<Secret>,
-    /// The client that the services act as.
-    pub client_id: Option<String>,
-    /// Its secret.
-    pub client_secret: Option<Secret>,
-    /// The issuer of access tokens.
-    pub issuer: Option<String>,
-    /// The audience of access tokens.
-    pub audience: Vec<String>,
-    /// How access tokens are checked.
-    pub tokens: Option<TokenCheck>,
-    /// How this server is called, where it differs from the tenant's other upstreams.
-    pub upstream: UpstreamConfig,
-}
-
-/// How access tokens are checked.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum TokenCheck {
-    /// The authorization server is asked.
-    Introspect,
-    /// The token's own signature is checked. A revoked token lives until it expires.
-    Jwt,
-}
-
-/// What requests of other sites may do.
+/// The check of cross-site requests.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -248,11 +180,11 @@ pub struct CsrfConfig {
     ///
     /// # Security
     ///
-    /// With `false`, every site can have the browser of somebody who is logged in send requests that change something, or open a
-    /// WebSocket: wherever a cookie is what the caller is known by, also at a gateway that turns the cookie into a token. It is for
-    /// services that no browser reaches with a cookie.
+    /// With `false`, any site can make the browser of a logged-in person send requests that change state, or open a WebSocket,
+    /// wherever a cookie identifies the caller, also at a gateway that turns the cookie into a token. Use it only for services
+    /// that browsers do not reach with a cookie.
     pub enabled: bool,
-    /// The origins that may send them besides the application's own, compared byte by byte: `*` stands for nothing.
+    /// Origins that may send unsafe requests besides the application's own, compared byte by byte. Wildcards are not supported.
     pub allowed_origins: Vec<String>,
 }
 
@@ -265,102 +197,47 @@ impl Default for CsrfConfig {
     }
 }
 
-/// What is remembered, and how long.
+/// Cache sizes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// How many verified tokens; 0 for none. Defaults to 10,000. One whose claims may take more than 32 KiB of memory is not
-    /// remembered, but verified each time: several hundred values, or several dozen objects.
+    /// The number of verified tokens that are kept; 0 keeps none. Defaults to 10,000. A token whose claims may take more than
+    /// 32 KiB of memory (several hundred values, or several dozen objects) is not kept and is verified on each request.
     pub verified_tokens: usize,
-    /// How long sessions. Only off (`"0s"`) in this version.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub session_ttl: Option<Duration>,
-    /// How long introspections. Only off (`"0s"`) in this version.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub introspection_ttl: Option<Duration>,
-    /// How long permissions. Only off (`"0s"`) in this version.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub permission_ttl: Option<Duration>,
-    /// How long refusals. Only off (`"0s"`) in this version.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub negative_ttl: Option<Duration>,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             verified_tokens: 10_000,
-            session_ttl: None,
-            introspection_ttl: None,
-            permission_ttl: None,
-            negative_ttl: None,
         }
     }
 }
 
-/// How upstreams are called. What is left out comes from the tenant's own table, and from the defaults behind that.
+/// Settings of calls to upstreams. A key that is left out is taken from the tenant's own `upstream` table, then from the
+/// defaults.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UpstreamConfig {
-    /// How long establishing a connection may take. Defaults to 1 second.
+    /// Allows `http://` URLs beyond loopback, as between the pods of a cluster. Defaults to `false`. Each URL that needs this is
+    /// logged at every start.
+    ///
+    /// # Security
+    ///
+    /// Without TLS, the network can read and change requests and responses: permission answers, credentials, sessions.
+    pub allow_http: Option<bool>,
+    /// The longest time to establish a connection, the TLS handshake included. Defaults to 1 second.
     #[serde(deserialize_with = "units::some_duration")]
     pub connect_timeout: Option<Duration>,
-    /// How long a whole call may take. Defaults to 5 seconds.
+    /// The longest time of a whole call. Defaults to 5 seconds.
     #[serde(deserialize_with = "units::some_duration")]
     pub timeout: Option<Duration>,
-    /// The largest answer. Defaults to 1 MiB.
+    /// The largest response body. Defaults to 1 MiB.
     #[serde(deserialize_with = "units::some_size")]
     pub max_body: Option<usize>,
-    /// How often idempotent calls are tried again. Only off (0) in this version.
-    pub retries: Option<u32>,
-    /// How many calls to one upstream may be on their way. As many again and a hundred more wait; the rest are refused with
-    /// 503. Defaults to 100.
+    /// The number of concurrent calls to one upstream. As many again and a hundred more wait; the rest are refused with 503.
+    /// Defaults to 100.
     pub max_in_flight: Option<usize>,
-    /// When calls are given up for a while. Not available in this version.
-    pub breaker: Option<BreakerConfig>,
-    /// How many calls are made in a second. Not available in this version.
-    pub rate: Option<RateConfig>,
-}
-
-/// When calls are given up for a while. Not available in this version.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct BreakerConfig {
-    /// After how many failures.
-    pub failures: Option<u32>,
-    /// Within what time.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub window: Option<Duration>,
-    /// For how long.
-    #[serde(deserialize_with = "units::some_duration")]
-    pub open: Option<Duration>,
-}
-
-/// How many calls are made in a second. Not available in this version.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RateConfig {
-    /// On average.
-    pub per_second: Option<f64>,
-    /// At once.
-    pub burst: Option<u32>,
-    /// How many may wait.
-    pub queue: Option<u32>,
-}
-
-/// The project at Ory Network. Not available in this version.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct OryNetworkConfig {
-    /// The slug of the project.
-    pub project_slug: Option<String>,
-    /// The credential of the project.
-    pub api_key: Option<Secret>,
-    /// The credential of the workspace.
-    pub workspace_api_key: Option<Secret>,
 }

@@ -1,6 +1,6 @@
-//! One shape for every format: what TOML, YAML, JSON and the environment said, before it has types.
+//! An untyped tree, the same for TOML, YAML, JSON and environment variables.
 //!
-//! Keys that occur twice are refused here, for all formats alike. Nothing in here prints a value: it may be a secret.
+//! Duplicate keys are refused here, in all formats. Nothing here prints a value, which may be a secret.
 
 use std::{collections::HashSet, fmt};
 
@@ -19,7 +19,7 @@ pub(super) enum Node {
     List(Vec<Self>),
     Table(Vec<(String, Self)>),
     Text(String),
-    /// A value of the environment: text that may stand for any type.
+    /// The value of an environment variable: text that is parsed as the type of its key.
     Variable(String),
 }
 
@@ -28,7 +28,15 @@ impl Node {
         Self::Table(Vec::new())
     }
 
-    /// Returns the entry `key` of a table, made where there is none.
+    /// Returns the entry `key` of a table.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Table(entries) = self else {
+            return None;
+        };
+        entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// Returns the entry `key` of a table, added if it is missing.
     pub(super) fn entry(&mut self, key: &str) -> Option<&mut Self> {
         if *self == Self::Absent {
             *self = Self::table();
@@ -125,7 +133,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// Returns a key as it may be shown: short, on one line.
+/// Returns the printable form of a key: short, on one line.
 pub(super) fn printable(key: &str) -> String {
     key.chars().take(64).flat_map(char::escape_debug).collect()
 }

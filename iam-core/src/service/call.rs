@@ -1,4 +1,4 @@
-//! One upstream call: build, send, judge the status.
+//! One upstream call: build the request, send it, check the status.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Builder};
@@ -9,24 +9,24 @@ use crate::{
     secret::Secret,
 };
 
-/// Why an upstream gave no answer. Holds nothing of the request, and nothing of what came back.
+/// Why an upstream call failed. Holds nothing of the request or the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The upstream refuses our credential, or what we may do with it: only we can mend that.
+    /// The upstream refuses the credential of this service, or its permissions. The configuration must be changed.
     #[error("the upstream refuses the credential of this service")]
     Credential,
     /// The request cannot be written as HTTP.
     #[error("the request cannot be sent")]
     Request,
-    /// The upstream answered with a status that is no answer.
-    #[error("the upstream answered with an unexpected status")]
+    /// The upstream responded with an unexpected status.
+    #[error("the upstream responded with an unexpected status")]
     Status,
-    /// No answer.
+    /// No response.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The answer is not what this upstream answers.
-    #[error("the upstream's answer cannot be read")]
+    /// The response has an unexpected format.
+    #[error("the upstream's response cannot be read")]
     Unreadable,
 }
 
@@ -49,7 +49,7 @@ impl CallError {
     }
 }
 
-/// Starts a request: JSON is what we understand, and the id says which of our requests asked.
+/// Starts a request that accepts JSON and carries the request id.
 pub(super) fn request(method: Method, url: String, token: Option<&Secret>, request_id: &str) -> Builder {
     let mut builder = Request::builder()
         .method(method)
@@ -62,7 +62,7 @@ pub(super) fn request(method: Method, url: String, token: Option<&Secret>, reque
         value.set_sensitive(true);
         builder = builder.header(header::AUTHORIZATION, value);
     }
-    // An id that is none is left out: it came from a caller.
+    // An invalid id is left out: it came from a caller.
     match HeaderValue::from_str(request_id) {
         Ok(id) if !id.is_empty() && id.len() <= MAX_REQUEST_ID => builder.header("x-request-id", id),
         Ok(_) | Err(_) => builder,
@@ -88,7 +88,7 @@ pub(super) async fn send(
     let request = builder.body(body).map_err(|_| CallError::Request)?;
     let response = client.send(request, limits).await?;
 
-    // The client promises to hold to the limit; what is decoded here must not rest on that.
+    // Checked again here: the decoders must not rely on the client.
     if response.body().len() > limits.max_body {
         return Err(TransportError::TooLarge.into());
     }

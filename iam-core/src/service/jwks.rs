@@ -12,13 +12,13 @@ use crate::{
     tenant::JwksSource,
 };
 
-/// Fetches a key set, and lists the keys in it that cannot be used.
+/// Fetches a key set, and lists its unusable keys.
 ///
 /// The future borrows nothing: it may outlive the request that waits for it.
 ///
 /// # Errors
 ///
-/// [`JwksError`] when there is no answer, or it is no key set: keep the keys there are.
+/// [`JwksError`] when there is no response, or it is not a key set. The current keys stay in use.
 pub fn fetch(
     source: &JwksSource,
     client: &Arc<dyn HttpClient>,
@@ -27,22 +27,27 @@ pub fn fetch(
     async move {
         let request = call::request(Method::GET, source.url().to_owned(), None, "");
         let response = call::send(&*client, request, Bytes::new(), source.limits()).await?;
-        call::expect(&response, StatusCode::OK)?;
+        if response.status() != StatusCode::OK {
+            return Err(JwksError::Status(response.status()));
+        }
 
         Ok(KeySet::parse(response.body(), source.key_limits())?)
     }
 }
 
-/// Why there is no key set.
+/// Why a key set was not fetched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwksError {
-    /// The issuer gave no answer.
-    #[error("no key set was fetched")]
+    /// The issuer did not respond.
+    #[error("the request failed")]
     Call(#[from] CallError),
-    /// The answer is no key set.
-    #[error("what was fetched is no key set")]
+    /// The response is not a key set.
+    #[error("the response is not a key set")]
     KeySet(#[from] KeySetError),
+    /// The issuer responded with another status than 200.
+    #[error("the response has the status {0}")]
+    Status(StatusCode),
 }
 
 #[cfg(test)]
@@ -66,6 +71,7 @@ mod tests {
     #[test]
     fn anything_but_a_key_set_with_status_200_is_no_key_set() {
         for (status, body) in [
+            (204, ""),
             (302, r#"{"keys":[]}"#),
             (404, "404 page not found"),
             (500, r#"{"keys":[]}"#),
@@ -87,6 +93,16 @@ mod tests {
             fetch_from(&client).unwrap_err(),
             JwksError::Call(CallError::Transport(TransportError::Timeout))
         );
+    }
+
+    #[test]
+    fn an_unexpected_status_is_part_of_the_error() {
+        let client = ScriptedClient::new();
+        client.answer(Response::builder().status(404).body(Bytes::new()).unwrap());
+
+        let error = fetch_from(&client).unwrap_err();
+
+        assert_eq!(error.to_string(), "the response has the status 404 Not Found");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! How are upstreams asked?
+//! Calls to upstreams.
 //!
-//! One module for each server. Everything goes through [`HttpClient`](crate::http::HttpClient); answers are decoded
-//! strictly, and whatever is not exactly an answer is none.
+//! One module for each server. Every call goes through [`HttpClient`](crate::http::HttpClient). Responses are decoded
+//! strictly: an unexpected one is an error.
 
 mod call;
 pub mod jwks;

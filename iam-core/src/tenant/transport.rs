@@ -11,14 +11,18 @@ use serde::Deserialize;
 )]
 pub enum Transport {
     /// A Kratos session token in `Authorization` or `X-Session-Token`.
+    #[serde(skip_deserializing)]
     Bearer,
     /// A Kratos session cookie.
+    #[serde(skip_deserializing)]
     Cookie,
     /// A Kratos session cookie or token.
+    #[serde(skip_deserializing)]
     CookieOrBearer,
     /// A token that the gateway signed for this request.
     Oathkeeper,
     /// An OAuth 2 access token.
+    #[serde(skip_deserializing)]
     Oauth2,
 }
 

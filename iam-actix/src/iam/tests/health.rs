@@ -72,6 +72,95 @@ async fn however_often_anybody_asks_the_upstream_is_asked_once() {
     assert_eq!(stage.keto.count(), 1);
 }
 
+/// Public readiness listed the names of all tenants to anyone.
+#[actix_web::test]
+async fn readiness_lists_no_tenant_unless_it_is_asked_to() {
+    for (down, status, expected) in [(false, 200, "ready"), (true, 503, "unavailable")] {
+        let stage = Stage::start_with(Switches {
+            keto_down: AtomicBool::new(down),
+            ..Switches::default()
+        })
+        .await;
+        let iam = &stage.iam;
+        let app = init_service(App::new().service(iam.health()).wrap(iam.middleware())).await;
+
+        let response = get(&app, "/health/ready").await;
+
+        assert_eq!(response.status(), status);
+        let body: Value = read_body_json(response).await;
+        assert_eq!(body, json!({ "status": expected }));
+    }
+}
+
+/// A caller that disconnected took the answer of its probe with it, and the next caller asked anew.
+#[actix_web::test]
+async fn callers_that_disconnect_leave_the_answer_to_the_next_one() {
+    let issuer = TestIssuer::new().unwrap();
+    let key_set = issuer.key_set().to_string();
+    let jwks = TestUpstream::start(move |_| Answer::Json(200, key_set.clone()));
+    let keto = TestUpstream::always(Answer::Late(Duration::from_millis(200), 200, "{}".to_owned()));
+    let iam = Iam::builder(config(&jwks.url("/jwks.json"), &keto.url("")))
+        .start()
+        .await
+        .unwrap();
+    let app = app(&iam).await;
+
+    for _ in 0..5 {
+        let abandoned = tokio::time::timeout(Duration::from_millis(20), get(&app, "/health/ready")).await;
+        assert!(abandoned.is_err());
+    }
+    let response = get(&app, "/health/ready").await;
+
+    assert_eq!(response.status(), 200);
+    assert_eq!(keto.count(), 1);
+}
+
+#[actix_web::test]
+async fn a_failed_probe_is_an_event_although_its_caller_disconnected() {
+    let issuer = TestIssuer::new().unwrap();
+    let key_set = issuer.key_set().to_string();
+    let jwks = TestUpstream::start(move |_| Answer::Json(200, key_set.clone()));
+    let keto = TestUpstream::always(Answer::Late(Duration::from_millis(100), 500, "{}".to_owned()));
+    let (sink, mut events) = audit_channel();
+    let iam = Iam::builder(config(&jwks.url("/jwks.json"), &keto.url("")))
+        .audit_sink(Arc::new(sink))
+        .start()
+        .await
+        .unwrap();
+    let app = app(&iam).await;
+
+    let abandoned = tokio::time::timeout(Duration::from_millis(20), get(&app, "/health/ready")).await;
+
+    assert!(abandoned.is_err());
+    let detail = loop {
+        let event = events.next().await.unwrap();
+        if event.event == EventName::HealthProbeFailure {
+            break event.detail;
+        }
+    };
+    assert_eq!(detail, Some("keto"));
+}
+
+#[actix_web::test]
+async fn an_empty_key_set_is_not_ready() {
+    let jwks = TestUpstream::always(Answer::Json(200, r#"{"keys":[]}"#.to_owned()));
+    let keto = TestUpstream::always(Answer::Json(200, "{}".to_owned()));
+    let iam = Iam::builder(config(&jwks.url("/jwks.json"), &keto.url("")))
+        .start()
+        .await
+        .unwrap();
+    let app = app(&iam).await;
+
+    let response = get(&app, "/health/ready").await;
+
+    assert_eq!(response.status(), 503);
+    let body: Value = read_body_json(response).await;
+    assert_eq!(
+        body["tenants"]["default"],
+        json!({ "keys": "empty", "keto": "up" })
+    );
+}
+
 #[actix_web::test]
 async fn stale_keys_are_ready_keys() {
     let stage = Stage::start().await;

@@ -169,7 +169,7 @@ async fn app(
     let ok = || async { HttpResponse::Ok().finish() };
     init_service(
         App::new()
-            .service(iam.health())
+            .service(iam.health().with_details())
             .route("/orders", web::get().to(ok))
             .route("/pay", web::post().to(ok).single_use())
             .route(

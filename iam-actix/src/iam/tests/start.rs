@@ -43,6 +43,24 @@ async fn what_is_less_safe_than_by_default_is_said_at_the_start() {
     assert_eq!(said(), [1, 1]);
 }
 
+/// Plain http between pods is allowed by a key of its own, and each such URL is logged at every start.
+#[tokio::test]
+async fn plain_http_beyond_loopback_is_logged_at_every_start() {
+    let mut config = inline(&TestIssuer::new().unwrap().key_set());
+    let mut keto = iam_core::config::KetoConfig::new("http://keto-read.ory.svc.cluster.local");
+    keto.upstream.allow_http = Some(true);
+    config.tenants.get_mut("default").unwrap().keto = Some(keto);
+    let (log, _guard) = Log::listen();
+
+    for start in 1..=2 {
+        drop(Iam::builder(config.clone()).start().await.unwrap());
+        let line = "plain http beyond loopback, allowed by `tenants.default.keto.upstream.allow_http`";
+        assert_eq!(log.count(line), start);
+        assert_eq!(log.count("tenants.default.keto.read_url"), start);
+    }
+    assert_eq!(log.count("development mode"), 0);
+}
+
 /// Every problem at once, for the person who can mend them, and an event for those who watch (D84).
 #[tokio::test]
 async fn a_configuration_with_problems_starts_nothing_and_lists_them_all() {

@@ -1,11 +1,20 @@
-//! Who keeps the keys of a tenant fresh, and how does a request wait for a new one?
+//! How are the keys of a tenant kept fresh, and how does a request wait for a new key?
 //!
-//! One task for each tenant whose keys are fetched, on the first upstream thread. When to fetch, and who is answered by it,
-//! is decided by [`Schedule`]; this module fetches, sleeps and wakes. Requests never fetch: they hand in a demand, and the
-//! task answers it. So a request that goes away takes nobody with it, and any number of demands share one fetch (D1, R143).
-//! The task ends with the upstream threads, that is, with the last [`Iam`](crate::Iam).
+//! Each tenant with fetched keys has one task, on the first upstream thread. [`Schedule`] decides when to fetch and which
+//! requests a fetch answers; this module fetches, sleeps and wakes. Requests never fetch: each sends a demand, and the task
+//! answers it. So a dropped request affects no other, and any number of demands share one fetch (D1, R143). The task ends
+//! with the upstream threads, that is, with the last [`Iam`](crate::Iam).
 
-use std::{collections::VecDeque, future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::LocalBoxFuture;
 use iam_core::{
@@ -20,17 +29,41 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{audit::Auditor, upstream::Threads};
+use crate::{audit::Auditor, log_throttle::LogThrottle, upstream::Threads};
 
-/// The way to ask for fresher keys of one tenant.
+/// Requests fresher keys of one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     demands: mpsc::Sender<Demand>,
-    /// Changes whenever a fetch brought keys that were not there before.
+    /// Changes whenever a fetch added keys.
     news: watch::Receiver<u64>,
+    shared: Arc<Shared>,
 }
 
-/// What the refresh of one tenant's keys works with.
+/// What the task and the requests tell each other without a message.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The number of demands dropped since the task last removed them.
+    abandoned: AtomicUsize,
+    /// Whether the last fetched key set has no usable key.
+    is_empty: AtomicBool,
+}
+
+/// Counts a demand as abandoned when it is dropped before its answer.
+struct Waiting<'a> {
+    is_answered: bool,
+    shared: &'a Shared,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.abandoned.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// The parts of the refresh of one tenant's keys.
 pub(crate) struct Refresh {
     pub(crate) auditor: Arc<Auditor>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -38,21 +71,23 @@ pub(crate) struct Refresh {
     pub(crate) policy: RefreshPolicy,
     pub(crate) store: Arc<KeyStore>,
     pub(crate) tenant: String,
+    /// For the log. Holds no credentials: the configuration refuses them.
+    pub(crate) url: String,
 }
 
-/// Fetches the key set, or says in a fixed text why there is none. Ends, whatever the issuer does.
+/// Fetches the key set, or returns the cause of the failure for the log. Always ends.
 pub(crate) type Fetch = Box<dyn Fn() -> LocalBoxFuture<'static, Fetched> + Send>;
 
 pub(crate) type Fetched = Result<(KeySet, Vec<KeyProblem>), String>;
 
-/// Why a request that waited for a key got no fresher key set. Fails closed: 503.
+/// Why a waiting request got no fresher key set. Fails closed: 503.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WaitError {
-    /// The fetch gave no key set.
+    /// The fetch failed.
     Failed,
     /// Too many requests wait already.
     Full,
-    /// Everything is being stopped.
+    /// The upstream threads have stopped.
     Stopped,
     /// No fetch finished in time.
     Timeout,
@@ -62,26 +97,40 @@ pub(crate) enum WaitError {
 struct Demand(oneshot::Sender<Result<(), WaitError>>);
 
 impl Keys {
-    /// Starts the refresh on the first of the `threads`. The receiver is told when the first fetch has ended, well or not.
+    /// Starts the refresh on the first of the `threads`. The receiver resolves when the first fetch has ended, also with an error.
     pub(crate) fn start(threads: &Threads, refresh: Refresh) -> (Self, oneshot::Receiver<()>) {
         // Bounded like the waiters: demands leave the channel as fast as the task can count them.
         let (demands, arriving) = mpsc::channel(refresh.policy.max_waiters.clamp(1, MOST_DEMANDS));
         let (tell_first, first) = oneshot::channel();
         let (tell_news, news) = watch::channel(0);
-        threads.spawn(move || Task::new(refresh, tell_news).run(arriving, tell_first));
-        (Self { demands, news }, first)
+        let shared = Arc::new(Shared::default());
+        let of_task = Arc::clone(&shared);
+        threads
+            .spawner()
+            .spawn(move || Task::new(refresh, tell_news, of_task).run(arriving, tell_first));
+        let keys = Self {
+            demands,
+            news,
+            shared,
+        };
+        (keys, first)
     }
 
-    /// Waits until `is_known` says so, which is asked again whenever new keys were installed, but no longer than for a fetch
-    /// that starts after this call: whatever that one does not bring does not exist.
+    /// Tells whether the last fetched key set has no usable key.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.is_empty.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `is_known` returns `true`; it is called whenever keys were added. Waits at most for the end of a fetch that
+    /// starts after this call: a key that this fetch does not add does not exist.
     ///
     /// # Errors
     ///
-    /// When there is no such fetch in time, it gives no key set, or too many wait.
+    /// When no such fetch ends in time, it fails, or too many requests wait.
     pub(crate) async fn until_known(&self, is_known: &mut dyn FnMut() -> bool) -> Result<(), WaitError> {
         let mut news = self.news.clone();
         news.mark_unchanged();
-        // Whatever was installed since the caller looked is not news any more.
+        // Keys that were installed since the caller looked are not news any more.
         if is_known() {
             return Ok(());
         }
@@ -104,14 +153,21 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// When there is none in time, it gives no key set, or too many wait.
+    /// When no such fetch ends in time, it fails, or too many requests wait.
     pub(crate) async fn fetched_from_now(&self) -> Result<(), WaitError> {
+        // INVARIANT: declared before the receiver, so dropped after it: an abandoned demand is closed when it is counted.
+        let mut waiting = Waiting {
+            is_answered: false,
+            shared: &self.shared,
+        };
         let (answer, answered) = oneshot::channel();
         self.demands.try_send(Demand(answer)).map_err(|err| match err {
             mpsc::error::TrySendError::Closed(_) => WaitError::Stopped,
             mpsc::error::TrySendError::Full(_) => WaitError::Full,
         })?;
-        answered.await.unwrap_or(Err(WaitError::Stopped))
+        let outcome = answered.await.unwrap_or(Err(WaitError::Stopped));
+        waiting.is_answered = true;
+        outcome
     }
 }
 
@@ -121,6 +177,9 @@ struct Task {
     problems: Vec<KeyProblem>,
     refresh: Refresh,
     schedule: Schedule,
+    shared: Arc<Shared>,
+    /// Limits the lines about failed fetches and empty key sets.
+    throttle: LogThrottle,
     /// In the order of their arrival, which is the order of their tickets and of their deadlines.
     waiters: VecDeque<Waiter>,
 }
@@ -132,13 +191,15 @@ struct Waiter {
 }
 
 impl Task {
-    fn new(refresh: Refresh, news: watch::Sender<u64>) -> Self {
+    fn new(refresh: Refresh, news: watch::Sender<u64>, shared: Arc<Shared>) -> Self {
         Self {
             failing: false,
             news,
             problems: Vec::new(),
             schedule: Schedule::new(refresh.policy),
             refresh,
+            shared,
+            throttle: LogThrottle::new(LOG_INTERVAL),
             waiters: VecDeque::new(),
         }
     }
@@ -155,7 +216,7 @@ impl Task {
                     fetching = None;
                     self.finish(fetched);
                     if let Some(first) = first.take() {
-                        // Whoever started this may have lost interest.
+                        // The receiver may be dropped.
                         let _ = first.send(());
                     }
                 }
@@ -171,7 +232,7 @@ impl Task {
         }
     }
 
-    /// Does what the schedule says, and returns how long nothing else is to be done.
+    /// Does the next step of the schedule, and returns the pause until the one after it.
     fn step(&mut self, fetching: &mut Option<JoinHandle<Fetched>>) -> Duration {
         let now = self.refresh.clock.now();
         let pause = match self.schedule.step(now) {
@@ -190,7 +251,7 @@ impl Task {
     }
 
     fn fetch(&self) -> JoinHandle<Fetched> {
-        // A task of its own, so that a panic in a client is a failed fetch and not the end of the refresh.
+        // A separate task: a panic in a client is a failed fetch, and the refresh goes on.
         task::spawn_local((self.refresh.fetch)())
     }
 
@@ -199,10 +260,11 @@ impl Task {
         let (result, outcome) = match fetched {
             Ok((keys, problems)) => {
                 self.report(problems);
+                self.note_emptiness(keys.is_empty());
                 let change = self.refresh.store.install(keys, now);
                 self.note_success(change.added, change.removed);
                 if change.added > 0 {
-                    // Also for those who wait for the next fetch: what they wait for may be here already.
+                    // Also for requests that wait for the next fetch: their key may be installed already.
                     self.news.send_modify(|count| *count = count.wrapping_add(1));
                 }
                 (FetchResult::Installed, Ok(()))
@@ -216,13 +278,23 @@ impl Task {
 
         let answering = self.schedule.finished(result, now, jitter());
         while let Some(waiter) = self.next_waiter(|waiter| answering.answers(waiter.ticket)) {
-            // A request that has gone away needs no answer.
+            // The request may have been dropped.
             let _ = waiter.answer.send(outcome);
         }
     }
 
     fn register(&mut self, Demand(answer): Demand) {
-        match self.schedule.wait() {
+        if answer.is_closed() {
+            return;
+        }
+        let ticket = self.schedule.wait().or_else(|full| {
+            if self.remove_abandoned() {
+                self.schedule.wait()
+            } else {
+                Err(full)
+            }
+        });
+        match ticket {
             Ok(ticket) => {
                 let now = Instant::now();
                 self.waiters.push_back(Waiter {
@@ -233,6 +305,23 @@ impl Task {
             }
             Err(_full) => drop(answer.send(Err(WaitError::Full))),
         }
+    }
+
+    /// Removes the waiters whose requests were dropped, and tells whether there may have been any. Costs a pass over the waiters,
+    /// but only after requests were dropped.
+    fn remove_abandoned(&mut self) -> bool {
+        if self.shared.abandoned.swap(0, Ordering::AcqRel) == 0 {
+            return false;
+        }
+        let schedule = &mut self.schedule;
+        self.waiters.retain(|waiter| {
+            let is_closed = waiter.answer.is_closed();
+            if is_closed {
+                schedule.give_up(waiter.ticket);
+            }
+            !is_closed
+        });
+        true
     }
 
     fn expire(&mut self) {
@@ -248,7 +337,7 @@ impl Task {
         self.waiters.pop_front()
     }
 
-    /// Told once, not at each fetch that finds the same.
+    /// Reports problems when they differ from those of the last fetch.
     fn report(&mut self, problems: Vec<KeyProblem>) {
         if problems == self.problems {
             return;
@@ -259,10 +348,10 @@ impl Task {
                 tenant = self.refresh.tenant,
                 index = problem.index,
                 kid = problem.kid.as_deref().map(|kid| kid.escape_default().to_string()),
-                "a key of the set is not used: {}",
+                "unusable key in the key set: {}",
                 problem.fault
             );
-            // R036: a published secret is an incident. Keys for other uses are nobody's fault.
+            // R036: a published secret is an incident. A key for another use is not.
             if !problem.fault.is_incident() {
                 continue;
             }
@@ -276,7 +365,7 @@ impl Task {
     fn note_success(&mut self, added: usize, removed: usize) {
         let tenant = &self.refresh.tenant;
         if self.failing {
-            tracing::info!(tenant, "the key set can be fetched again");
+            tracing::info!(tenant, url = self.refresh.url, "the key set is fetched again");
         }
         if added > 0 || removed > 0 {
             tracing::info!(tenant, added, removed, "the key set has changed");
@@ -284,24 +373,48 @@ impl Task {
         self.failing = false;
     }
 
-    /// D16: an issuer that does not answer is told apart from a forged signature, here and in the refusal.
-    fn note_failure(&mut self, reason: &str) {
-        let tenant = &self.refresh.tenant;
-        let available = self.refresh.store.status(self.refresh.clock.now()) != KeyStatus::Unavailable;
-        if !available {
-            tracing::error!(
-                tenant,
-                reason,
-                "the key set cannot be fetched and there are no usable keys: requests are refused with 503 until it can"
-            );
-        } else if !self.failing {
+    /// Logs a key set without usable keys, when it becomes empty and then once per interval.
+    fn note_emptiness(&mut self, is_empty: bool) {
+        let was_empty = self.shared.is_empty.swap(is_empty, Ordering::Relaxed);
+        if is_empty && (self.is_log_due() || !was_empty) {
             tracing::warn!(
-                tenant,
-                reason,
-                "the key set cannot be fetched: the last good one serves while it is not too old"
+                tenant = self.refresh.tenant,
+                url = self.refresh.url,
+                "the key set has no usable key: every token is refused"
             );
         }
+    }
+
+    /// Logs a failed fetch, the first of an outage and then once per interval.
+    ///
+    /// D16: an issuer that does not respond and a forged signature are told apart, here and in the refusal.
+    fn note_failure(&mut self, reason: &str) {
+        let is_due = self.is_log_due() || !self.failing;
         self.failing = true;
+        if !is_due {
+            return;
+        }
+
+        let (tenant, url) = (&self.refresh.tenant, &self.refresh.url);
+        if self.refresh.store.status(self.refresh.clock.now()) == KeyStatus::Unavailable {
+            tracing::error!(
+                tenant,
+                url,
+                reason,
+                "fetching the key set failed, and no keys are usable: requests are refused with 503"
+            );
+        } else {
+            tracing::warn!(
+                tenant,
+                url,
+                reason,
+                "fetching the key set failed: the last key set stays in use until it is too old"
+            );
+        }
+    }
+
+    fn is_log_due(&self) -> bool {
+        self.throttle.is_due(self.refresh.clock.now())
     }
 }
 
@@ -314,17 +427,20 @@ async fn end_of(fetching: &mut Option<JoinHandle<Fetched>>) -> Fetched {
     }
 }
 
-/// Returns a random number in [0, 1), so that many services do not fetch at the same moment.
+/// Returns a random number in [0, 1). It spreads the fetches of many services.
 fn jitter() -> f64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     // Only the upper half, which `f64` holds exactly; no fixed bits of the UUID are among these.
     f64::from(u32::try_from(random >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The longest pause before the clock is asked again: it tells the time of day, which may be set.
+/// The longest pause between two looks at the clock, which may be set.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How many demands are taken in one go.
+/// The interval of repeated log lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The number of demands that are received at once.
 const BATCH: usize = 1024;
 
 const MOST_DEMANDS: usize = 1 << 20;

@@ -114,6 +114,7 @@ fn start_held(change: impl FnOnce(&mut RefreshPolicy), answer: Answer) -> World 
             policy,
             store: Arc::clone(&store),
             tenant: "default".to_owned(),
+            url: URL.to_owned(),
         },
     );
     World {
@@ -399,8 +400,9 @@ fn task(world: &World) -> Task {
         policy: RefreshPolicy::default(),
         store: Arc::clone(&world.store),
         tenant: "default".to_owned(),
+        url: URL.to_owned(),
     };
-    Task::new(refresh, watch::channel(0).0)
+    Task::new(refresh, watch::channel(0).0, Arc::default())
 }
 
 #[tokio::test]
@@ -414,9 +416,96 @@ async fn an_outage_is_told_of_once_while_the_last_good_set_serves() {
         for _ in 0..3 {
             task.note_failure("no answer");
         }
-        assert_eq!(log.count("the last good one serves"), outage);
+        assert_eq!(log.count("the last key set stays in use"), outage);
         task.note_success(0, 0);
-        assert_eq!(log.count("can be fetched again"), outage);
+        assert_eq!(log.count("is fetched again"), outage);
+    }
+}
+
+/// A failed fetch was logged once and then never again, without the URL or the cause.
+#[tokio::test]
+async fn every_interval_of_an_outage_is_logged_with_url_and_cause() {
+    for is_available in [true, false] {
+        let mut world = start(
+            |_| (),
+            if is_available {
+                Answer::Body(ONE)
+            } else {
+                Answer::Fail
+            },
+        );
+        (&mut world.first).await.unwrap();
+        let mut task = task(&world);
+        let (log, _guard) = Log::listen();
+
+        for minute in 1..=3 {
+            for _ in 0..3 {
+                task.note_failure("the response has the status 404 Not Found");
+            }
+            for text in ["fetching the key set failed", URL, "404 Not Found"] {
+                assert_eq!(log.count(text), minute, "{text}");
+            }
+            world.clock.advance(LOG_INTERVAL);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_key_set_is_a_warning() {
+    let mut world = start(|_| (), Answer::Body(ONE));
+    (&mut world.first).await.unwrap();
+    assert!(!world.keys.is_empty());
+    let mut task = task(&world);
+    let (log, _guard) = Log::listen();
+
+    for _ in 0..3 {
+        task.note_emptiness(true);
+    }
+    assert_eq!(log.count("no usable key"), 1);
+    task.note_emptiness(false);
+    task.note_emptiness(true);
+    assert_eq!(log.count("no usable key"), 2);
+    world.clock.advance(LOG_INTERVAL);
+    task.note_emptiness(true);
+    assert_eq!(log.count("no usable key"), 3);
+    assert_eq!(log.count(URL), 3);
+}
+
+#[tokio::test]
+async fn an_empty_key_set_is_known_to_readiness_until_it_has_a_key() {
+    let mut world = start(|_| (), Answer::Body(r#"{"keys":[]}"#));
+    (&mut world.first).await.unwrap();
+    assert!(world.keys.is_empty());
+
+    world.issuer.answer(Answer::Body(ONE));
+    let demanded = demand(&world.keys).await;
+    one_second(&world);
+    demanded.await.unwrap();
+
+    assert!(!world.keys.is_empty());
+}
+
+/// Requests that went away kept their places until their deadline.
+#[tokio::test]
+async fn places_of_requests_that_went_away_are_free_at_once() {
+    let mut world = start(
+        |policy| {
+            policy.max_waiters = 3;
+        },
+        Answer::Body(ONE),
+    );
+    (&mut world.first).await.unwrap();
+
+    for _ in 0..3 {
+        let gone = demands(&world.keys, 3).await;
+        assert_eq!(world.keys.fetched_from_now().await, Err(WaitError::Full));
+        drop(gone);
+    }
+    let stays = demands(&world.keys, 3).await;
+
+    one_second(&world);
+    for demand in stays {
+        demand.await.unwrap();
     }
 }
 
@@ -432,7 +521,7 @@ async fn a_key_that_is_not_used_is_told_of_once_and_hides_nothing_of_its_line() 
         task.report(problems.clone());
     }
 
-    assert_eq!(log.count("not used: not for signatures"), 1);
+    assert_eq!(log.count("unusable key in the key set: not for signatures"), 1);
     // As written here, with what `Debug` adds.
     assert_eq!(log.count(r"two\\u{202e}"), 1);
 }
@@ -446,6 +535,7 @@ fn random_delays_lie_between_zero_and_one() {
     assert!(numbers.iter().any(|number| *number > 0.8));
 }
 
+const URL: &str = "https://gateway.example/jwks.json";
 /// RFC 7517 appendix A.1, with other ids.
 const ONE: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"one"}]}"#;
 const TWO: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","kid":"two"}]}"#;

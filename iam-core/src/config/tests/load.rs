@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::*;
+use crate::secret::Secret;
 
 #[test]
 fn keys_that_occur_twice_are_refused_in_every_format() {
@@ -96,13 +97,133 @@ fn a_variable_that_names_no_key_does_not_start() {
     }
     assert_eq!(
         problems(config_with("").with_env(env(&[("IAM__DEVELOPMENT", "perhaps")]))),
-        ["`development`: expected a boolean"]
+        ["`IAM__DEVELOPMENT`: expected a boolean"]
     );
     let twice = config_with("").with_env(env(&[
         ("IAM__DEVELOPMENT", "true"),
         ("IAM__Development", "false"),
     ]));
     assert_eq!(problems(twice).len(), 1);
+}
+
+#[test]
+fn letter_case_of_a_variable_does_not_matter() {
+    let config = config_with("").with_env(env(&[
+        ("iam__tenants__default__keto__batch_size", "25"),
+        ("Iam__Tenants__DEFAULT__Csrf__Enabled", "false"),
+    ]));
+
+    let settings = config.validate().unwrap();
+
+    let tenant = settings.registry().default_tenant();
+    assert_eq!(tenant.keto().unwrap().batch_size(), 25);
+    assert!(!tenant.has_csrf_check());
+}
+
+#[test]
+fn a_variable_that_resembles_one_of_ours_is_a_warning_that_names_it() {
+    for (name, meant) in [
+        (
+            "IAM_TENANTS__DEFAULT__KETO__READ_URL",
+            "IAM__TENANTS__DEFAULT__KETO__READ_URL",
+        ),
+        (
+            "IAM_TENANTS_DEFAULT_KETO_READ_URL",
+            "IAM__TENANTS__DEFAULT__KETO__READ_URL",
+        ),
+        ("iam_development", "IAM__DEVELOPMENT"),
+        (
+            "IAM_TENANTS_DEFAULT_KETO_TOKEN_FILE",
+            "IAM__TENANTS__DEFAULT__KETO__TOKEN_FILE",
+        ),
+    ] {
+        let settings = config_with("")
+            .with_env(env(&[(name, "true")]))
+            .validate()
+            .unwrap();
+
+        let warnings: Vec<_> = settings.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, [format!("`{name}`: ignored; did you mean `{meant}`?")]);
+    }
+}
+
+/// Kubernetes sets these for a service that is called `iam`.
+#[test]
+fn variables_of_a_cluster_are_not_mistaken_for_ours() {
+    let others = [
+        ("IAM_SERVICE_HOST", "10.0.0.1"),
+        ("IAM_PORT", "tcp://10.0.0.1:80"),
+        ("IAM_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("IAMBIC", "1"),
+        ("IAM", "1"),
+    ];
+
+    let settings = config_with("").with_env(env(&others)).validate().unwrap();
+
+    assert_eq!(settings.warnings(), []);
+}
+
+#[test]
+fn a_variable_with_an_unknown_key_names_the_right_variable() {
+    for name in [
+        "IAM__TENANTS_DEFAULT__KETO__READ_URL",
+        "IAM__TENANTS__DEFAULT__KETO__READURL",
+        "IAM__TENANT__DEFAULT__KETO__READ_URL",
+    ] {
+        let found = problems(config_with("").with_env(env(&[(name, "https://k.example")])));
+
+        assert_eq!(
+            found,
+            [format!(
+                "`{name}`: unknown key; did you mean `IAM__TENANTS__DEFAULT__KETO__READ_URL`?"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_problem_of_a_variable_names_the_variable_and_not_the_file() {
+    let folder = Folder::new("variable");
+    let sound = "[tenants.default]\ntransports = [\"oathkeeper\"]\n[tenants.default.oathkeeper]\n\
+                 issuer = \"https://g.example/\"\naudience = [\"a\"]\njwks.url = \"https://g.example/jwks\"";
+    let path = folder.write("iam.toml", sound.as_bytes());
+
+    for (name, value, message) in [
+        ("IAM__DEVELOPMENT", "perhaps", "expected a boolean"),
+        (
+            "IAM__TENANTS__DEFAULT__KETO__READ_URL",
+            "ftp://keto.example",
+            "not an https URL",
+        ),
+        ("iam__audit__queue", "0", "expected 1 to 1000000"),
+        (
+            "IAM__TENANTS__DEFAULT__OATHKEEPER__ALGORITHMS",
+            "RS256,none",
+            "`none` is not an algorithm with public keys; ",
+        ),
+    ] {
+        let config = IamConfig::from_file(&path).unwrap();
+        let error = config.with_env(env(&[(name, value)])).validate().unwrap_err();
+
+        let printed = error.to_string();
+        let expected = format!("invalid configuration\n  `{name}`: {message}");
+        assert!(printed.starts_with(&expected), "{printed}");
+        assert_eq!(error.problems().len(), 1, "{printed}");
+        assert_eq!(error.problems()[0].variable(), Some(name));
+    }
+}
+
+#[test]
+fn variables_may_be_given_in_several_calls() {
+    let config = config_with("")
+        .with_env(env(&[("IAM__TENANTS__DEFAULT__KETO__BATCH_SIZE", "25")]))
+        .with_env(env(&[("IAM__DEVELOPMENT", "true")]));
+
+    let settings = config.validate().unwrap();
+
+    assert!(settings.registry().development());
+    let tenant = settings.registry().default_tenant();
+    assert_eq!(tenant.keto().unwrap().batch_size(), 25);
 }
 
 #[test]

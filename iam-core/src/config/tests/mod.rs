@@ -134,7 +134,11 @@ fn every_problem_is_reported_at_once_with_its_path() {
         );
     }
     assert_eq!(problems.len(), 15, "{problems:#?}");
-    assert!(problems.contains(&"`tenants.customer.keto.read_url`: not an https URL".to_owned()));
+    let keto = "`tenants.customer.keto.read_url`: not an https URL; ";
+    assert!(
+        problems.iter().any(|problem| problem.starts_with(keto)),
+        "{problems:#?}"
+    );
 }
 
 #[test]
@@ -158,7 +162,7 @@ fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
     let transports = problems_with("[tenants.other]\ntransports = [\"pigeon\", \"cookie\"]");
     for path in [
         "`tenants.other.transports[0]`: ",
-        "`tenants.other.transports`: \"cookie\" ",
+        "`tenants.other.transports[1]`: expected \"oathkeeper\"",
     ] {
         assert!(
             transports.iter().any(|problem| problem.starts_with(path)),
@@ -169,37 +173,40 @@ fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
 
 #[test]
 fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
-    let misspelt = "[\"oathkeper\", \"cookie\"]";
-    let config = |transports| {
-        IamConfig::from_toml(&format!(
-            r#"
-            [tenants.default]
-            transports = {transports}
-            [tenants.default.oathkeeper]
-            issuer = "https://gateway.example/"
-            audience = ["orders-api"]
-            jwks.url = "https://gateway.example/jwks"
-            "#
-        ))
-        .unwrap()
-    };
+    let config = IamConfig::from_toml(
+        r#"
+        [tenants.default]
+        transports = ["oathkeper", "cookie"]
+        [tenants.default.oathkeeper]
+        issuer = "https://gateway.example/"
+        audience = ["orders-api"]
+        jwks.url = "https://gateway.example/jwks"
+        "#,
+    )
+    .unwrap();
 
-    let unread = problems(config(misspelt));
-    let read = problems(config("[\"cookie\"]"));
+    assert_eq!(
+        problems(config),
+        [
+            "`tenants.default.transports[0]`: expected \"oathkeeper\"; did you mean \"oathkeeper\"?",
+            "`tenants.default.transports[1]`: expected \"oathkeeper\"",
+        ]
+    );
+}
 
-    let starts = [
-        "`tenants.default.transports[0]`: expected one of ",
-        "`tenants.default.transports`: \"cookie\" ",
-    ];
-    assert_eq!(unread.len(), starts.len(), "{unread:?}");
-    for start in starts {
-        assert!(
-            unread.iter().any(|problem| problem.starts_with(start)),
-            "{unread:?}"
-        );
-    }
-    let useless = "`tenants.default.oathkeeper`: has no effect without the transport \"oathkeeper\"";
-    assert!(read.iter().any(|problem| problem == useless), "{read:?}");
+/// A transport that the file format does not accept can still be named in code.
+#[test]
+fn a_transport_that_does_not_work_is_refused_in_code_too() {
+    let mut config = config_with("");
+    config.tenants.get_mut("default").unwrap().transports = vec![Transport::Cookie];
+
+    assert_eq!(
+        problems(config),
+        [
+            "`tenants.default.transports`: expected \"oathkeeper\"",
+            "`tenants.default.oathkeeper`: has no effect without the transport \"oathkeeper\"",
+        ]
+    );
 }
 
 /// R172
@@ -267,35 +274,11 @@ fn ranges_hold_at_both_ends() {
 }
 
 #[test]
-fn words_of_features_that_are_not_there_are_not_ignored() {
-    for (more, problem) in [
-        (
-            "mode = \"ory-network\"",
-            "mode`: Ory Network is not available in this version; remove the key",
-        ),
-        (
-            "transports = [\"cookie\"]",
-            "transports`: \"cookie\" is not available in this version; remove it from the list",
-        ),
-        (
-            "transports = [\"oauth2\"]",
-            "transports`: \"oauth2\" is not available in this version; remove it from the list",
-        ),
-        (
-            "roles_from = \"traits.roles\"",
-            "roles_from`: sources other than `metadata_public` are not available in this version; remove the key",
-        ),
-        (
-            "oathkeeper.verifier = \"hmac\"",
-            "oathkeeper.verifier`: the verifier \"hmac\" is not available in this version; remove the key",
-        ),
-    ] {
-        let problems = problems_with(&format!("[tenants.cloud]\n{more}"));
-        assert!(
-            problems.contains(&format!("`tenants.cloud.{problem}")),
-            "{more}: {problems:?}"
-        );
-    }
+fn roles_come_from_public_metadata_only() {
+    let problems = problems_with("[tenants.other]\nroles_from = \"traits.roles\"");
+
+    let expected = "`tenants.other.roles_from`: expected a path below `metadata_public`, such as \"metadata_public.roles\"";
+    assert!(problems.iter().any(|problem| problem == expected), "{problems:?}");
 }
 
 /// D96
@@ -354,9 +337,7 @@ fn subjects_that_would_mix_up_clients_and_identities_are_refused() {
 /// R172, D79
 #[test]
 fn no_secret_appears_in_debug_output_or_problems() {
-    let config = config_with(
-        "token = \"hunter2\"\n[stores]\ncache_key = \"hunter2\"\nredis = \"rediss://u:hunter2@h\"",
-    );
+    let config = config_with("token = \"hunter2\"\n[stores]\ncache_key = \"hunter2\"");
     let debug = format!("{config:?}");
     let error = config.validate().unwrap_err();
 

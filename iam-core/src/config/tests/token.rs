@@ -115,7 +115,7 @@ fn a_wildcard_is_no_audience() {
         assert_eq!(
             problems(config),
             [
-                "`tenants.default.oathkeeper.audience[1]`: `*` stands for nothing in an audience: write the name of the service, as it is in the token"
+                "`tenants.default.oathkeeper.audience[1]`: wildcards are not supported in audiences: write the name of the service as it stands in the token"
             ],
             "{audience}"
         );

@@ -17,7 +17,7 @@ fn a_wildcard_is_no_origin() {
         assert_eq!(
             found,
             [
-                "`tenants.default.csrf.allowed_origins[1]`: `*` stands for nothing in an origin: write each one, such as \"https://app.example\""
+                "`tenants.default.csrf.allowed_origins[1]`: wildcards are not supported in origins: write each origin, such as \"https://app.example\""
             ],
             "{origin}"
         );

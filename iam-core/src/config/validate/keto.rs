@@ -1,4 +1,4 @@
-//! The permission server and how principals are written there.
+//! The permission server and the templates of its subjects.
 
 use iam_grammar::{Template, check_namespace};
 
@@ -15,14 +15,15 @@ pub(super) fn keto(
     tenant: &TenantConfig,
     written: &KetoConfig,
 ) -> Option<KetoSettings> {
+    let http = upstream::plain_http(path, "keto", &tenant.upstream, &written.upstream);
     let path = format!("{path}.keto");
     let at = |key: &str| format!("{path}.{key}");
 
-    let read_url = report.base_url(&at("read_url"), &written.read_url);
+    let read_url = report.base_url(&at("read_url"), &written.read_url, &http);
     let write_url = written
         .write_url
         .as_deref()
-        .map(|url| report.base_url(&at("write_url"), url));
+        .map(|url| report.base_url(&at("write_url"), url, &http));
     if let Some(token) = &written.token
         && !is_header_value(token)
     {

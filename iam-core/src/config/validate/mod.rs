@@ -1,4 +1,4 @@
-//! From what people write to what the middleware works with.
+//! From the written configuration to validated settings.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -17,10 +17,7 @@ use crate::{
 mod header;
 mod keto;
 mod token;
-pub(super) mod unavailable;
 mod upstream;
-
-use unavailable::Unavailable;
 
 /// The default of `roles_from`.
 pub(super) const METADATA_ROLES: &str = "metadata_public.roles";
@@ -30,6 +27,7 @@ pub(super) const METADATA_ROLES: &str = "metadata_public.roles";
 pub struct Settings {
     registry: TenantRegistry,
     audit: AuditConfig,
+    warnings: Vec<Problem>,
 }
 
 impl Settings {
@@ -38,12 +36,18 @@ impl Settings {
         &self.registry
     }
 
-    /// Returns where audit events go.
+    /// Returns the audit configuration.
     pub const fn audit(&self) -> &AuditConfig {
         &self.audit
     }
 
-    /// Returns both.
+    /// Returns what is accepted and should be known at every start: plain http to an upstream, and environment variables that
+    /// are ignored although they look like ours.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Returns the tenants and the audit configuration.
     pub fn into_parts(self) -> (TenantRegistry, AuditConfig) {
         (self.registry, self.audit)
     }
@@ -52,9 +56,6 @@ impl Settings {
 pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
     let mut report = Report::new(config.problems, config.development);
     audit(&mut report, &config.audit);
-    if config.stores.is_some() {
-        report.unavailable("stores", unavailable::STORES);
-    }
 
     let several = config.tenants.len() > 1;
     let tenants: Vec<_> = config
@@ -65,7 +66,7 @@ pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
         .collect();
     let default = default_tenant(&mut report, &config.tenants, config.default_tenant.as_deref());
 
-    report.finish()?;
+    let warnings = report.finish()?;
     let default = tenants
         .iter()
         .find(|tenant| Some(tenant.name()) == default.as_deref());
@@ -76,6 +77,7 @@ pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
     Ok(Settings {
         registry: TenantRegistry::new(tenants, default, config.development),
         audit: config.audit,
+        warnings: [config.warnings, warnings].concat(),
     })
 }
 
@@ -86,7 +88,7 @@ fn audit(report: &mut Report, audit: &AuditConfig) {
     }
 }
 
-/// Returns the name of the default tenant: an exact look-up among those that are written.
+/// Returns the name of the default tenant, compared exactly.
 fn default_tenant(
     report: &mut Report,
     tenants: &BTreeMap<String, TenantConfig>,
@@ -107,7 +109,6 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
     if check_tenant(name).is_err() {
         report.add(&path, "not a tenant name");
     }
-    unavailable::check(report, &path, written);
     upstream::check(report, &path, written);
     transports(report, &path, written);
 
@@ -140,8 +141,9 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
 
 fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
     let at = format!("{path}.transports");
-    if written.mode == Mode::SelfHosted && written.transports.is_empty() {
-        report.empty(&at, "required");
+    match written.mode {
+        Mode::SelfHosted if written.transports.is_empty() => report.empty(&at, "required"),
+        Mode::SelfHosted => {}
     }
     for (index, transport) in written.transports.iter().enumerate() {
         if written
@@ -153,10 +155,8 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
             report.add(&at, format!("names \"{transport}\" twice"));
         }
         if *transport != Transport::Oathkeeper {
-            report.add(
-                &at,
-                format!("\"{transport}\" is not available in this version; remove it from the list"),
-            );
+            // Only a configuration made in code can name one that serde does not read.
+            report.add(&at, "expected \"oathkeeper\"");
         }
     }
 
@@ -164,7 +164,7 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
     let block = format!("{path}.oathkeeper");
     match &written.oathkeeper {
         None if behind => report.add(&block, "required for the transport \"oathkeeper\""),
-        // A transport that could not be read may have been meant for this one.
+        // An unreadable transport may have been a misspelt "oathkeeper".
         Some(_) if !behind && !written.transports.is_empty() && report.unread_elements(&at).is_empty() => {
             report.add(&block, "has no effect without the transport \"oathkeeper\"");
         }
@@ -183,11 +183,10 @@ fn roles(report: &mut Report, path: &str, from: &str) -> Option<RoleSource> {
         return None;
     }
     if first.as_deref() != Some("metadata_public") {
-        let feature = Unavailable {
-            what: "sources other than `metadata_public` are",
-            remove: "key",
-        };
-        report.unavailable(&at, feature);
+        report.add(
+            &at,
+            format!("expected a path below `metadata_public`, such as \"{METADATA_ROLES}\""),
+        );
         return None;
     }
     Some(RoleSource::metadata(path_inside))
@@ -214,8 +213,8 @@ fn kratos(
     tenant: &TenantConfig,
     written: &KratosConfig,
 ) -> Option<KratosSettings> {
-    let path = format!("{path}.kratos");
-    let public_url = report.base_url(&format!("{path}.public_url"), &written.public_url);
+    let http = upstream::plain_http(path, "kratos", &tenant.upstream, &written.upstream);
+    let public_url = report.base_url(&format!("{path}.kratos.public_url"), &written.public_url, &http);
 
     Some(KratosSettings {
         public_url: public_url?,

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{MILLISECOND, MINUTE, header};
 use crate::{
-    config::{JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind, report::Report, tree::printable},
+    config::{
+        JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind,
+        report::{PlainHttp, Report},
+        tree::printable,
+    },
     http::CallLimits,
     jwks::{KeyLimits, KeySet, KeyStore, RefreshPolicy},
     jwt::{Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, Profile, TenantRule, Verifier},
@@ -19,8 +23,8 @@ pub(super) fn token(
     written: &OathkeeperConfig,
     several: bool,
 ) -> Option<(TokenSource, Option<JwksSource>)> {
-    if written.verifier == VerifierKind::Hmac {
-        return None;
+    match written.verifier {
+        VerifierKind::Jwt => {}
     }
     let path = format!("{path}.oathkeeper");
     let at = |key: &str| format!("{path}.{key}");
@@ -87,7 +91,7 @@ fn audience(report: &mut Report, path: &str, written: &[String]) {
         if audience.contains('*') {
             report.add(
                 &path,
-                "`*` stands for nothing in an audience: write the name of the service, as it is in the token",
+                "wildcards are not supported in audiences: write the name of the service as it stands in the token",
             );
         }
     }
@@ -176,8 +180,9 @@ fn keys(
 
 fn remote(report: &mut Report, path: &str, written: &JwksConfig, url: &str) -> Option<JwksSource> {
     let (policy, key_limits, limits) = fetching(report, path, written);
+    let http = PlainHttp::new(format!("{path}.allow_http"), written.allow_http);
     Some(JwksSource {
-        url: report.url(&format!("{path}.url"), url)?.into(),
+        url: report.url(&format!("{path}.url"), url, &http)?.into(),
         limits,
         key_limits,
         policy,
@@ -249,8 +254,9 @@ fn key_limits(report: &mut Report, path: &str, written: &JwksConfig) -> KeyLimit
 }
 
 /// The settings that say how keys are fetched.
-fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 8] {
+fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 9] {
     [
+        ("allow_http", written.allow_http.is_some()),
         ("refresh", written.refresh.is_some()),
         ("refetch_interval", written.refetch_interval.is_some()),
         ("wait", written.wait.is_some()),

@@ -1,26 +1,29 @@
-//! How upstreams are called.
+//! Settings of calls to upstreams.
 
 use std::time::Duration;
 
-use super::{MILLISECOND, MINUTE, unavailable};
+use super::{MILLISECOND, MINUTE};
 use crate::{
-    config::{TenantConfig, UpstreamConfig, report::Report},
+    config::{
+        TenantConfig, UpstreamConfig,
+        report::{PlainHttp, Report},
+    },
     http::CallLimits,
 };
 
-/// Checks each table where it is written, and that what is written for all upstreams is taken by one.
+/// Checks each table at its own path, and that every key of the tenant's table is used by at least one upstream.
 pub(super) fn check(report: &mut Report, path: &str, tenant: &TenantConfig) {
     let keto = tenant.keto.as_ref().map(|keto| ("keto", &keto.upstream));
     let kratos = tenant.kratos.as_ref().map(|kratos| ("kratos", &kratos.upstream));
     let special: Vec<_> = [keto, kratos].into_iter().flatten().collect();
 
-    // First, because a value that nobody takes needs no range.
+    // Before the ranges: an unused value needs no range check.
     let is_overridden = |is_written: IsWritten| special.iter().all(|(_, written)| is_written(written));
     for (key, is_written) in KEYS {
         if is_written(&tenant.upstream) && is_overridden(is_written) {
             report.add(
                 &format!("{path}.upstream.{key}"),
-                "has no effect: no upstream of the tenant takes it from here",
+                "has no effect: no upstream of the tenant uses it",
             );
         }
     }
@@ -31,7 +34,20 @@ pub(super) fn check(report: &mut Report, path: &str, tenant: &TenantConfig) {
     }
 }
 
-/// Returns what one call may cost.
+/// Returns the rule for plain http of the upstream `name`: its own table decides before the tenant's.
+pub(super) fn plain_http(
+    path: &str,
+    name: &str,
+    general: &UpstreamConfig,
+    special: &UpstreamConfig,
+) -> PlainHttp {
+    match (special.allow_http, general.allow_http) {
+        (None, Some(allowed)) => PlainHttp::new(format!("{path}.upstream.allow_http"), Some(allowed)),
+        (own, _) => PlainHttp::new(format!("{path}.{name}.upstream.allow_http"), own),
+    }
+}
+
+/// Returns the limits of one call.
 pub(super) fn limits(general: &UpstreamConfig, special: &UpstreamConfig) -> CallLimits {
     let timeout = special.timeout.or(general.timeout).unwrap_or(TIMEOUT);
     let max_body = special.max_body.or(general.max_body).unwrap_or(MAX_BODY);
@@ -43,7 +59,7 @@ pub(super) fn limits(general: &UpstreamConfig, special: &UpstreamConfig) -> Call
     }
 }
 
-/// Returns how many calls may be on their way.
+/// Returns the number of concurrent calls.
 pub(super) fn max_in_flight(general: &UpstreamConfig, special: &UpstreamConfig) -> usize {
     special
         .max_in_flight
@@ -66,13 +82,13 @@ fn table(report: &mut Report, path: &str, written: &UpstreamConfig) {
     if let Some(max_in_flight) = written.max_in_flight {
         report.range(&at("max_in_flight"), max_in_flight, 1..=10_000);
     }
-    unavailable::upstream(report, path, written);
 }
 
 type IsWritten = fn(&UpstreamConfig) -> bool;
 
-/// The keys that an upstream takes from the tenant's own table where its own leaves them out.
-const KEYS: [(&str, IsWritten); 4] = [
+/// The keys that an upstream takes from the tenant's table when its own table leaves them out.
+const KEYS: [(&str, IsWritten); 5] = [
+    ("allow_http", |written| written.allow_http.is_some()),
     ("connect_timeout", |written| written.connect_timeout.is_some()),
     ("timeout", |written| written.timeout.is_some()),
     ("max_body", |written| written.max_body.is_some()),

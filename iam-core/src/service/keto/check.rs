@@ -13,12 +13,12 @@ use crate::{
 };
 
 impl PermissionClient {
-    /// Asks whether each of the tuples holds, in batches that go out side by side.
+    /// Checks whether each of the tuples holds, in concurrent batches.
     ///
     /// # Errors
     ///
     /// [`Reason::InvalidRequirement`] when Keto does not know a namespace or a relation; [`Reason::PermissionUnavailable`]
-    /// when anything else keeps it from answering each tuple with yes or no. Never a part of the answers.
+    /// when it does not answer every tuple for another cause. Partial answers are never returned.
     pub async fn check(&self, tuples: &[RelationTuple], request_id: &str) -> Result<Vec<bool>, Refusal> {
         let batches = tuples.chunks(self.settings.batch_size().max(1));
         let answers = join_all(batches.map(|batch| self.batch(batch, request_id))).await;
@@ -48,7 +48,7 @@ impl PermissionClient {
     }
 }
 
-/// Reads the answer to a batch: exactly as many results as were asked for, each with a yes or a no and nothing else.
+/// Decodes the response to a batch: one result per tuple, each with a boolean `allowed`.
 pub(super) fn decode_batch(body: &[u8], limits: JsonLimits, asked: usize) -> Result<Vec<bool>, Refusal> {
     let unreadable = || unavailable(CallError::Unreadable);
     let answer = json::parse_object(body, limits).map_err(|_| unreadable())?;
@@ -70,7 +70,7 @@ fn result(result: &Value) -> Result<bool, Refusal> {
     let unreadable = unavailable(CallError::Unreadable);
     let members = result.as_object().ok_or(unreadable)?;
 
-    // A result with an error is no answer, whatever it says besides.
+    // A result with an error is not an answer, also beside `allowed`.
     match members.get("error") {
         None => members.get("allowed").and_then(Value::as_bool).ok_or(unreadable),
         Some(Value::String(text)) if text == UNKNOWN_NAMESPACE => Err(Refusal::with_detail(
@@ -97,8 +97,9 @@ struct Batch<'a> {
     tuples: Vec<WireTuple<'a>>,
 }
 
-/// What Keto says of a namespace that it does not know, and of nothing else in a batch.
+/// The text of Keto for an unknown namespace, and for nothing else in a batch.
 const UNKNOWN_NAMESPACE: &str = "The requested resource could not be found";
 
-/// What Keto says of a relation that its namespace does not have. It says the same of a request that it cannot read; ours it can.
+/// The text of Keto for a relation that its namespace does not have. Keto uses it for malformed requests too, which this client
+/// does not send.
 const UNKNOWN_RELATION: &str = "The request was malformed or contained invalid parameters";

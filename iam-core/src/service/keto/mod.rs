@@ -1,7 +1,7 @@
-//! Asks and tells the permission server.
+//! The client of the permission server.
 //!
-//! Checks and lists go to the read port, writes to the write port. Writes name a whole tuple: there is no way to say less,
-//! so nothing can delete more than was meant. Each write leaves an audit event.
+//! Checks and lists go to the read port, writes to the write port. A write names a whole tuple, so a deletion never matches
+//! more than one. Each write emits an audit event.
 
 mod check;
 mod record;
@@ -21,7 +21,7 @@ use crate::{
 
 /// A client of one tenant's permission server. Cheap to clone.
 ///
-/// A tuple names no tenant: it is written into the tenant that the client was made for, and there is no way to say another.
+/// A tuple names no tenant: it belongs to the tenant of the client.
 ///
 /// ```
 /// use iam_core::service::keto::{PermissionClient, TupleError};
@@ -41,7 +41,7 @@ pub struct PermissionClient {
 }
 
 impl PermissionClient {
-    /// Makes a client that asks through `client`.
+    /// Makes a client that sends its calls through `client`.
     pub fn new(settings: impl Into<Arc<KetoSettings>>, client: Arc<dyn HttpClient>) -> Self {
         Self {
             settings: settings.into(),
@@ -50,8 +50,8 @@ impl PermissionClient {
         }
     }
 
-    /// Records each write in `sink`, as `authz.permission.grant` or `authz.permission.revoke` of `tenant`; a write that
-    /// failed, or that nobody waited for, as the denial that it was.
+    /// Records each write in `sink`, as `authz.permission.grant` or `authz.permission.revoke` of `tenant`. A write that failed, or
+    /// was dropped before its response, is recorded as a denial.
     ///
     /// The sink must not block: see [`AuditSink`].
     #[must_use]
@@ -125,7 +125,7 @@ impl<'a> WireTuple<'a> {
     }
 }
 
-/// The deepest answer: lists of tuples with subject sets.
+/// The nesting depth of the deepest response: lists of tuples with subject sets.
 const MAX_DEPTH: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who must know that a tuple was written or deleted?
+//! Audit events of tuple writes.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     service::CallError,
 };
 
-/// Where writes are recorded, and whose they are.
+/// The sink and the actor of writes.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     actor: Option<Arc<str>>,
@@ -33,7 +33,7 @@ impl Journal {
         }
     }
 
-    /// Returns the journal of what `principal` does.
+    /// Returns the journal of the writes of `principal`.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Journal {
 }
 
 impl PermissionClient {
-    /// Opens the entry of a write that is about to be tried.
+    /// Opens the entry of a write before it is sent.
     pub(super) fn entry<'a>(
         &'a self,
         event: EventName,
@@ -64,7 +64,7 @@ impl PermissionClient {
         Entry(self.journal.as_ref().map(|journal| Open {
             event,
             journal,
-            // What is true while nobody knows better: the caller may go away before the answer is there.
+            // The outcome if the caller drops the write before its response.
             outcome: Err(CallError::Transport(TransportError::Cancel).into()),
             request_id: Some(request_id).filter(|id| !id.is_empty()),
             tuple: tuple.to_string(),
@@ -72,7 +72,7 @@ impl PermissionClient {
     }
 }
 
-/// The entry of one write. Whatever becomes of the write, dropping the entry records it once.
+/// The entry of one write. Dropping the entry records it once, with any outcome.
 #[must_use]
 pub(super) struct Entry<'a>(Option<Open<'a>>);
 
@@ -85,7 +85,7 @@ struct Open<'a> {
 }
 
 impl Entry<'_> {
-    /// Closes the entry with what became of the write.
+    /// Closes the entry with the outcome of the write.
     pub(super) fn close(mut self, outcome: Result<(), TupleError>) -> Result<(), TupleError> {
         if let Some(open) = &mut self.0 {
             open.outcome = outcome;
