@@ -170,6 +170,7 @@ async fn examine(state: &State, tenant: &Tenant) -> Standing {
     };
     if let Some(verifier) = tenant.verifier() {
         let keys = match verifier.keys().status(state.now()) {
+            KeyStatus::Empty => "empty",
             KeyStatus::Fresh => "up",
             KeyStatus::Stale { .. } => "stale",
             KeyStatus::Unavailable => "down",

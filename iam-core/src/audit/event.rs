@@ -57,8 +57,12 @@ pub enum EventName {
     AuthzPermissionRevoke,
     /// No usable answer from the permission service.
     AuthzUpstreamUnavailable,
-    /// A key set held a secret: the private part of a key, or a symmetric one. The key is not used.
+    /// A key set held a secret (the private part of a key, or a symmetric key), or different keys that one token could mean. The
+    /// keys are not used. The detail is the [code](crate::jwks::KeyFault::code) of the fault.
     JwksKeyRejected,
+    /// The gateway's claims template printed a missing value into a claim, and the token was refused. The detail names the claim;
+    /// [`template_remedy`](crate::jwt::template_remedy) returns the remedy for it.
+    TokenTemplateFault,
     /// A configuration that does not start.
     ConfigBootFailure,
     /// A probe of an upstream failed.
@@ -67,7 +71,7 @@ pub enum EventName {
 
 impl EventName {
     /// All names, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::AuthSuccess,
         Self::AuthFailureMissingCredential,
         Self::AuthFailureMalformed,
@@ -91,6 +95,7 @@ impl EventName {
         Self::AuthzPermissionRevoke,
         Self::AuthzUpstreamUnavailable,
         Self::JwksKeyRejected,
+        Self::TokenTemplateFault,
         Self::ConfigBootFailure,
         Self::HealthProbeFailure,
     ];
@@ -121,6 +126,7 @@ impl EventName {
             Self::AuthzPermissionRevoke => "authz.permission.revoke",
             Self::AuthzUpstreamUnavailable => "authz.upstream_unavailable",
             Self::JwksKeyRejected => "iam.jwks.key_rejected",
+            Self::TokenTemplateFault => "iam.token.template_fault",
             Self::ConfigBootFailure => "config.boot_failure",
             Self::HealthProbeFailure => "health.probe_failure",
         }

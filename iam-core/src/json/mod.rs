@@ -10,7 +10,7 @@ pub(crate) mod terse;
 
 use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
 use smallvec::SmallVec;
 
@@ -94,18 +94,6 @@ pub fn parse_object(text: &[u8], limits: JsonLimits) -> Result<Map<String, Value
             Err(JsonError::WrongShape)
         }
     }
-}
-
-/// Reads one JSON text strictly, as [`parse`] does, and decodes it into `T`.
-///
-/// # Errors
-///
-/// As [`parse`], and [`JsonError::WrongShape`] when the value does not fit `T`. What did not fit is not told, for the text
-/// may hold secrets.
-pub fn decode<T: DeserializeOwned>(text: &[u8], limits: JsonLimits) -> Result<T, JsonError> {
-    let value = parse(text, limits)?;
-
-    serde_json::from_value(value).map_err(|_err| JsonError::WrongShape)
 }
 
 /// Reads an object whose member `list` is an array, and returns the texts of the array's elements unread, so that one bad

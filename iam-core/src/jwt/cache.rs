@@ -18,6 +18,8 @@ use crate::{clock::Timestamp, jwks::KeyUse};
 /// Remembers verified tokens, at most a fixed number, the least recently used forgotten first, give or take a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
+    /// How much memory the claims of a remembered token may take. People who can fill their own metadata choose what it holds.
+    max_claims_bytes: usize,
 }
 
 type Shard = LruCache<Tail, Entry, BuildHasherDefault<Spread>>;
@@ -35,8 +37,8 @@ struct Entry {
 }
 
 impl TokenCache {
-    /// Creates a cache, or none for no entries.
-    pub(super) fn new(entries: usize) -> Option<Self> {
+    /// Creates a cache, or none for no entries. Tokens whose claims may take more than `max_claims_bytes` are not remembered.
+    pub(super) fn new(entries: usize, max_claims_bytes: usize) -> Option<Self> {
         NonZeroUsize::new(entries)?;
         let shards = entries.div_ceil(ENTRIES_PER_SHARD).min(MAX_SHARDS);
         let each = NonZeroUsize::new(entries.checked_div(shards)?)?;
@@ -44,6 +46,7 @@ impl TokenCache {
 
         Some(Self {
             shards: (0..shards).map(shard).collect(),
+            max_claims_bytes,
         })
     }
 
@@ -80,9 +83,9 @@ impl TokenCache {
         Some(Ok(claims))
     }
 
-    /// Remembers a token that has just been verified, unless its claims would take much more memory than those of others do.
+    /// Remembers a token that has just been verified, unless its claims may take too much memory.
     pub(super) fn insert(&self, token: &[u8], claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
-        if claims.max_bytes() > MAX_CLAIMS_BYTES {
+        if claims.max_bytes() > self.max_claims_bytes {
             return;
         }
         let Some(tail) = tail(token) else { return };
@@ -149,10 +152,6 @@ impl Hasher for Spread {
         self.0
     }
 }
-
-/// How much memory the claims of a remembered token may come to take. Usual ones take a tenth of this; the longest token could
-/// hold so many empty objects that its claims take half a mebibyte, and whoever can fill their own metadata chooses those.
-const MAX_CLAIMS_BYTES: usize = 32 * 1024;
 
 /// How long an entry keeps its place among those that are to be forgotten.
 const RENEW_AFTER: Duration = Duration::from_secs(1);

@@ -2,7 +2,8 @@
 //!
 //! [`Verifier::verify`] takes the bytes of a compact JWS and returns [`VerifiedClaims`] or the reason why not, without any
 //! network: the keys are those that a [`KeyStore`] holds. In this order: size and form, header, allow-list, key, signature;
-//! only then is anything read of what the token says, types before values, then issuer, audience, times, tenant.
+//! only then is anything read of what the token says, types before values, then issuer, audience, times, tenant. Last comes the
+//! subject: a good token of an anonymous visitor is [`VerifyError::Anonymous`].
 //!
 //! # Security
 //!
@@ -19,26 +20,33 @@ mod error;
 mod header;
 mod payload;
 mod profile;
+mod template;
 
 use std::sync::Arc;
 
 pub use self::{
     algorithm::{Algorithm, UnknownAlgorithmError},
     claims::VerifiedClaims,
-    compact::MAX_TOKEN_BYTES,
+    compact::{DEFAULT_MAX_TOKEN_BYTES, MAX_TOKEN_BYTES},
     error::{TokenFault, VerifyError},
     payload::MAX_NAME_BYTES,
     profile::{
-        DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME, MAX_CLOCK_SKEW, Profile,
-        ProfileBuilder, ProfileError, TenantRule,
+        DEFAULT_ALGORITHMS, DEFAULT_ANONYMOUS_SUBJECTS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME,
+        DEFAULT_SCOPE_CLAIMS, MAX_CLOCK_SKEW, Profile, ProfileBuilder, ProfileError, TenantRule,
     },
+    template::template_remedy,
 };
 use self::{
     cache::TokenCache,
     compact::Compact,
     header::{Header, LastHeader},
 };
-pub(crate) use self::{compact::decode, header::MAX_KID_BYTES, payload::CLAIMS_OF_EVERY_TOKEN};
+pub(crate) use self::{
+    compact::decode,
+    header::MAX_KID_BYTES,
+    payload::CLAIMS_OF_EVERY_TOKEN,
+    profile::{SCOPE, is_subject},
+};
 use crate::{
     clock::Timestamp,
     jwks::{KeyStore, KeyUse, Snapshot},
@@ -59,9 +67,9 @@ impl Verifier {
     /// Creates a verifier that remembers up to `cached_tokens` verified tokens, none for zero.
     pub fn new(profile: Profile, keys: Arc<KeyStore>, cached_tokens: usize) -> Self {
         Self {
+            cache: TokenCache::new(cached_tokens, profile.max_token.saturating_mul(CLAIMS_PER_TOKEN)),
             profile: Arc::new(profile),
             keys,
-            cache: TokenCache::new(cached_tokens),
             last_header: LastHeader::default(),
         }
     }
@@ -82,22 +90,12 @@ impl Verifier {
     ///
     /// As [`Verifier::verify`].
     pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenFault::TokenTooLong);
+        let claims = self.find_or_verify(token, now)?;
+        // Last of all: a token of nobody that is not good is refused for what is wrong with it.
+        if self.profile.is_anonymous(claims.subject()) {
+            return Err(TokenFault::AnonymousSubject);
         }
-        let keys = self.keys.snapshot();
-        let Some(cache) = &self.cache else {
-            return self.verify_anew(token, &keys, now).map(|(claims, _key)| claims);
-        };
 
-        // Without a usable key set nothing is taken from the cache, and a token is looked at all the same, for its form.
-        if keys.is_available(now)
-            && let Some(found) = cache.find(token, now, |key| keys.still_usable(key, now))
-        {
-            return found;
-        }
-        let (claims, key) = self.verify_anew(token, &keys, now)?;
-        cache.insert(token, &claims, key, now);
         Ok(claims)
     }
 
@@ -109,6 +107,27 @@ impl Verifier {
     /// Returns what is demanded of tokens.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Returns the claims of a good token, also of one that stands for nobody.
+    fn find_or_verify(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
+        if token.len() > self.profile.max_token {
+            return Err(TokenFault::TokenTooLong);
+        }
+        let keys = self.keys.snapshot();
+        let Some(cache) = &self.cache else {
+            return self.verify_anew(token, &keys, now).map(|(claims, _key)| claims);
+        };
+
+        // Without a usable key set nothing is taken from the cache. The token is still examined, for its form.
+        if keys.is_available(now)
+            && let Some(found) = cache.find(token, now, |key| keys.still_usable(key, now))
+        {
+            return found;
+        }
+        let (claims, key) = self.verify_anew(token, &keys, now)?;
+        cache.insert(token, &claims, key, now);
+        Ok(claims)
     }
 
     fn verify_anew(
@@ -143,6 +162,10 @@ impl Verifier {
         Ok((Arc::new(claims), key_use))
     }
 }
+
+/// How many bytes the claims of a remembered token may take for each byte of the longest token: usual claims take less than
+/// half of this. Claims made of many small objects would take sixty times their text, and are verified again instead.
+const CLAIMS_PER_TOKEN: usize = 4;
 
 /// As long as the signature of the longest RSA key that is accepted, 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;

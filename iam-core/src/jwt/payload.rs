@@ -7,14 +7,15 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::Number;
 use smallvec::SmallVec;
 
-use super::TokenFault;
+use super::{TokenFault, compact::MAX_TOKEN_BYTES, template};
 use crate::{
     ascii,
     clock::Timestamp,
     json::{self, Json, JsonError, JsonLimits, Objects, Reading},
 };
 
-const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
+/// A payload is shorter than its token, whose length the profile limits.
+const LIMITS: JsonLimits = JsonLimits::new(MAX_TOKEN_BYTES, 16);
 
 /// More than any token has, and few enough to be compared with each other.
 const MAX_MEMBERS: usize = 128;
@@ -25,12 +26,13 @@ pub const MAX_NAME_BYTES: usize = 256;
 /// The claims as they stand in a payload, each of its type.
 pub(super) struct Claims<'p> {
     pub(super) issuer: Option<Cow<'p, str>>,
+    /// Empty for some anonymous visitors.
     pub(super) subject: Cow<'p, str>,
     pub(super) audience: Audience<'p>,
     pub(super) times: Times,
     pub(super) jti: Option<Cow<'p, str>>,
     pub(super) client_id: Option<Cow<'p, str>>,
-    pub(super) scope: Option<Cow<'p, str>>,
+    pub(super) scope: Option<Json<'p>>,
     pub(super) others: Others<'p>,
 }
 
@@ -60,7 +62,7 @@ impl<'p> Audience<'p> {
 }
 
 /// RFC 7519 §4.1, RFC 9068 §2.2: the claims that are read here for every profile. [`Members::take`] leaves none of them among the
-/// others, so that whoever looked for a tenant or for metadata in one of them would find it in no token.
+/// others, so a tenant or metadata claim of such a name would be found in no token.
 pub(crate) const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
     "aud",
     "client_id",
@@ -143,7 +145,9 @@ impl<'p> Claims<'p> {
 
         Ok(Self {
             issuer: text(members.iss, TokenFault::IssuerType)?,
-            subject: name(members.sub, TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?,
+            subject: members
+                .sub
+                .map_or(Err(TokenFault::SubjectMissing), |value| subject_of(value))?,
             audience: Audience::of(members.aud)?,
             times: Times {
                 expires_at: time(members.exp, TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?,
@@ -151,8 +155,8 @@ impl<'p> Claims<'p> {
                 issued_at: time(members.iat, TokenFault::IssuedType)?,
             },
             jti: name(members.jti, TokenFault::TokenIdType)?,
-            client_id: name(members.client_id, TokenFault::ClientIdType)?,
-            scope: text(members.scope, TokenFault::ScopeType)?,
+            client_id: members.client_id.map_or(Ok(None), client_id_of)?,
+            scope: members.scope,
             others: members.others,
         })
     }
@@ -183,12 +187,44 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
-    let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || ascii::has_control(&text) {
+    let text = short_of(value, fault)?;
+    if text.is_empty() {
         return Err(fault);
     }
 
     Ok(text)
+}
+
+/// Reads a name that may be empty.
+fn short_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
+    let text = text_of(value, fault)?;
+    if text.len() > MAX_NAME_BYTES || ascii::has_control(&text) {
+        return Err(fault);
+    }
+
+    Ok(text)
+}
+
+fn subject_of(value: Json<'_>) -> Result<Cow<'_, str>, TokenFault> {
+    let subject = short_of(value, TokenFault::SubjectType)?;
+    if template::is_printed_nothing(&subject) {
+        return Err(TokenFault::TemplateInSubject);
+    }
+
+    Ok(subject)
+}
+
+/// Reads a client id. A claims template renders a missing one as an empty text or as `null`.
+fn client_id_of(value: Json<'_>) -> Result<Option<Cow<'_, str>>, TokenFault> {
+    if matches!(value, Json::Null) {
+        return Ok(None);
+    }
+    let client_id = short_of(value, TokenFault::ClientIdType)?;
+    if template::is_printed_nothing(&client_id) {
+        return Err(TokenFault::TemplateInClientId);
+    }
+
+    Ok(Some(client_id).filter(|client_id| !client_id.is_empty()))
 }
 
 fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {

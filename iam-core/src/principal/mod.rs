@@ -1,7 +1,7 @@
 //! Who?
 //!
-//! An [`Identity`] is a person, a [`Client`] an OAuth 2 machine. Both are *verified*: there is no way to one but a token
-//! that passed every check. They never stand for each other, whatever their ids.
+//! An [`Identity`] is a person, a [`Client`] an OAuth 2 client that acts for itself. Both are *verified*: only a token that passed
+//! every check makes one. They never stand for each other, whatever their ids.
 
 mod client;
 mod identity;
@@ -21,16 +21,16 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "who decides by kind must decide for both")]
 pub enum Principal {
-    /// An OAuth 2 machine, or somebody who acts through one.
+    /// An OAuth 2 client that acts for itself.
     Client(Client),
     /// A person.
     Identity(Identity),
 }
 
 impl Principal {
-    /// Makes the principal of *verified* claims: a `client_id` makes a client.
+    /// Makes the principal of *verified* claims: a client where `sub` equals `client_id`, a person otherwise.
     pub(crate) fn new(tenant: &Tenant, claims: Arc<VerifiedClaims>) -> Self {
-        let is_client = claims.client_id().is_some();
+        let is_client = claims.is_client();
         let facts = Facts {
             tenant: Arc::clone(&tenant.facts),
             claims,
