@@ -92,7 +92,8 @@ impl TestWorld {
         self.principal(self.settings.registry().default_tenant(), subject)
     }
 
-    /// Returns a person of a tenant; nothing when no tenant is called that. The claim `client_id` makes it a machine.
+    /// Returns a person of a tenant; nothing when no tenant is called that. A claim `client_id` that equals
+    /// the subject makes it a machine.
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))

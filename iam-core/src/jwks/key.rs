@@ -1,4 +1,4 @@
-//! Which published keys may verify tokens?
+//! The published keys that may verify tokens.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl VerificationKey {
     /// Reads a JWK (RFC 7517 §4) whose `null` members have been removed.
     pub(super) fn read(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Self, KeyFault> {
         let key_type = text(jwk, "kty")?.ok_or(KeyFault::Missing("kty"))?;
-        // Before anything else: a private or symmetric key in a published set is an incident, whatever else is wrong with it.
+        // Before anything else: a private or symmetric key in a published set is an incident, also where other members are wrong.
         if key_type == "oct" {
             return Err(KeyFault::Symmetric);
         }
@@ -307,7 +307,7 @@ fn okp(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
     }])
 }
 
-/// The form is the same whatever algorithm a key was parsed for, so the first one stands for all.
+/// Hashes the public numbers. Their form is the same for all algorithms of a key, so the first one is enough.
 fn material(parsed: &[ParsedKey]) -> Result<[u8; 32], KeyFault> {
     let ParsedKey { algorithm, key } = parsed.first().ok_or(KeyFault::AlgorithmMismatch)?;
     let mut context = Context::new(&SHA256);

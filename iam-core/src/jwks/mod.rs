@@ -1,4 +1,4 @@
-//! Which keys does the issuer sign with, and when are they fetched again?
+//! The issuer's keys, and when they are fetched again.
 //!
 //! [`KeySet`] holds the usable keys of a JWKS body, [`KeyStore`] the keys that verify at one moment, [`Schedule`] the times of the
 //! fetches. None of them touches the network or a clock.

@@ -5,8 +5,8 @@
 //!
 //! An issuer may sign with a key the moment it publishes it. So a request whose `kid` is unknown waits for a fetch that
 //! *started after* it arrived; a fetch already on its way may have been answered too early. All waiting requests share the next
-//! fetch, and no two fetches start closer together than [`RefreshPolicy::refetch_interval`]: made-up ids cost at most that,
-//! whatever their number, and never the refusal of a valid token.
+//! fetch, and no two fetches start closer together than [`RefreshPolicy::refetch_interval`]: made-up ids, however many,
+//! cost at most one fetch an interval, and never the refusal of a valid token.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ pub enum FetchResult {
 pub struct Ticket(u64);
 
 impl Ticket {
-    /// Tells whether the fetch that this stands for answers a request that waits with `ticket`.
+    /// Tells whether the fetch of this ticket answers a request that waits with `ticket`.
     #[must_use]
     pub fn answers(self, ticket: Self) -> bool {
         ticket <= self

@@ -1,4 +1,4 @@
-//! Does an RSA modulus come from the key generator of CVE-2017-15361?
+//! The fingerprint of RSA keys from the generator of CVE-2017-15361 (ROCA).
 //!
 //! Infineon's library made primes of the form `k * M + (65537^a mod M)`, where `M` is the product of the first primes. So both
 //! primes of a key, and their product, are powers of 65537 modulo each of the first primes. Such a modulus can be factored

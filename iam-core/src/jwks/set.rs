@@ -1,4 +1,4 @@
-//! Which keys does the issuer publish?
+//! The keys that an issuer publishes.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! Which keys verify tokens at this moment?
+//! The keys that verify tokens at this moment.
 
 use std::{
     fmt,

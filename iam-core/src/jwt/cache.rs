@@ -1,4 +1,4 @@
-//! Was this very token verified before?
+//! A cache of verified tokens.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use super::{TokenFault, VerifiedClaims};
 use crate::{clock::Timestamp, jwks::KeyUse};
 
-/// Remembers verified tokens, at most a fixed number, the least recently used forgotten first, give or take a second.
+/// Remembers a fixed number of verified tokens at most. The least recently used one makes room, to within a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
     /// How much memory the claims of a remembered token may take. People who can fill their own metadata choose what it holds.
@@ -24,7 +24,7 @@ pub(super) struct TokenCache {
 
 type Shard = LruCache<Tail, Entry, BuildHasherDefault<Spread>>;
 
-/// The end of a token's signature, by which it is looked for. Whether it is the same token, all of its bytes decide.
+/// The end of a token's signature: the key of an entry. All bytes of the token are compared after that.
 type Tail = [u8; 8];
 
 struct Entry {
@@ -32,7 +32,7 @@ struct Entry {
     token: SecretSlice<u8>,
     claims: Arc<VerifiedClaims>,
     key: KeyUse,
-    /// When it was last put in front of those that are to be forgotten first.
+    /// When the entry was last moved to the front.
     renewed: Timestamp,
 }
 
@@ -50,7 +50,7 @@ impl TokenCache {
         })
     }
 
-    /// Returns the claims of a token that was verified before, if its key still verifies: `None` means verify again.
+    /// Returns the claims of a token that was verified before, if its key still verifies. `None`: the token must be verified.
     pub(super) fn find(
         &self,
         token: &[u8],
@@ -60,7 +60,7 @@ impl TokenCache {
         let tail = tail(token)?;
         let mut shard = self.shard(tail)?;
         let entry = shard.peek(&tail)?;
-        // In constant time: how much of a guess is right must not show. Many bytes at a time: a token has hundreds.
+        // In constant time, so that a guess learns nothing from the time. Many bytes at a time: a token has hundreds.
         if !constant_time_eq(entry.token.expose_secret(), token) {
             return None;
         }
@@ -74,7 +74,7 @@ impl TokenCache {
             shard.pop(&tail);
             return Some(Err(fault));
         }
-        // Most hits write nothing: moving an entry to the front touches its neighbours too.
+        // Most hits write nothing: moving an entry to the front writes to its neighbours, too.
         if now.duration_since(entry.renewed) >= RENEW_AFTER
             && let Some(entry) = shard.get_mut(&tail)
         {
@@ -105,7 +105,7 @@ impl TokenCache {
     }
 
     fn shard(&self, tail: Tail) -> Option<MutexGuard<'_, Shard>> {
-        // A table looks at the highest bits and the lowest ones.
+        // The table itself uses the highest and the lowest bits.
         let [_, _, middle, ..] = spread(tail).to_be_bytes();
         let index = usize::from(middle).checked_rem(self.shards.len())?;
         let shard = self.shards.get(index)?;
@@ -127,7 +127,7 @@ fn tail(token: &[u8]) -> Option<Tail> {
     token.last_chunk().copied()
 }
 
-/// Spreads the few bits of each letter over all bits. Nobody can choose where a token lies, for only verified ones get in here.
+/// Spreads the few bits of each letter over all bits. Only verified tokens are stored, so an attacker cannot choose their places.
 fn spread(tail: Tail) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -153,7 +153,7 @@ impl Hasher for Spread {
     }
 }
 
-/// How long an entry keeps its place among those that are to be forgotten.
+/// How long an entry keeps its place after it has been moved to the front.
 const RENEW_AFTER: Duration = Duration::from_secs(1);
 
 const MAX_SHARDS: usize = 16;

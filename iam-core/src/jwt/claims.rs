@@ -1,4 +1,4 @@
-//! What does the token say, and does the profile accept it?
+//! The claims of a token, checked against a profile.
 
 use std::{
     borrow::Cow,
@@ -29,7 +29,7 @@ pub struct VerifiedClaims {
     unfolded: OnceLock<Unfolded>,
 }
 
-/// What most requests need.
+/// The claims that most requests need.
 struct Checked {
     who: Who,
     times: Times,
@@ -38,7 +38,7 @@ struct Checked {
     names_tenant: bool,
 }
 
-/// Whose token it is.
+/// The principal that a token names.
 struct Who {
     /// The name in audit events, put together once for all uses of the token: [`CLIENT`] and the client id, or [`USER`] and the
     /// subject.
@@ -183,7 +183,7 @@ impl VerifiedClaims {
         profile: &Arc<Profile>,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
-        // What a profile demands of an object is that it is one.
+        // A profile only demands that some claims are objects, so their members are not kept.
         let checked = Claims::read(&payload, Objects::Empty)?.check(profile, now)?;
 
         let claims = Self {
@@ -242,7 +242,7 @@ impl VerifiedClaims {
         .fold(0, usize::saturating_add)
     }
 
-    /// Checks what changes as time passes: once for each use of the token, a cached one included.
+    /// Checks the times: at each use of the token, also of a cached one.
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenFault> {
         self.checked.times.check(&self.profile, now)
     }
@@ -299,7 +299,7 @@ impl From<Claims<'_>> for Unfolded {
 }
 
 impl Claims<'_> {
-    /// Checks what the claims say, now that each is known to be of its type.
+    /// Checks the values of the claims, whose types are right.
     fn check(self, profile: &Profile, now: Timestamp) -> Result<Checked, TokenFault> {
         if profile.jti_required && self.jti.is_none() {
             return Err(TokenFault::TokenIdMissing);
@@ -381,8 +381,8 @@ impl Claims<'_> {
         Ok(())
     }
 
-    /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it
-    /// does not match, but it is there.
+    /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, is a claim
+    /// that does not match.
     fn names_tenant(&self, profile: &Profile) -> Result<bool, TokenFault> {
         let Some(rule) = &profile.tenant else {
             return Ok(false);
@@ -440,7 +440,7 @@ fn is_printed_nothing(value: &Value) -> bool {
 }
 
 impl fmt::Debug for VerifiedClaims {
-    /// Prints no claim but the issuer and the times: the others are somebody's data.
+    /// Prints no claim but the issuer and the times: the others are personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims")
             .field("issuer", &self.issuer())

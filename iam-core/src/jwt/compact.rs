@@ -1,4 +1,4 @@
-//! What are the three segments of a token?
+//! The three segments of a token.
 
 use std::sync::LazyLock;
 
@@ -19,13 +19,13 @@ pub(super) struct Compact<'t> {
     pub(super) header: &'t [u8],
     pub(super) payload: &'t [u8],
     pub(super) signature: &'t [u8],
-    /// What the signature is over: the bytes as they arrived (RFC 7515 §5.2).
+    /// The bytes that the signature is over, as they arrived (RFC 7515 §5.2).
     pub(super) signed: &'t [u8],
 }
 
 impl<'t> Compact<'t> {
-    /// Cuts a token. Five segments (a JWE), two, empty ones and the JSON serialization end here; foreign characters end when
-    /// a segment is decoded, before anything of it is read.
+    /// Cuts a token. Five segments (a JWE), two, empty ones and the JSON serialization are refused here; foreign characters
+    /// when a segment is decoded, before anything of it is read.
     pub(super) fn split(token: &'t [u8]) -> Result<Self, TokenFault> {
         let mut dots = memchr_iter(b'.', token);
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {

@@ -1,8 +1,8 @@
-//! Why is a token refused?
+//! The reasons for refusing a token.
 
 use crate::decision::Reason;
 
-/// Why a token is not accepted, as far as status and audit event depend on it.
+/// Why a token is refused, as far as status and audit event depend on it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[expect(
     clippy::exhaustive_enums,
@@ -10,7 +10,7 @@ use crate::decision::Reason;
 )]
 pub enum VerifyError {
     /// The token is good, and its subject is one that the gateway signs for anonymous visitors.
-    #[error("the token stands for an anonymous visitor")]
+    #[error("the token is that of an anonymous visitor")]
     Anonymous,
     /// The token is for another audience, or for none.
     #[error("the token is for another audience")]
@@ -33,7 +33,7 @@ pub enum VerifyError {
     /// The token is not valid yet, or was issued in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The token belongs to another tenant, or to none where that must be told.
+    /// The token names another tenant, or none where a tenant is required.
     #[error("the token belongs to another tenant")]
     TenantMismatch,
     /// The key set does not hold the key that the token names.
@@ -59,7 +59,7 @@ impl VerifyError {
     }
 }
 
-/// What exactly is wrong with a token: for the audit event and the tests, never for the caller.
+/// The exact fault of a token: for the audit event and tests, never for the caller.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TokenFault {
@@ -73,7 +73,7 @@ pub enum TokenFault {
     AnonymousSubject,
     /// No `aud`, or an empty one.
     AudienceMissing,
-    /// None of `aud` is ours.
+    /// None of `aud` is the profile's.
     AudienceOther,
     /// `aud` is neither a string nor an array of strings.
     AudienceType,
@@ -83,7 +83,7 @@ pub enum TokenFault {
     ClientIdType,
     /// Not three non-empty segments.
     CompactForm,
-    /// A segment is not base64url as RFC 7515 §2 wants it.
+    /// A segment is not base64url without padding (RFC 7515 §2).
     Encoding,
     /// `exp` is missing.
     ExpiryMissing,
@@ -105,7 +105,7 @@ pub enum TokenFault {
     IssuerOther,
     /// `iss` is not a string.
     IssuerType,
-    /// `kid` is missing and more than one key would do, or none.
+    /// `kid` is missing, and more than one key or none could have signed.
     KeyIdMissing,
     /// `kid` is not a short string without control characters.
     KeyIdType,
@@ -213,7 +213,7 @@ impl TokenFault {
         }
     }
 
-    /// Returns the error that the fault amounts to.
+    /// Returns the error of the fault.
     pub const fn error(self) -> VerifyError {
         match self {
             Self::AnonymousSubject => VerifyError::Anonymous,

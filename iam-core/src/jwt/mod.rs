@@ -1,8 +1,8 @@
-//! Is this token genuine, and what does it say?
+//! Verification of tokens.
 //!
 //! [`Verifier::verify`] takes the bytes of a compact JWS and returns [`VerifiedClaims`] or the reason why not, without any
 //! network: the keys are those that a [`KeyStore`] holds. In this order: size and form, header, allow-list, key, signature;
-//! only then is anything read of what the token says, types before values, then issuer, audience, times, tenant. Last comes the
+//! only then are the claims read, types before values, then issuer, audience, times, tenant. Last comes the
 //! subject: a good token of an anonymous visitor is [`VerifyError::Anonymous`].
 //!
 //! # Security
@@ -74,7 +74,7 @@ impl Verifier {
         }
     }
 
-    /// Returns the claims of a genuine token, or why it is not one. Never asks the network.
+    /// Returns the claims of a genuine token. Never uses the network.
     ///
     /// # Errors
     ///
@@ -84,14 +84,14 @@ impl Verifier {
         self.examine(token, now).map_err(TokenFault::error)
     }
 
-    /// Does the same as [`Verifier::verify`], and tells exactly what is wrong with a token: for logs and tests.
+    /// Verifies as [`Verifier::verify`] does, and returns the exact fault: for logs and tests.
     ///
     /// # Errors
     ///
     /// As [`Verifier::verify`].
     pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
         let claims = self.find_or_verify(token, now)?;
-        // Last of all: a token of nobody that is not good is refused for what is wrong with it.
+        // Last of all: a visitor's token with a fault is refused for that fault.
         if self.profile.is_anonymous(claims.subject()) {
             return Err(TokenFault::AnonymousSubject);
         }
@@ -104,12 +104,12 @@ impl Verifier {
         &self.keys
     }
 
-    /// Returns what is demanded of tokens.
+    /// Returns the profile of accepted tokens.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// Returns the claims of a good token, also of one that stands for nobody.
+    /// Returns the claims of a good token, also those of an anonymous visitor.
     fn find_or_verify(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
         if token.len() > self.profile.max_token {
             return Err(TokenFault::TokenTooLong);
@@ -144,14 +144,14 @@ impl Verifier {
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
-        // What is no token at all causes no fetch and waits for no keys, whatever key it names.
+        // A malformed token causes no fetch of keys and waits for none, although it names an unknown key.
         let (key, key_use) = keys
             .select(header.kid.as_deref(), header.algorithm, now)
             .map_err(|fault| compact.fault().unwrap_or(fault))?;
 
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
-        // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
+        // RFC 7515 §5.2: over the bytes that arrived, never over bytes that were decoded and encoded again.
         key.verify(compact.signed, signature)?;
         if is_new {
             self.last_header.remember(compact.header, header);

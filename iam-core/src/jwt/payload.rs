@@ -1,6 +1,6 @@
-//! What does a payload say, before anything of it is checked?
+//! The claims of a payload, before their values are checked.
 //!
-//! All of it is read, then each claim's type is looked at. Whatever is not needed for that stays in the payload.
+//! All of it is read, then each claim's type is checked. Other claims stay in the payload.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
 /// A payload is shorter than its token, whose length the profile limits.
 const LIMITS: JsonLimits = JsonLimits::new(MAX_TOKEN_BYTES, 16);
 
-/// More than any token has, and few enough to be compared with each other.
+/// More than any token has, and few enough for comparing all names with each other.
 const MAX_MEMBERS: usize = 128;
 
 /// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
 
-/// The claims as they stand in a payload, each of its type.
+/// The claims of a payload, each of the right type.
 pub(super) struct Claims<'p> {
     pub(super) issuer: Option<Cow<'p, str>>,
     /// Empty for some anonymous visitors.
@@ -36,7 +36,7 @@ pub(super) struct Claims<'p> {
     pub(super) others: Others<'p>,
 }
 
-/// Claims that only some profile or handler knows: a few.
+/// Claims with a meaning for some profiles or handlers only: a few.
 pub(super) type Others<'p> = SmallVec<[(Cow<'p, str>, Json<'p>); 4]>;
 
 /// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
@@ -75,7 +75,7 @@ pub(crate) const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
     "sub",
 ];
 
-/// The members of a payload, of whatever type.
+/// The members of a payload, of any type.
 #[derive(Default)]
 struct Members<'p> {
     iss: Option<Json<'p>>,
@@ -234,8 +234,8 @@ fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault>
     }
 }
 
-/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. Whatever is
-/// not in [0, 2^53), where every whole number is exact, is refused.
+/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. A number
+/// outside of [0, 2^53), where every whole number is exact, is refused.
 fn numeric_date(number: &Number) -> Option<Timestamp> {
     const END: u64 = 1 << 53;
 

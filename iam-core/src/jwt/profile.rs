@@ -1,4 +1,4 @@
-//! Which tokens does a tenant accept?
+//! The rules for the tokens that a tenant accepts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub const DEFAULT_ANONYMOUS_SUBJECTS: [&str; 2] = ["anonymous", ""];
 /// The scope claims unless others are given.
 pub const DEFAULT_SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
 
-/// How a token tells its tenant.
+/// How a token names its tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TenantRule {
@@ -35,7 +35,7 @@ pub struct TenantRule {
     pub claim: String,
     /// The name that it must have.
     pub name: String,
-    /// Whether a token without the claim is refused. A claim that is there must match in any case.
+    /// Whether a token without the claim is refused. A present claim must always match.
     pub required: bool,
 }
 
@@ -49,7 +49,7 @@ impl TenantRule {
         }
     }
 
-    /// Refuses tokens without the claim, too. To be set wherever more than one tenant exists.
+    /// Refuses tokens without the claim, too. Required wherever more than one tenant exists.
     #[must_use]
     pub fn required(self) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl TenantRule {
     }
 }
 
-/// What a verifier demands of a token. Complete and checked: there is no profile without issuer, audience and algorithms.
+/// The rules that a verifier applies to tokens. Complete and checked: there is no profile without issuer, audience and algorithms.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(super) issuer: Arc<str>,
@@ -147,7 +147,7 @@ impl Profile {
         self.jti_required
     }
 
-    /// Returns the subjects that stand for nobody.
+    /// Returns the subjects of anonymous visitors.
     pub fn anonymous_subjects(&self) -> &[String] {
         &self.anonymous_subjects
     }
@@ -192,7 +192,7 @@ impl ProfileBuilder {
         self
     }
 
-    /// Sets the rule about the tenant claim. Without one, no claim says anything about the tenant.
+    /// Sets the rule about the tenant claim. Without one, tokens name no tenant.
     pub fn tenant(mut self, rule: TenantRule) -> Self {
         self.0.tenant = Some(rule);
         self
@@ -210,7 +210,7 @@ impl ProfileBuilder {
         self
     }
 
-    /// Sets the subjects that stand for nobody. Defaults to [`DEFAULT_ANONYMOUS_SUBJECTS`]. An empty `sub` that is not among them
+    /// Sets the subjects of anonymous visitors. Defaults to [`DEFAULT_ANONYMOUS_SUBJECTS`]. An empty `sub` that is not among them
     /// is malformed.
     pub fn anonymous_subjects(mut self, subjects: Vec<String>) -> Self {
         self.0.anonymous_subjects = subjects;
@@ -312,7 +312,7 @@ fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Why a profile is not one.
+/// Why a profile is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {

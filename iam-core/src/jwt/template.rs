@@ -1,4 +1,4 @@
-//! What does a Go template print for a missing value?
+//! The texts that a Go template prints for a missing value.
 //!
 //! Oathkeeper renders claims with Go's `text/template`. A template that prints a missing value gives a text that looks like a
 //! claim: the same client id, subject or role for every request. Such a token is refused, and the remedy lies in the template.
@@ -20,7 +20,7 @@ pub(super) fn may_hold_printed_nothing(payload: &[u8]) -> bool {
     words.iter().any(|word| memmem::find(payload, word).is_some())
 }
 
-/// Go writes `%!`, the verb unless there is none, and the value in parentheses.
+/// Go writes `%!`, the verb if there is one, and the value in parentheses.
 fn has_format_error(text: &str) -> bool {
     text.split("%!")
         .skip(1)

@@ -64,7 +64,7 @@ pub(super) fn token(
         // The first step names the metadata.
         .roles_path(tenant.roles_from.split('.').skip(1).map(str::to_owned).collect())
         .build()
-        // INVARIANT: whatever it refuses is on the list by now.
+        // INVARIANT: the report holds every fault of the profile by now.
         .map_err(|err| report.add_of_table(&path, err.to_string()))
         .ok()?;
     let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
@@ -163,7 +163,7 @@ fn scope_claims(report: &mut Report, path: &str, written: &OathkeeperConfig) {
     }
 }
 
-/// An empty subject is one that the gateway can sign, and an empty list lets every subject be somebody.
+/// The gateway can sign an empty subject. An empty list makes every subject a principal.
 fn anonymous_subjects(report: &mut Report, path: &str, written: &[String]) {
     for (index, subject) in written.iter().enumerate() {
         let at = report.element(path, index);
