@@ -39,6 +39,11 @@ const PRIMES: [u32; 38] = [
 ];
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "digits of large numbers are cut off on purpose"
+)]
 mod tests {
     use aws_lc_rs::{
         rsa::{KeySize, PublicKeyComponents},

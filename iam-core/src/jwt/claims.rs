@@ -127,7 +127,7 @@ impl VerifiedClaims {
 
     /// Returns `client_id`: the OAuth 2 client that the token was issued to.
     pub fn client_id(&self) -> Option<&str> {
-        self.checked.who.client().or(self.acting_client())
+        self.checked.who.client().or_else(|| self.acting_client())
     }
 
     /// Returns the client through which a person acts: `client_id` where `sub` is another.
