@@ -3,10 +3,9 @@
 //! One set of rules holds for every source: token headers and claims, key sets, answers of upstreams.
 //! A member that occurs twice is refused at any depth (RFC 8259 §4 leaves the outcome open, RFC 7515 §4 and RFC 7519 §4
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
-//! deep nesting. The grammar is `serde_json`'s, but for payloads that are written tersely, which have a reader of their own.
+//! deep nesting. The grammar is `serde_json`'s.
 
 mod borrowed;
-pub(crate) mod terse;
 
 use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 

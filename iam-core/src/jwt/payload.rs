@@ -98,12 +98,6 @@ impl<'p> Members<'p> {
             objects,
         };
         let mut members = Self::default();
-        if json::terse::each_member(payload, reading, |name, value| members.take(name, value)).is_some() {
-            return Ok(members);
-        }
-
-        // What was taken before the text proved not to be terse is forgotten.
-        let mut members = Self::default();
         json::each_member(payload, reading, |name, value| members.take(name, value))
             .map_err(|_err| TokenFault::ClaimsUnreadable)?;
         Ok(members)
