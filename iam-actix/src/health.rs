@@ -34,7 +34,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{ScopeExt, audit::Auditor, log_throttle::LogThrottle, tenant::keys::Keys, upstream::Spawner};
+use crate::{ScopeExt, audit::Auditor, log_throttle::LogThrottle, upstream::Spawner};
 
 /// The routes `live` and `ready`, made by [`Iam::health`](crate::Iam::health).
 ///
@@ -136,17 +136,14 @@ pub(crate) struct Events {
 /// The keys of one tenant.
 #[derive(Debug)]
 pub(crate) struct KeyProbe {
-    /// The refresh of fetched keys.
-    refresh: Option<Keys>,
     store: Arc<KeyStore>,
     throttle: LogThrottle,
 }
 
 impl KeyProbe {
     /// Makes the probe of a tenant's keys; nothing without a verifier.
-    pub(crate) fn of(tenant: &Tenant, refresh: Option<Keys>) -> Option<Self> {
+    pub(crate) fn of(tenant: &Tenant) -> Option<Self> {
         Some(Self {
-            refresh,
             store: Arc::clone(tenant.verifier()?.keys()),
             throttle: LogThrottle::new(FRESH),
         })
@@ -340,10 +337,9 @@ impl TenantReadiness {
 
 impl KeyProbe {
     fn status(&self, clock: &dyn Clock) -> Status {
-        let is_empty = || self.refresh.as_ref().is_some_and(Keys::is_empty);
         match self.store.status(clock.now()) {
             KeyStatus::Unavailable => Status::Down,
-            KeyStatus::Fresh | KeyStatus::Stale { .. } if is_empty() => Status::Empty,
+            KeyStatus::Empty => Status::Empty,
             KeyStatus::Stale { .. } => Status::Stale,
             KeyStatus::Fresh => Status::Up,
         }

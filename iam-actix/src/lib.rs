@@ -144,8 +144,8 @@
 //!   Two parameters of one name on one way, as in a scope `/shops/{id}` with a route `/orders/{id}`, end in a panic there: give
 //!   each a name of its own.
 //! - Extractors work until the request is answered: what a streamed body needs, its handler takes.
-//! - A token of more than 8 KiB, or with claims of more than 128 members or 16 levels, is malformed (401), be it genuine or
-//!   not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
+//! - A token of more than 16 KiB (`oathkeeper.max_token`, up to 64 KiB), or with claims of more than 128 members or 16 levels, is
+//!   malformed (401), be it genuine or not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
 //! - Actix sends `100 Continue` before any middleware can decide.
 //! - What is no HTTP that Actix reads, or a head that is too long or too slow, Actix answers by itself: without problem
 //!   details, without an event. It bounds the time of the first head on a connection (`client_request_timeout`); a later

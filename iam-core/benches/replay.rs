@@ -1,4 +1,4 @@
-//! What does a replay claim cost, in time and in memory?
+//! The cost of a replay claim in time and in memory.
 //!
 //! Fills a store with live ids, counting every byte that is allocated, then claims on: new ids that take the places of expired
 //! ones, and used ids. Median of seven runs, in time on the processor, so that other programs do not count.

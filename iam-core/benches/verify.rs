@@ -1,4 +1,4 @@
-//! What does verifying a token cost beyond its signature?
+//! The cost of verifying a token, beside that of its signature.
 //!
 //! Prints ratios of one run: each contender runs seven times, in turn with the others, over the same 10,000 distinct RS256 tokens;
 //! the medians are compared. Time on the processor, so that other programs do not count. `cargo bench -p iam-core --bench verify`

@@ -1,7 +1,7 @@
-//! Does a text need a closer look?
+//! Fast checks of mostly plain texts.
 
-/// Tells whether all bytes of a text are plain. Does not end early, so that many bytes are looked at together: nearly all texts
-/// are plain.
+/// Tells whether all bytes of a text are plain. It reads to the end, so that many bytes are checked together: nearly all texts are
+/// plain.
 pub(crate) fn all(text: &str, is_plain: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_plain(byte))
 }

@@ -1,11 +1,10 @@
-//! Where do roles come from?
+//! The roles of a principal.
 //!
-//! From public metadata, which only administrators can write. A value of the wrong type gives no roles: never some of
-//! them, and never all.
+//! They come from public metadata, which only administrators can write. A list with an element of the wrong type gives no roles.
 
 use serde_json::Value;
 
-/// Where the roles of a principal stand in its claims.
+/// The place of a principal's roles in its public metadata.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleSource {
     /// The path inside the metadata.
@@ -13,7 +12,7 @@ pub struct RoleSource {
 }
 
 impl RoleSource {
-    /// Roles stand at `path` inside the metadata.
+    /// Creates a source of roles at `path` inside the metadata.
     pub(crate) const fn metadata(path: Vec<String>) -> Self {
         Self { path }
     }

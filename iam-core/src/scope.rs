@@ -1,8 +1,8 @@
-//! What was a credential limited to?
+//! The scopes of a credential.
 //!
 //! RFC 6749 §3.3: scope tokens, separated by spaces. Scopes limit a credential; they are not roles.
 
-/// Returns the scopes of a `scope` text. What stands between two spaces that touch is none.
+/// Returns the scopes of a `scope` text. Nothing between two spaces is no scope.
 pub fn scopes(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ').filter(|scope| !scope.is_empty())
 }

@@ -160,7 +160,7 @@ impl IamBuilder {
                 None => {
                     readiness.push(TenantReadiness {
                         events,
-                        keys: KeyProbe::of(tenant, None),
+                        keys: KeyProbe::of(tenant),
                         upstreams: Vec::new(),
                     });
                     TenantRuntime::without_upstreams(tenant)

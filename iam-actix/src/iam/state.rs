@@ -20,6 +20,7 @@ use iam_core::{
 
 use super::PurgeError;
 use crate::{
+    answer::alarm::Alarms,
     audit::Auditor,
     health::Readiness,
     policy::hidden::HiddenPolicies,
@@ -36,6 +37,7 @@ pub(crate) struct State {
     clock: Arc<dyn Clock>,
     replay: Replay,
     hidden_policies: HiddenPolicies,
+    alarms: Alarms,
     readiness: Arc<Readiness>,
     gate_built: Arc<AtomicBool>,
     auditor: Arc<Auditor>,
@@ -62,6 +64,7 @@ impl State {
             clock: parts.clock,
             replay: Replay::new(parts.replay),
             hidden_policies: HiddenPolicies::default(),
+            alarms: Alarms::new(),
             readiness: Arc::new(parts.readiness),
             gate_built: parts.gate_built,
             auditor: parts.auditor,
@@ -103,6 +106,11 @@ impl State {
     /// Returns the policies that a middleware hides from the gate.
     pub(crate) const fn hidden_policies(&self) -> &HiddenPolicies {
         &self.hidden_policies
+    }
+
+    /// Returns the alarms that refusals may raise.
+    pub(crate) const fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// Claims a credential that is accepted once only.

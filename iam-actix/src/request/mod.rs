@@ -158,6 +158,9 @@ impl RequestState {
         if refusal.reason == Reason::Csrf {
             fault::log_csrf(self.head.origin(), announced.route());
         }
+        if let Some(detail) = refusal.detail {
+            self.shared().alarms().report(self.shared(), detail);
+        }
     }
 
     /// Answers an error that a middleware further in returned, if it is one of ours.

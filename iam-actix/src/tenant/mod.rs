@@ -145,7 +145,7 @@ impl TenantRuntime {
 
         TenantReadiness {
             events,
-            keys: KeyProbe::of(&self.tenant, self.keys.clone()),
+            keys: KeyProbe::of(&self.tenant),
             upstreams: probed.into_iter().flatten().map(probe).collect(),
         }
     }

@@ -92,7 +92,8 @@ impl TestWorld {
         self.principal(self.settings.registry().default_tenant(), subject)
     }
 
-    /// Returns an identity of a tenant, or `None` if the tenant does not exist. The claim `client_id` makes it a client.
+    /// Returns an identity of a tenant, or `None` if the tenant does not exist. A claim `client_id` that equals the subject makes it a
+    /// client.
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))

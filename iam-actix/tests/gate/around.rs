@@ -366,7 +366,7 @@ async fn a_refusal_that_a_middleware_inside_returns_as_its_error_is_answered_and
         Some("user:alice")
     );
     touched.nothing();
-    let machine = world.bearer_with(&json!({ "client_id": "nightly" }));
+    let machine = world.bearer_with(&json!({ "sub": "nightly", "client_id": "nightly" }));
     assert_eq!(send!(app, GET "/machines/a", machine).status(), 200);
     world.allowed().await;
 }

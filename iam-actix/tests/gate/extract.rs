@@ -168,7 +168,7 @@ async fn an_optional_extractor_grants_nothing() {
 
     assert_refusal(&send!(app, GET "/maybe"), 401);
     world.denied(Reason::MissingCredential).await;
-    let machine = world.bearer_with(&json!({ "client_id": "robot" }));
+    let machine = world.bearer_with(&json!({ "sub": "robot", "client_id": "robot" }));
     assert_eq!(send!(app, GET "/maybe", machine).status(), 200);
     world.allowed().await;
 }
@@ -209,7 +209,7 @@ async fn a_refusal_that_is_swallowed_hides_none_that_is_answered() {
 
     assert_refusal(&send!(app, GET "/machine", world.bearer()), 403);
     world.denied(Reason::RoleDeny).await;
-    let robot = world.bearer_with(&json!({ "client_id": "robot" }));
+    let robot = world.bearer_with(&json!({ "sub": "robot", "client_id": "robot" }));
     assert_eq!(send!(app, GET "/machine", robot).status(), 200);
     world.allowed().await;
 }

@@ -57,9 +57,13 @@ pub enum EventName {
     AuthzPermissionRevoke,
     /// No usable answer from the permission service.
     AuthzUpstreamUnavailable,
-    /// A key set held a private or symmetric key. The key is not used.
+    /// A key set held a secret (the private part of a key, or a symmetric key), or different keys that one token could mean. The
+    /// keys are not used. The detail is the [code](crate::jwks::KeyFault::code) of the fault.
     JwksKeyRejected,
-    /// A configuration that is refused at start.
+    /// The gateway's claims template printed a missing value into a claim, and the token was refused. The detail names the claim;
+    /// [`template_remedy`](crate::jwt::template_remedy) returns the remedy for it.
+    TokenTemplateFault,
+    /// A configuration that does not start.
     ConfigBootFailure,
     /// A route whose policies contradict each other, or ask for what is not configured.
     ConfigRouteFailure,
@@ -69,7 +73,7 @@ pub enum EventName {
 
 impl EventName {
     /// All names, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AuthSuccess,
         Self::AuthFailureMissingCredential,
         Self::AuthFailureMalformed,
@@ -93,6 +97,7 @@ impl EventName {
         Self::AuthzPermissionRevoke,
         Self::AuthzUpstreamUnavailable,
         Self::JwksKeyRejected,
+        Self::TokenTemplateFault,
         Self::ConfigBootFailure,
         Self::ConfigRouteFailure,
         Self::HealthProbeFailure,
@@ -124,6 +129,7 @@ impl EventName {
             Self::AuthzPermissionRevoke => "authz.permission.revoke",
             Self::AuthzUpstreamUnavailable => "authz.upstream_unavailable",
             Self::JwksKeyRejected => "iam.jwks.key_rejected",
+            Self::TokenTemplateFault => "iam.token.template_fault",
             Self::ConfigBootFailure => "config.boot_failure",
             Self::ConfigRouteFailure => "config.route_failure",
             Self::HealthProbeFailure => "health.probe_failure",

@@ -156,7 +156,10 @@ fn each_fault_of_a_token_has_its_reason() {
         (json!({"nbf": NOW + 60, "exp": NOW + 120}), Reason::NotYetValid),
         (json!({"iss": "https://gateway.example"}), Reason::IssuerMismatch),
         (json!({"tenant": "acme"}), Reason::TenantMismatch),
-        (json!({"sub": ""}), Reason::Malformed),
+        (json!({"sub": "a\nb"}), Reason::Malformed),
+        (json!({"sub": "<no value>"}), Reason::Malformed),
+        (json!({"sub": ""}), Reason::MissingCredential),
+        (json!({"sub": "anonymous"}), Reason::MissingCredential),
     ] {
         assert_eq!(reason(world.ask_with(&claims)), expected, "{claims}");
     }
@@ -339,6 +342,89 @@ fn a_client_is_never_taken_for_the_identity_of_the_same_id() {
     assert_ne!(identity, client);
     assert_eq!(identity.actor(), "user:alice");
     assert_eq!(client.actor(), "client:alice");
+}
+
+/// A `client_id` beside another `sub` is that of an application through which a person acts.
+#[test]
+fn person_who_acts_through_a_client_is_a_person() {
+    let world = World::new();
+    let claims = json!({"client_id": "app", "scope": "a", "metadataPublic": {"roles": ["admin"]}});
+    let through = principal_of(&world.mint, world.tenant(), &claims);
+    let alone = principal_of(&world.mint, world.tenant(), &json!({}));
+    let client = principal_of(
+        &world.mint,
+        world.tenant(),
+        &json!({"sub": "app", "client_id": "app", "scope": "a", "metadataPublic": {"roles": ["admin"]}}),
+    );
+
+    let Principal::Identity(identity) = &through else {
+        panic!("a person is taken for a machine: {through:?}")
+    };
+    assert_eq!(
+        (identity.subject(), identity.acting_client()),
+        ("alice", Some("app"))
+    );
+    assert_eq!(through.actor(), "user:alice");
+    assert_ne!(through, alone);
+    assert!(matches!(&client, Principal::Client(client) if client.client_id() == "app"));
+    assert_eq!(client.actor(), "client:app");
+    for principal in [&through, &client] {
+        assert!(principal.has_role("admin") && principal.has_scope("a"));
+    }
+}
+
+/// A claims template for people and machines renders nothing for people.
+#[test]
+fn client_id_that_is_empty_or_null_is_absent() {
+    let world = World::new();
+    for client_id in [json!(""), json!(null)] {
+        let principal = principal_of(&world.mint, world.tenant(), &json!({ "client_id": client_id }));
+        assert!(matches!(&principal, Principal::Identity(identity) if identity.acting_client().is_none()));
+        assert_eq!(principal.actor(), "user:alice");
+    }
+}
+
+/// The gateway's handlers `anonymous` and `noop` sign tokens for visitors: they are no credential.
+#[test]
+fn token_of_a_gateway_visitor_is_nobody() {
+    let world = World::new();
+    for sub in ["anonymous", ""] {
+        assert_eq!(
+            world.ask_with(&json!({ "sub": sub })).unwrap_err(),
+            Refusal::with_detail(Reason::MissingCredential, "anonymous_subject")
+        );
+    }
+    for (claims, expected) in [
+        (json!({"sub": "anonymous", "exp": NOW - 60}), Reason::Expired),
+        (
+            json!({"sub": "", "aud": ["billing-api"]}),
+            Reason::AudienceMismatch,
+        ),
+        (json!({"sub": "", "tenant": "acme"}), Reason::TenantMismatch),
+        (json!({"sub": "anonymous", "iss": "x"}), Reason::IssuerMismatch),
+        (json!({"sub": "anonymous", "client_id": 7}), Reason::Malformed),
+    ] {
+        assert_eq!(reason(world.ask_with(&claims)), expected, "{claims}");
+    }
+    let forger = Mint::new("k-1").token(&json!({"sub": "anonymous"}));
+    assert_eq!(
+        reason(world.ask("GET", &[("authorization", &format!("Bearer {forger}"))])),
+        Reason::InvalidSignature
+    );
+    assert!(world.ask_with(&json!({"sub": "Anonymous"})).is_ok());
+}
+
+#[test]
+fn visitors_are_those_that_the_configuration_names() {
+    let world = World::with(|tenant| {
+        tenant.oathkeeper.as_mut().unwrap().anonymous_subjects = vec!["guest".to_owned()];
+    });
+    assert_eq!(
+        reason(world.ask_with(&json!({"sub": "guest"}))),
+        Reason::MissingCredential
+    );
+    assert!(world.ask_with(&json!({"sub": "anonymous"})).is_ok());
+    assert_eq!(reason(world.ask_with(&json!({"sub": ""}))), Reason::Malformed);
 }
 
 /// R014

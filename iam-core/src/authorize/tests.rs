@@ -378,7 +378,7 @@ fn a_permission_written_for_both_kinds_of_principals_denied_both_of_them() {
         Permission::tuple("Cat:{id}#owners@User:{user}"),
         Permission::tuple("Cat:{id}#owners@App:{client_id}"),
     ]));
-    let client = json!({"client_id": "robot"});
+    let client = json!({"sub": "robot", "client_id": "robot"});
 
     assert_eq!(
         world.decide(&json!({}), &route, "1").unwrap(),

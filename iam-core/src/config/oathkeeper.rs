@@ -1,4 +1,4 @@
-//! What the gateway signs, as written.
+//! The keys of `oathkeeper`, as written.
 
 use std::{fmt, time::Duration};
 
@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use super::units;
 use crate::{
-    jwt::{DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME},
+    jwt::{
+        DEFAULT_ALGORITHMS, DEFAULT_ANONYMOUS_SUBJECTS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME,
+        DEFAULT_MAX_TOKEN_BYTES, DEFAULT_SCOPE_CLAIMS,
+    },
     tenant::ReplayMode,
 };
 
@@ -23,7 +26,7 @@ pub struct OathkeeperConfig {
     pub header: String,
     /// The issuer, compared byte by byte. Required.
     pub issuer: String,
-    /// The audiences of which a token must name one, compared byte by byte. Wildcards are not supported. Required.
+    /// The audiences of which a token must name one, compared byte by byte, without wildcards. Required.
     pub audience: Vec<String>,
     /// The allowed algorithms. Defaults to `RS256` and `ES256`.
     pub algorithms: Vec<String>,
@@ -33,13 +36,24 @@ pub struct OathkeeperConfig {
     /// The longest life of a token. Defaults to 24 hours.
     #[serde(deserialize_with = "units::duration")]
     pub max_lifetime: Duration,
-    /// Which requests accept a token once only. Defaults to `single-use`.
+    /// The requests that accept a token once only. Defaults to `single-use`.
     pub replay: ReplayMode,
     /// The claim that names the tenant: none of those that a verifier reads itself (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`,
     /// `client_id`, `scope`). Defaults to `tenant`.
     pub tenant_claim: String,
-    /// The claim that carries public metadata: neither one of those nor the tenant's. Defaults to `metadataPublic`.
+    /// The claim that carries public metadata: neither one of those, nor the tenant's, nor a scope claim. Defaults to
+    /// `metadataPublic`.
     pub metadata_claim: String,
+    /// The claims that may hold the scopes, as a text of words or a list of texts: the first one that a token has counts. None of
+    /// them may be another claim that a verifier reads itself, or the claim of the tenant or the metadata. Defaults to `scope` and
+    /// `scp`.
+    pub scope_claim: Vec<String>,
+    /// The subjects that the gateway signs for visitors without a credential (Oathkeeper's handlers `anonymous` and `noop`). A good
+    /// token with such a subject counts as no credential. Defaults to `anonymous` and the empty text.
+    pub anonymous_subjects: Vec<String>,
+    /// The length of the longest accepted token, at most 64 KiB. Defaults to 16 KiB.
+    #[serde(deserialize_with = "units::size")]
+    pub max_token: usize,
     /// Where the keys come from.
     pub jwks: JwksConfig,
 }
@@ -82,6 +96,9 @@ impl Default for OathkeeperConfig {
             replay: ReplayMode::default(),
             tenant_claim: "tenant".to_owned(),
             metadata_claim: "metadataPublic".to_owned(),
+            scope_claim: DEFAULT_SCOPE_CLAIMS.map(str::to_owned).to_vec(),
+            anonymous_subjects: DEFAULT_ANONYMOUS_SUBJECTS.map(str::to_owned).to_vec(),
+            max_token: DEFAULT_MAX_TOKEN_BYTES,
             jwks: JwksConfig::default(),
         }
     }
@@ -99,7 +116,7 @@ pub enum VerifierKind {
 
 /// Where the keys come from, and how they are kept fresh.
 ///
-/// Its `Debug` shows no key: somebody may have written a private one, which is refused later.
+/// Its `Debug` shows no key: a key in the configuration may be a private one, which is refused later.
 #[derive(Clone, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -127,7 +144,8 @@ pub struct JwksConfig {
     /// How long the last good set serves when fetches fail. Defaults to 1 hour.
     #[serde(deserialize_with = "units::some_duration")]
     pub stale: Option<Duration>,
-    /// How long a key that left the set still verifies. Defaults to 60 seconds.
+    /// How long a key that left the set still verifies. Defaults to 60 seconds. Oathkeeper hands out a token again until nine tenths
+    /// of its `ttl` have passed, so the grace has to cover nine tenths of the gateway's `ttl` (54 seconds of the default minute).
     #[serde(deserialize_with = "units::some_duration")]
     pub grace: Option<Duration>,
     /// How long a fetch may take. Defaults to 5 seconds.

@@ -1,4 +1,4 @@
-//! What does a text hold that is read once, for one request?
+//! JSON values that borrow from their text.
 
 use std::borrow::Cow;
 

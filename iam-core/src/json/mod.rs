@@ -1,16 +1,15 @@
-//! How is JSON from outside read?
+//! Strict reading of JSON from outside.
 //!
-//! Strictly, and by one set of rules for every source: token headers and claims, key sets, answers of upstreams.
+//! One set of rules holds for every source: token headers and claims, key sets, answers of upstreams.
 //! A member that occurs twice is refused at any depth (RFC 8259 §4 leaves the outcome open, RFC 7515 §4 and RFC 7519 §4
 //! forbid it); so are a byte order mark, bytes that are not UTF-8, lone surrogates, trailing data, too many bytes and too
-//! deep nesting. The grammar is `serde_json`'s, but for payloads that are written tersely, which have a reader of their own.
+//! deep nesting. The grammar is `serde_json`'s.
 
 mod borrowed;
-pub(crate) mod terse;
 
 use std::{borrow::Cow, cell::Cell, collections::BTreeMap, fmt};
 
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, value::RawValue};
 use smallvec::SmallVec;
 
@@ -27,13 +26,13 @@ pub struct JsonLimits {
 }
 
 impl JsonLimits {
-    /// Creates limits. `serde_json` itself ends at a depth of 127, whatever is asked for here.
+    /// Creates limits. `serde_json` itself reads no deeper than 127, also where `max_depth` is larger.
     pub const fn new(max_bytes: usize, max_depth: usize) -> Self {
         Self { max_bytes, max_depth }
     }
 }
 
-/// Why a text was not accepted as JSON. Says nothing about its content.
+/// Why a text was not accepted as JSON. Holds nothing of its content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
@@ -78,7 +77,7 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
         objects: Objects::Whole,
         refusal: &refusal,
     };
-    // One reader for all, at the price of a second tree here, where what is read has come through a network.
+    // One reader serves all, at the price of a second tree here: these texts have come through a network, which costs more.
     read(text, limits, &refusal, strict).map(Value::from)
 }
 
@@ -94,18 +93,6 @@ pub fn parse_object(text: &[u8], limits: JsonLimits) -> Result<Map<String, Value
             Err(JsonError::WrongShape)
         }
     }
-}
-
-/// Reads one JSON text strictly, as [`parse`] does, and decodes it into `T`.
-///
-/// # Errors
-///
-/// As [`parse`], and [`JsonError::WrongShape`] when the value does not fit `T`. What did not fit is not told, for the text
-/// may hold secrets.
-pub fn decode<T: DeserializeOwned>(text: &[u8], limits: JsonLimits) -> Result<T, JsonError> {
-    let value = parse(text, limits)?;
-
-    serde_json::from_value(value).map_err(|_err| JsonError::WrongShape)
 }
 
 /// Reads an object whose member `list` is an array, and returns the texts of the array's elements unread, so that one bad
@@ -172,7 +159,7 @@ pub(crate) fn each_member<'a>(
     read(text, reading.limits, &refusal, each)
 }
 
-/// What becomes of the objects in a text. All are read by the same rules.
+/// How objects are returned. All are read by the same rules.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Objects {
     /// They come without their members.

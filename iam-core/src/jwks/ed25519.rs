@@ -1,4 +1,4 @@
-//! Is this Ed25519 key one that a signer can own?
+//! Checks of Ed25519 public keys.
 //!
 //! The policy: the encoding must be canonical and the point must not be of small order, for either lets one signature verify
 //! under many keys or messages. Signatures are checked as RFC 8032 §5.1.7 says, without cofactor, `s` below the group order.

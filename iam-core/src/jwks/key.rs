@@ -1,4 +1,4 @@
-//! Which published keys may verify tokens?
+//! The published keys that may verify tokens.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use aws_lc_rs::{
 };
 use serde_json::{Map, Value};
 
-use super::{KeyFault, KeyLimits, ed25519};
+use super::{KeyFault, KeyLimits, ed25519, roca};
 use crate::{
     ascii,
     jwt::{self, Algorithm, MAX_KID_BYTES, TokenFault},
@@ -22,21 +22,21 @@ use crate::{
 /// A public key that passed every check, parsed once for each algorithm that it may be used with.
 pub(crate) struct VerificationKey {
     kid: Option<String>,
-    /// Tells this key from every other one, another `alg` for the same numbers included.
-    identity: [u8; 32],
+    /// The hash of the public numbers.
+    material: [u8; 32],
     parsed: Vec<ParsedKey>,
 }
 
 impl VerificationKey {
-    /// Reads a JWK (RFC 7517 §4).
+    /// Reads a JWK (RFC 7517 §4) whose `null` members have been removed.
     pub(super) fn read(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Self, KeyFault> {
-        let key_type = text(jwk, "kty")?.ok_or(KeyFault::Malformed)?;
-        // Before anything else: a private or symmetric key in a published set is an incident, whatever else is wrong with it.
+        let key_type = text(jwk, "kty")?.ok_or(KeyFault::Missing("kty"))?;
+        // Before anything else: a private or symmetric key in a published set is an incident, also where other members are wrong.
         if key_type == "oct" {
             return Err(KeyFault::Symmetric);
         }
-        if PRIVATE_MEMBERS.iter().any(|&member| jwk.contains_key(member)) {
-            return Err(KeyFault::PrivateMaterial);
+        if let Some(member) = PRIVATE_MEMBERS.iter().find(|&&member| jwk.contains_key(member)) {
+            return Err(KeyFault::PrivateMaterial(member));
         }
         let kid = key_id(jwk)?;
         check_purpose(jwk)?;
@@ -49,7 +49,7 @@ impl VerificationKey {
         }?;
         Ok(Self {
             kid,
-            identity: identity(&parsed)?,
+            material: material(&parsed)?,
             parsed,
         })
     }
@@ -58,8 +58,20 @@ impl VerificationKey {
         self.kid.as_deref()
     }
 
+    /// Tells whether both are the same key under the same id, for the same algorithms.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.identity == other.identity && self.kid == other.kid
+        self.has_material_of(other) && self.kid == other.kid && self.algorithms().eq(other.algorithms())
+    }
+
+    /// Tells whether both have the same public numbers, so that every signature of one is a signature of the other.
+    pub(super) fn has_material_of(&self, other: &Self) -> bool {
+        self.material == other.material
+    }
+
+    /// Tells whether both have the same id and a token could mean the one as well as the other, or both have the same numbers.
+    pub(super) fn is_successor_of(&self, other: &Self) -> bool {
+        self.kid == other.kid
+            && (self.has_material_of(other) || self.algorithms().any(|one| other.with(one).is_some()))
     }
 
     pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
@@ -69,6 +81,33 @@ impl VerificationKey {
     /// Returns the key as parsed for an algorithm, if it may be used with it.
     pub(super) fn with(&self, algorithm: Algorithm) -> Option<&ParsedKey> {
         self.parsed.iter().find(|parsed| parsed.algorithm == algorithm)
+    }
+}
+
+/// Returns the algorithms of the tokens that a key could have signed, going by what it says of itself: also for a key that cannot
+/// be used.
+pub(super) fn claimed_algorithms(jwk: &Map<String, Value>) -> Vec<Algorithm> {
+    let member = |name: &str| jwk.get(name).and_then(Value::as_str);
+    if check_purpose(jwk).is_err_and(|fault| matches!(fault, KeyFault::NotForSignatures(_))) {
+        return Vec::new();
+    }
+    let family: Vec<_> = match (member("kty"), member("crv")) {
+        (Some("RSA"), _) => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
+        (Some("EC"), Some(curve)) => EC
+            .iter()
+            .filter(|(name, _, _)| *name == curve)
+            .map(|(_, _, (algorithm, _))| *algorithm)
+            .collect(),
+        (Some("OKP"), Some("Ed25519")) => vec![Algorithm::EdDsa],
+        _ => Vec::new(),
+    };
+
+    match member("alg") {
+        None => family,
+        Some(name) => family
+            .into_iter()
+            .filter(|algorithm| name.parse() == Ok(*algorithm))
+            .collect(),
     }
 }
 
@@ -99,8 +138,7 @@ impl ParsedKey {
     }
 }
 
-/// Returns what an algorithm hashes a message with before the signature comes into play (RFC 7518 §3.1). Ed25519 signs the
-/// message itself (RFC 8032 §5.1).
+/// Returns the hash that an algorithm signs (RFC 7518 §3.1). Ed25519 signs the message itself (RFC 8032 §5.1).
 fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
     match algorithm {
         Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => Some(&SHA256),
@@ -112,22 +150,25 @@ fn hash_of(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
 
 pub(super) fn key_id(jwk: &Map<String, Value>) -> Result<Option<String>, KeyFault> {
     match text(jwk, "kid")? {
-        Some(kid) if kid.len() > MAX_KID_BYTES || ascii::has_control(kid) => Err(KeyFault::Malformed),
+        Some(kid) if kid.len() > MAX_KID_BYTES || ascii::has_control(kid) => Err(KeyFault::Malformed("kid")),
         kid => Ok(kid.map(str::to_owned)),
     }
 }
 
 /// `use` must be absent or `sig`; `key_ops` absent, or `verify`, at most together with its counterpart `sign`, each once
-/// (RFC 7517 §4.2, §4.3). Whatever passes both is consistent with itself.
+/// (RFC 7517 §4.2, §4.3); `alg` absent, or not one of the algorithms for encryption (RFC 7518 §4.1).
 fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyFault> {
     if text(jwk, "use")?.is_some_and(|purpose| purpose != "sig") {
-        return Err(KeyFault::NotForSignatures);
+        return Err(KeyFault::NotForSignatures("use"));
+    }
+    if text(jwk, "alg")?.is_some_and(is_for_encryption) {
+        return Err(KeyFault::NotForSignatures("alg"));
     }
     let Some(operations) = jwk.get("key_ops") else {
         return Ok(());
     };
 
-    let operations = operations.as_array().ok_or(KeyFault::Malformed)?;
+    let operations = operations.as_array().ok_or(KeyFault::Malformed("key_ops"))?;
     let count = |name: &str| {
         operations
             .iter()
@@ -136,8 +177,17 @@ fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyFault> {
     };
     match (count("verify"), count("sign"), operations.len()) {
         (1, 0, 1) | (1, 1, 2) => Ok(()),
-        _ => Err(KeyFault::NotForSignatures),
+        _ => Err(KeyFault::NotForSignatures("key_ops")),
     }
+}
+
+fn is_for_encryption(algorithm: &str) -> bool {
+    let families = ["RSA-OAEP", "ECDH-ES", "PBES2-"];
+
+    families.iter().any(|family| algorithm.starts_with(family))
+        || algorithm == "RSA1_5"
+        || algorithm == "dir"
+        || (algorithm.starts_with('A') && algorithm.ends_with("KW"))
 }
 
 /// Restricts the algorithms of a key type to the one that the JWK names, if it names one.
@@ -165,13 +215,16 @@ fn rsa(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Vec<ParsedKey>, Ke
         e: bytes(jwk, "e")?,
     };
     check_rsa(&components.n, &components.e, limits)?;
+    if roca::has_fingerprint(&components.n) {
+        return Err(KeyFault::Weak("`n` has the fingerprint of CVE-2017-15361 (ROCA)"));
+    }
 
     permitted(jwk, &RSA)?
         .into_iter()
         .map(|(algorithm, parameters)| {
             let key = components
                 .to_parsed_public_key(parameters)
-                .map_err(|_err| KeyFault::Malformed)?;
+                .map_err(|_err| KeyFault::Malformed("n"))?;
             Ok(ParsedKey { algorithm, key })
         })
         .collect()
@@ -180,33 +233,41 @@ fn rsa(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Vec<ParsedKey>, Ke
 /// RFC 7518 §6.3.1: the shortest big-endian form, so a leading zero is refused, which also keeps the size honest.
 fn check_rsa(modulus: &[u8], exponent: &[u8], limits: KeyLimits) -> Result<(), KeyFault> {
     let (Some(&high), Some(&low)) = (modulus.first(), modulus.last()) else {
-        return Err(KeyFault::Malformed);
+        return Err(KeyFault::Malformed("n"));
     };
-    if high == 0 || exponent.first() == Some(&0) {
-        return Err(KeyFault::Malformed);
+    if high == 0 {
+        return Err(KeyFault::Malformed("n"));
+    }
+    if exponent.first() == Some(&0) {
+        return Err(KeyFault::Malformed("e"));
     }
     let bits = modulus
         .len()
         .saturating_mul(8)
         .saturating_sub(high.leading_zeros() as usize);
-    if !(MIN_RSA_BITS..=limits.max_rsa_bits.min(MAX_RSA_BITS)).contains(&bits) {
-        return Err(KeyFault::Weak);
+    if bits < MIN_RSA_BITS {
+        return Err(KeyFault::Weak("`n` has less than 2048 bits"));
     }
-    if exponent.len() > 5 {
-        return Err(KeyFault::Weak);
+    if bits > limits.max_rsa_bits.min(MAX_RSA_BITS) {
+        return Err(KeyFault::Weak("`n` has more bits than allowed"));
     }
-    let exponent = exponent
+    if low % 2 == 0 {
+        return Err(KeyFault::Weak("`n` is even"));
+    }
+    // At most five bytes are needed, and six fit.
+    let value = exponent
         .iter()
+        .take(6)
         .fold(0_u64, |sum, &byte| (sum << 8) | u64::from(byte));
-    if low % 2 == 0 || exponent % 2 == 0 || !(3..=1 << 32).contains(&exponent) {
-        return Err(KeyFault::Weak);
+    if value % 2 == 0 || !(3..=1 << 32).contains(&value) {
+        return Err(KeyFault::Weak("`e` is not an odd number from 3 to 2^32"));
     }
 
     Ok(())
 }
 
 fn ec(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
-    let curve = text(jwk, "crv")?.ok_or(KeyFault::Malformed)?;
+    let curve = text(jwk, "crv")?.ok_or(KeyFault::Missing("crv"))?;
     let (_, length, family) = EC
         .iter()
         .find(|(name, _, _)| *name == curve)
@@ -230,7 +291,7 @@ fn ec(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
 
 fn okp(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
     // RFC 8037 §3.1: X25519 and X448 are for key agreement. Ed448 is not implemented.
-    if text(jwk, "crv")?.ok_or(KeyFault::Malformed)? != "Ed25519" {
+    if text(jwk, "crv")?.ok_or(KeyFault::Missing("crv"))? != "Ed25519" {
         return Err(KeyFault::UnknownCurve);
     }
     permitted(jwk, &[(Algorithm::EdDsa, ())])?;
@@ -246,30 +307,46 @@ fn okp(jwk: &Map<String, Value>) -> Result<Vec<ParsedKey>, KeyFault> {
     }])
 }
 
-fn identity(parsed: &[ParsedKey]) -> Result<[u8; 32], KeyFault> {
+/// Hashes the public numbers. Their form is the same for all algorithms of a key, so the first one is enough.
+fn material(parsed: &[ParsedKey]) -> Result<[u8; 32], KeyFault> {
+    let ParsedKey { algorithm, key } = parsed.first().ok_or(KeyFault::AlgorithmMismatch)?;
     let mut context = Context::new(&SHA256);
-    for ParsedKey { algorithm, key } in parsed {
-        context.update(algorithm.name().as_bytes());
-        context.update(key.as_ref());
-    }
+    context.update(key_type_of(*algorithm).as_bytes());
+    context.update(key.as_ref());
 
     context
         .finish()
         .as_ref()
         .try_into()
-        .map_err(|_err| KeyFault::Malformed)
+        .map_err(|_err| KeyFault::AlgorithmMismatch)
 }
 
-fn text<'j>(jwk: &'j Map<String, Value>, name: &str) -> Result<Option<&'j str>, KeyFault> {
+/// Returns the key type and curve of an algorithm's keys.
+fn key_type_of(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Es256 => "P-256",
+        Algorithm::Es384 => "P-384",
+        Algorithm::Es512 => "P-521",
+        Algorithm::EdDsa => "Ed25519",
+        Algorithm::Ps256
+        | Algorithm::Ps384
+        | Algorithm::Ps512
+        | Algorithm::Rs256
+        | Algorithm::Rs384
+        | Algorithm::Rs512 => "RSA",
+    }
+}
+
+fn text<'j>(jwk: &'j Map<String, Value>, name: &'static str) -> Result<Option<&'j str>, KeyFault> {
     jwk.get(name)
-        .map(|value| value.as_str().ok_or(KeyFault::Malformed))
+        .map(|value| value.as_str().ok_or(KeyFault::Malformed(name)))
         .transpose()
 }
 
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyFault> {
-    let encoded = text(jwk, name)?.ok_or(KeyFault::Malformed)?;
+fn bytes(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {
+    let encoded = text(jwk, name)?.ok_or(KeyFault::Missing(name))?;
 
-    jwt::decode(encoded.as_bytes()).map_err(|_err| KeyFault::Malformed)
+    jwt::decode(encoded.as_bytes()).map_err(|_err| KeyFault::Malformed(name))
 }
 
 /// RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2.

@@ -1,11 +1,12 @@
-//! Which keys does the issuer sign with, and when are they fetched again?
+//! The issuer's keys, and when they are fetched again.
 //!
-//! [`KeySet`] is what a JWKS body holds, [`KeyStore`] what verifies right now, [`Schedule`] says when to fetch. None of them
-//! touches the network or a clock.
+//! [`KeySet`] holds the usable keys of a JWKS body, [`KeyStore`] the keys that verify at one moment, [`Schedule`] the times of the
+//! fetches. None of them touches the network or a clock.
 
 mod ed25519;
 mod key;
 mod refresh;
+mod roca;
 mod set;
 mod store;
 

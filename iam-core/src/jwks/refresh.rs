@@ -1,12 +1,12 @@
-//! When are the keys fetched again, and who has to wait for that?
+//! When are the keys fetched again, and which requests wait for that?
 //!
-//! [`Schedule`] is a state machine: time, randomness and events go in, the next step comes out. Whoever drives it fetches,
-//! sleeps and wakes.
+//! [`Schedule`] is a state machine: time, randomness and events go in, the next step comes out. Its driver fetches, sleeps and
+//! wakes.
 //!
 //! An issuer may sign with a key the moment it publishes it. So a request whose `kid` is unknown waits for a fetch that
-//! *started after* it arrived; a fetch already on its way may have been answered too early. All who wait share the next
-//! fetch, and no two fetches start closer together than [`RefreshPolicy::refetch_interval`]: made-up ids cost at most that,
-//! whatever their number, and never the refusal of a valid token.
+//! *started after* it arrived; a fetch already on its way may have been answered too early. All waiting requests share the next
+//! fetch, and no two fetches start closer together than [`RefreshPolicy::refetch_interval`]: made-up ids, however many,
+//! cost at most one fetch an interval, and never the refusal of a valid token.
 
 use std::time::Duration;
 
@@ -24,10 +24,11 @@ pub struct RefreshPolicy {
     pub wait: Duration,
     /// How long the last good set serves beyond `refresh` when fetches fail. Defaults to 1 hour.
     pub stale: Duration,
-    /// How long a key that has left the set still verifies. Defaults to 60 seconds.
+    /// How long a key that has left the set still verifies. Defaults to 60 seconds. Oathkeeper hands out a token again until nine
+    /// tenths of its `ttl` have passed, so after a rotation tokens of the old key arrive for as long: the grace has to cover that.
     pub grace: Duration,
-    /// How many requests may wait at once. Defaults to 32,768: a waiting request costs little beyond the connection that it
-    /// holds anyway, and whoever fills the queue with made-up ids keeps the holders of a fresh key out.
+    /// How many requests may wait at once. Defaults to 32,768: a waiting request costs little beyond its connection, and a short
+    /// queue could be filled with made-up ids, which would keep tokens of a new key out.
     pub max_waiters: usize,
 }
 
@@ -44,7 +45,7 @@ impl Default for RefreshPolicy {
     }
 }
 
-/// Says when to fetch and who is answered by it.
+/// Says when to fetch, and which waiting requests a fetch answers.
 ///
 /// Call [`Schedule::step`] whenever something happened or the time that it named has come; do what it says. Report the end of
 /// each fetch with [`Schedule::finished`]. Register a request that waits with [`Schedule::wait`], and take it back with
@@ -66,7 +67,7 @@ impl Default for RefreshPolicy {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     policy: RefreshPolicy,
-    /// When the next fetch without anybody waiting is due.
+    /// When the next fetch is due while no request waits.
     due: Timestamp,
     last_start: Option<Timestamp>,
     /// The number of fetches started so far, which is the ordinal of the last one.
@@ -79,7 +80,7 @@ pub struct Schedule {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever drives the schedule must do each")]
+#[expect(clippy::exhaustive_enums, reason = "the driver must handle each")]
 pub enum Step {
     /// Fetch now. The schedule counts the fetch as started.
     Fetch,
@@ -99,19 +100,19 @@ pub enum FetchResult {
     Installed,
 }
 
-/// Says by which fetch a waiting request is answered. Tickets compare with the ordinal that [`Schedule::finished`] returns.
+/// Names the fetch that answers a waiting request. Tickets compare with the ordinal that [`Schedule::finished`] returns.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(u64);
 
 impl Ticket {
-    /// Tells whether the fetch that this stands for answers a request that waits with `ticket`.
+    /// Tells whether the fetch of this ticket answers a request that waits with `ticket`.
     #[must_use]
     pub fn answers(self, ticket: Self) -> bool {
         ticket <= self
     }
 }
 
-/// As many requests wait as may.
+/// The largest allowed number of requests waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("too many requests wait for keys")]
 #[non_exhaustive]
@@ -146,7 +147,7 @@ impl Schedule {
         Ok(Ticket(self.started.saturating_add(1)))
     }
 
-    /// Takes a request back that no longer waits, unless it has been answered.
+    /// Removes a request that no longer waits, unless it has been answered.
     pub fn give_up(&mut self, ticket: Ticket) {
         let next = self.started.saturating_add(1);
         if ticket.0 == next {
@@ -173,10 +174,10 @@ impl Schedule {
         Step::Fetch
     }
 
-    /// Reports the end of the fetch on its way, and returns which tickets that answers. After a failure there is no key set to
-    /// find the `kid` in, and those who waited learn just that.
+    /// Reports the end of the fetch on its way, and returns which tickets that answers. After a failure the
+    /// waiting requests are answered with the keys of before.
     ///
-    /// `jitter` is a random number in [0, 1); whatever else comes in is taken for the nearest.
+    /// `jitter` is a random number in [0, 1); any other value counts as the nearest.
     pub fn finished(&mut self, result: FetchResult, now: Timestamp, jitter: f64) -> Ticket {
         self.in_flight = false;
         self.waiting_for_current = 0;
@@ -200,17 +201,12 @@ impl Schedule {
         Ticket(self.started)
     }
 
-    /// Makes the next fetch due as soon as the interval allows.
-    pub fn hasten(&mut self) {
-        self.due = Timestamp::default();
-    }
-
     /// Returns how many requests wait.
     pub fn waiters(&self) -> usize {
         self.waiting_for_current.saturating_add(self.waiting_for_next)
     }
 
-    /// Returns the earliest start of the next fetch. Somebody who waits does not wait for a backoff, only for the interval.
+    /// Returns the earliest start of the next fetch. A waiting request does not wait for a backoff, only for the interval.
     fn next_start(&mut self, now: Timestamp) -> Timestamp {
         // A clock that was set back must not put the next fetch off by as much.
         self.last_start = self.last_start.map(|last| last.min(now));

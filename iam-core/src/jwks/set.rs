@@ -1,6 +1,10 @@
-//! Which keys does the issuer publish?
+//! The keys that an issuer publishes.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
@@ -40,7 +44,10 @@ pub struct KeySet {
 
 impl KeySet {
     /// Reads a key set that was fetched. A key that cannot be used is left out and reported; the others serve (RFC 7517 §5).
-    /// A set without any usable key is a set: an issuer that withdraws its keys is believed.
+    /// A set without any usable key is valid: it withdraws the issuer's keys. A byte order mark at the start is ignored.
+    ///
+    /// Keys of one `kid` are told apart by the token's `alg` (RFC 7517 §4.5), and a key that is published twice counts once. Where
+    /// one token could mean two different keys, both are left out.
     ///
     /// ```
     /// use iam_core::jwks::{KeyFault, KeyLimits, KeySet};
@@ -55,6 +62,7 @@ impl KeySet {
     ///
     /// A body that is too long, is not strict JSON, has no array `keys`, or holds too many keys.
     pub fn parse(body: &[u8], limits: KeyLimits) -> Result<(Self, Vec<KeyProblem>), KeySetError> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let elements = json::elements(body, "keys", JsonLimits::new(limits.max_body, MAX_DEPTH))?;
         if elements.len() > limits.max_keys {
             return Err(KeySetError::TooManyKeys);
@@ -68,7 +76,7 @@ impl KeySet {
         ))
     }
 
-    /// Takes keys that stand in the configuration. Here every problem counts, for the person at fault is at hand.
+    /// Reads the keys of a configuration. Every problem is an error, because the operator can correct it.
     ///
     /// # Errors
     ///
@@ -110,18 +118,26 @@ impl KeySet {
         &self.keys
     }
 
-    /// Returns the key of that id. There are [`KeyLimits::max_keys`] at most, and mostly two.
-    pub(super) fn by_kid(&self, kid: &str) -> Option<&Arc<VerificationKey>> {
-        self.keys.iter().find(|key| key.kid() == Some(kid))
+    /// Returns the key that a token means. There are [`KeyLimits::max_keys`] at most, and mostly two.
+    pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&Arc<VerificationKey>> {
+        self.keys
+            .iter()
+            .find(|key| key.kid() == Some(kid) && key.with(algorithm).is_some())
+    }
+
+    pub(super) fn has_kid(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
     }
 
     /// Returns the only key that can have signed with an algorithm.
     pub(super) fn sole(&self, algorithm: Algorithm) -> Result<&Arc<VerificationKey>, TokenFault> {
         let mut fitting = self.keys.iter().filter(|key| key.with(algorithm).is_some());
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
-            _ => Err(TokenFault::KeyIdMissing),
+        let first = fitting.next().ok_or(TokenFault::KeyIdMissing)?;
+        if fitting.any(|other| !other.has_material_of(first)) {
+            return Err(TokenFault::KeyIdMissing);
         }
+
+        Ok(first)
     }
 
     fn collect(
@@ -129,47 +145,76 @@ impl KeySet {
         limits: KeyLimits,
     ) -> (Self, Vec<KeyProblem>) {
         let mut problems = Vec::new();
-        let mut usable = Vec::new();
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut usable: Vec<(usize, VerificationKey)> = Vec::new();
+        let mut unusable = HashSet::new();
         for (index, jwk) in jwks.enumerate() {
+            let jwk = jwk.map(without_nulls);
             let kid = jwk.as_ref().ok().and_then(|jwk| key::key_id(jwk).ok().flatten());
             let read = jwk
-                .map_err(KeyFault::from)
-                .and_then(|jwk| VerificationKey::read(&jwk, limits));
-            // A key for encryption under the same `kid` confuses nobody; anything else does.
-            if let Some(kid) = kid
-                .clone()
-                .filter(|_| !matches!(read, Err(KeyFault::NotForSignatures)))
-            {
-                let count = seen.entry(kid).or_default();
-                *count = count.saturating_add(1);
-            }
+                .as_ref()
+                .map_err(|err| KeyFault::from(*err))
+                .and_then(|jwk| VerificationKey::read(jwk, limits));
             match read {
                 Ok(key) => usable.push((index, key)),
-                Err(fault) => problems.push(KeyProblem { index, kid, fault }),
+                Err(fault) => {
+                    if let (Ok(jwk), Some(kid)) = (&jwk, &kid) {
+                        let algorithms = key::claimed_algorithms(jwk);
+                        unusable.extend(algorithms.into_iter().map(|algorithm| (kid.clone(), algorithm)));
+                    }
+                    problems.push(KeyProblem { index, kid, fault });
+                }
             }
         }
 
+        let ambiguous = ambiguous(&usable, unusable);
         let mut set = Self::default();
         for (index, key) in usable {
-            let count = key.kid().and_then(|kid| seen.get(kid));
-            // RFC 7517 §4.5 wants distinct ids. Which of two would be meant is a guess, so neither is used.
-            if count.is_some_and(|&count| count > 1) {
+            let is_ambiguous = |kid: &str| {
+                key.algorithms()
+                    .any(|algorithm| ambiguous.contains(&(kid.to_owned(), algorithm)))
+            };
+            if key.kid().is_some_and(is_ambiguous) {
                 problems.push(KeyProblem {
                     index,
                     kid: key.kid().map(str::to_owned),
                     fault: KeyFault::DuplicateKid,
                 });
-                continue;
+            } else if !set.keys.iter().any(|other| other.is_same(&key)) {
+                set.keys.push(Arc::new(key));
             }
-            set.keys.push(Arc::new(key));
         }
         problems.sort_by_key(|problem| problem.index);
         (set, problems)
     }
 }
 
-/// A key of a set that is not used, and why: for the log and, if [`KeyFault::is_incident`], for the audit.
+/// Removes the members that are `null`: writers render a missing member so.
+fn without_nulls(mut jwk: Map<String, Value>) -> Map<String, Value> {
+    jwk.retain(|_, value| !value.is_null());
+    jwk
+}
+
+/// Returns the pairs of `kid` and `alg` by which a token could mean two different keys (RFC 7517 §4.5). Which one is meant would
+/// be a guess. An unusable key may be the one that is meant.
+fn ambiguous(
+    usable: &[(usize, VerificationKey)],
+    unusable: HashSet<(String, Algorithm)>,
+) -> HashSet<(String, Algorithm)> {
+    let mut ambiguous = unusable;
+    let mut first = HashMap::new();
+    for (_, key) in usable {
+        let Some(kid) = key.kid() else { continue };
+        for algorithm in key.algorithms() {
+            let seen = first.entry((kid, algorithm)).or_insert(key);
+            if !seen.has_material_of(key) {
+                ambiguous.insert((kid.to_owned(), algorithm));
+            }
+        }
+    }
+    ambiguous
+}
+
+/// A key of a set that is not used, and the reason: for the log and, if [`KeyFault::is_incident`], for the audit.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct KeyProblem {
@@ -191,43 +236,51 @@ impl fmt::Debug for KeyProblem {
     }
 }
 
-/// Why a key is not used.
+/// Why a key is not used. A text is the name of the member at fault, or says what is wrong with it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFault {
     /// `alg` is unknown, or is not one of the key's type or curve.
-    #[error("`alg` does not fit the key")]
+    #[error("`alg` is unknown or does not fit `kty` and `crv`")]
     AlgorithmMismatch,
-    /// Another key of the set has the same `kid`.
-    #[error("another key has the same `kid`")]
+    /// Another key of the set has the same `kid`, and a token could mean either.
+    #[error(
+        "another key has the same `kid`, and a token could mean either: give each key a `kid` of its own"
+    )]
     DuplicateKid,
     /// A member occurs twice.
     #[error("a member occurs twice")]
     DuplicateMember,
     /// A coordinate has another length than the curve's, or the point is not a valid one of the curve.
-    #[error("not a valid point of the curve")]
+    #[error("`x` and `y` are not a valid point of the curve")]
     InvalidPoint,
-    /// Not an object, or a member is missing, mistyped or not base64url.
-    #[error("a member is missing or malformed")]
-    Malformed,
-    /// `use` or `key_ops` say that the key is not, or not only, for signatures.
-    #[error("not for signatures")]
-    NotForSignatures,
+    /// A member has the wrong type or encoding.
+    #[error("`{0}` is malformed")]
+    Malformed(&'static str),
+    /// A required member is absent or `null`.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A member says that the key is not, or not only, for signatures.
+    #[error("`{0}` says that the key is not for signatures alone")]
+    NotForSignatures(&'static str),
     /// The key comes with its private part.
-    #[error("holds private material")]
-    PrivateMaterial,
+    #[error("`{0}` is private: replace the key, which is public now")]
+    PrivateMaterial(&'static str),
     /// The key is symmetric.
-    #[error("symmetric")]
+    #[error("`kty` is `oct`, a symmetric key: replace the key, which is public now")]
     Symmetric,
-    /// The curve is unknown here.
-    #[error("unknown curve")]
+    /// The curve is not supported.
+    #[error("`crv` is not a supported curve")]
     UnknownCurve,
-    /// `kty` is unknown here.
-    #[error("unknown key type")]
+    /// The key type is not supported.
+    #[error("`kty` is not a supported key type")]
     UnknownType,
-    /// An RSA key that is too short, too long, or has an even number or an exponent out of range.
-    #[error("weak or oversized RSA key")]
-    Weak,
+    /// Not a JSON object, or nested too deep.
+    #[error("not a JSON object")]
+    Unreadable,
+    /// An RSA key that is too short, too long, of a broken generator, or has an even number or an exponent out of range.
+    #[error("weak or oversized RSA key: {0}")]
+    Weak(&'static str),
 }
 
 impl KeyFault {
@@ -238,19 +291,22 @@ impl KeyFault {
             Self::DuplicateKid => "jwks.duplicate_kid",
             Self::DuplicateMember => "jwks.duplicate_member",
             Self::InvalidPoint => "jwks.invalid_point",
-            Self::Malformed => "jwks.malformed",
-            Self::NotForSignatures => "jwks.not_for_signatures",
-            Self::PrivateMaterial => "jwks.private_material",
+            Self::Malformed(_) | Self::Missing(_) | Self::Unreadable => "jwks.malformed",
+            Self::NotForSignatures(_) => "jwks.not_for_signatures",
+            Self::PrivateMaterial(_) => "jwks.private_material",
             Self::Symmetric => "jwks.symmetric",
             Self::UnknownCurve => "jwks.unknown_curve",
             Self::UnknownType => "jwks.unknown_type",
-            Self::Weak => "jwks.weak",
+            Self::Weak(_) => "jwks.weak",
         }
     }
 
-    /// Tells whether a secret has been published, so that somebody has to be called.
+    /// Tells whether the issuer must act: a secret is published, or valid tokens are refused because two keys cannot be told apart.
     pub const fn is_incident(self) -> bool {
-        matches!(self, Self::PrivateMaterial | Self::Symmetric)
+        matches!(
+            self,
+            Self::DuplicateKid | Self::PrivateMaterial(_) | Self::Symmetric
+        )
     }
 }
 
@@ -262,7 +318,7 @@ impl From<JsonError> for KeyFault {
             | JsonError::TooDeep
             | JsonError::TooLong
             | JsonError::TooManyMembers
-            | JsonError::WrongShape => Self::Malformed,
+            | JsonError::WrongShape => Self::Unreadable,
         }
     }
 }
@@ -272,7 +328,7 @@ impl From<JsonError> for KeyFault {
 #[non_exhaustive]
 pub enum KeySetError {
     /// Not strict JSON, too long, or without an array `keys`.
-    #[error("not a key set")]
+    #[error("not a key set: {0}")]
     Json(#[from] JsonError),
     /// More keys than allowed.
     #[error("more keys than allowed")]
@@ -301,6 +357,9 @@ impl InlineKeysError {
         texts.join("; ")
     }
 }
+
+/// Some servers begin a text in UTF-8 with it, although RFC 8259 §8.1 forbids that.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A JWK is flat; certificates and foreign members may add a little.
 const MAX_DEPTH: usize = 16;

@@ -1,6 +1,10 @@
-//! Which keys verify tokens right now?
+//! The keys that verify tokens at this moment.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -13,11 +17,11 @@ use crate::{
     jwt::{Algorithm, TokenFault},
 };
 
-/// The keys of one issuer for one tenant: read without a lock by every request, replaced whole by whoever fetches.
+/// The keys of one issuer for one tenant: read without a lock by every request, replaced as a whole after each fetch.
 ///
-/// Between two sets nothing is lost: a key that has left still verifies for [`RefreshPolicy::grace`], so that a token which is
-/// on its way is not refused. When nothing could be fetched for [`RefreshPolicy::refresh`] and [`RefreshPolicy::stale`]
-/// together, or ever, there are no keys: fails closed.
+/// A key that has left the set still verifies for [`RefreshPolicy::grace`], so that tokens which were signed before are not refused.
+/// When every fetch fails for [`RefreshPolicy::refresh`] and [`RefreshPolicy::stale`] together, or none ever succeeded, there are no
+/// keys: fails closed.
 #[derive(Debug)]
 pub struct KeyStore {
     policy: Option<RefreshPolicy>,
@@ -43,10 +47,10 @@ impl KeyStore {
         Self::with(Some(policy), Snapshot::default())
     }
 
-    /// Takes over a key set that was fetched just now, and returns what it changed.
+    /// Installs a key set that was fetched at `now`, and returns the changes.
     ///
     /// A key that the set no longer holds retires for the grace period, unless it has no `kid`, which a token would have to name,
-    /// or another key has taken it over: an id names one key. A fixed store takes nothing over.
+    /// or another key has taken over its id for one of its algorithms. A fixed store installs nothing.
     pub fn install(&self, keys: KeySet, now: Timestamp) -> KeyChange {
         let Some(policy) = self.policy else {
             return KeyChange::default();
@@ -57,14 +61,19 @@ impl KeyStore {
         let gone = |key: &Arc<VerificationKey>| !keys.keys().iter().any(|new| new.is_same(key));
         let until = now.saturating_add(policy.grace);
         let leaving: Vec<_> = old.keys.keys().iter().filter(|key| gone(key)).cloned().collect();
+        let added = keys
+            .keys()
+            .iter()
+            .filter(|key| !old.keys.keys().iter().any(|old| old.is_same(key)))
+            .count();
         let change = KeyChange {
-            added: keys
-                .keys()
-                .iter()
-                .filter(|key| !old.keys.keys().iter().any(|old| old.is_same(key)))
-                .count(),
+            added,
             removed: leaving.len(),
+            usable: keys.len(),
         };
+        let largest = old.largest.max(keys.len());
+        let most = MIN_RETIRED.max(largest.saturating_mul(2));
+        let withdrawn = old.withdrawn_after(&leaving, &keys, now, most);
         let mut retired: Vec<_> = leaving.into_iter().map(|key| Retired { key, until }).collect();
         // A retired key that is published again is current again.
         retired.extend(
@@ -73,23 +82,24 @@ impl KeyStore {
                 .filter(|retired| now < retired.until && gone(&retired.key))
                 .cloned(),
         );
-        // INVARIANT: no id is that of two keys, be they current or on grace, so that none is ever answered with an older one.
-        retired.retain(|retired| retired.key.kid().is_some_and(|kid| keys.by_kid(kid).is_none()));
-        let largest = old.largest.max(keys.len());
-        retired.truncate(MIN_RETIRED.max(largest.saturating_mul(2)));
+        // INVARIANT: no id and algorithm are those of two keys, current or on grace, so that an older key never answers for a newer.
+        retired.retain(|Retired { key, .. }| {
+            key.kid().is_some() && !keys.keys().iter().any(|new| new.is_successor_of(key))
+        });
+        retired.truncate(most);
 
         self.snapshot.store(Arc::new(Snapshot {
             keys,
             retired,
+            withdrawn,
             largest,
             usable_until: now.saturating_add(policy.refresh).saturating_add(policy.stale),
-            // Also for a key that came: it may have taken over the id of one on grace, or a token without an id may be either's now.
-            generation: if change == KeyChange::default() {
+            // A key that came counts, too: it may have taken over the id of one on grace, or a token without an id may be either's now.
+            generation: if (change.added, change.removed) == (0, 0) {
                 old.generation
             } else {
                 old.generation.wrapping_add(1)
             },
-            fetched_at: Some(now),
             failing_since: None,
         }));
         change
@@ -121,32 +131,20 @@ impl KeyStore {
         ended
     }
 
-    /// Returns a number that changes whenever the set changes or the grace of a key is ended.
-    pub fn generation(&self) -> u64 {
-        self.snapshot.load().generation
-    }
-
-    /// Returns how the keys stand: for readiness and metrics.
+    /// Returns the state of the keys: for readiness and metrics.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         let snapshot = self.snapshot.load();
         if !snapshot.is_available(now) {
             return KeyStatus::Unavailable;
+        }
+        if snapshot.keys.is_empty() {
+            return KeyStatus::Empty;
         }
 
         match snapshot.failing_since {
             Some(since) => KeyStatus::Stale { since },
             None => KeyStatus::Fresh,
         }
-    }
-
-    /// Returns the ids of the keys of the current set.
-    pub fn kids(&self) -> Vec<String> {
-        self.snapshot.load().keys.kids().map(str::to_owned).collect()
-    }
-
-    /// Returns when the current set was fetched.
-    pub fn fetched_at(&self) -> Option<Timestamp> {
-        self.snapshot.load().fetched_at
     }
 
     /// Returns the policy of a store whose keys are fetched.
@@ -175,12 +173,16 @@ pub struct KeyChange {
     pub added: usize,
     /// The number of keys that are no longer there.
     pub removed: usize,
+    /// The number of usable keys in the new set. With none, every token is refused once the grace of the old keys is over.
+    pub usable: usize,
 }
 
-/// How the keys of a store stand.
+/// The state of a store's keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "readiness must decide about each")]
 pub enum KeyStatus {
+    /// The last set that could be fetched holds no usable key: tokens are refused, but for those of keys on grace.
+    Empty,
     /// The last fetch succeeded, or the keys are fixed.
     Fresh,
     /// Fetches fail, the last good set serves.
@@ -198,12 +200,13 @@ pub(crate) struct Snapshot {
     keys: KeySet,
     /// The longest retired last.
     retired: Vec<Retired>,
+    /// The ids that left the set within the last hour, the longest withdrawn last.
+    withdrawn: Vec<Withdrawn>,
     /// The number of keys of the largest set so far.
     largest: usize,
     /// The start of time, when nothing has been fetched yet.
     usable_until: Timestamp,
     generation: u64,
-    fetched_at: Option<Timestamp>,
     failing_since: Option<Timestamp>,
 }
 
@@ -211,6 +214,21 @@ pub(crate) struct Snapshot {
 struct Retired {
     key: Arc<VerificationKey>,
     until: Timestamp,
+}
+
+#[derive(Clone)]
+struct Withdrawn {
+    kid: Arc<str>,
+    until: Timestamp,
+}
+
+impl fmt::Debug for Withdrawn {
+    /// Prints no id, which is the issuer's text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Withdrawn")
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The right to use a key, as it stood when a token was verified with it.
@@ -230,7 +248,7 @@ impl Snapshot {
         key.generation == self.generation && now < key.until
     }
 
-    /// Returns the one key for a token. An unknown `kid` is never answered with another key (RFC 8725 §3.10).
+    /// Returns the one key for a token. An unknown `kid` never leads to another key (RFC 8725 §3.10).
     pub(crate) fn select(
         &self,
         kid: Option<&str>,
@@ -243,9 +261,11 @@ impl Snapshot {
 
         let (key, until) = match kid {
             None => (self.keys.sole(algorithm)?, Timestamp::MAX),
-            Some(kid) => match self.keys.by_kid(kid) {
+            Some(kid) => match self.keys.find(kid, algorithm) {
                 Some(key) => (key, Timestamp::MAX),
-                None => self.retired(kid, now).ok_or(TokenFault::KeyUnknown)?,
+                None => self
+                    .retired(kid, algorithm, now)
+                    .ok_or_else(|| self.fault(kid, now))?,
             },
         };
         let parsed = key.with(algorithm).ok_or(TokenFault::AlgorithmNotOfKey)?;
@@ -258,14 +278,60 @@ impl Snapshot {
         ))
     }
 
-    fn retired(&self, kid: &str, now: Timestamp) -> Option<(&Arc<VerificationKey>, Timestamp)> {
+    fn retired(
+        &self,
+        kid: &str,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Option<(&Arc<VerificationKey>, Timestamp)> {
+        self.on_grace(kid, now)
+            .find(|retired| retired.key.with(algorithm).is_some())
+            .map(|retired| (&retired.key, retired.until))
+    }
+
+    fn on_grace(&self, kid: &str, now: Timestamp) -> impl Iterator<Item = &Retired> {
         self.retired
             .iter()
-            .find(|retired| retired.key.kid() == Some(kid) && now < retired.until)
-            .map(|retired| (&retired.key, retired.until))
+            .filter(move |retired| retired.key.kid() == Some(kid) && now < retired.until)
+    }
+
+    /// Tells why no key is found under an id.
+    fn fault(&self, kid: &str, now: Timestamp) -> TokenFault {
+        let is_withdrawn = |one: &Withdrawn| *one.kid == *kid && now < one.until;
+        if self.keys.has_kid(kid) || self.on_grace(kid, now).next().is_some() {
+            TokenFault::AlgorithmNotOfKey
+        } else if self.withdrawn.iter().any(is_withdrawn) {
+            TokenFault::KeyWithdrawn
+        } else {
+            TokenFault::KeyUnknown
+        }
+    }
+
+    /// Returns the ids that have left the set, once these keys leave it for others.
+    fn withdrawn_after(
+        &self,
+        leaving: &[Arc<VerificationKey>],
+        keys: &KeySet,
+        now: Timestamp,
+        most: usize,
+    ) -> Vec<Withdrawn> {
+        let until = now.saturating_add(REMEMBERED);
+        let newly = leaving.iter().filter_map(|key| key.kid()).map(|kid| Withdrawn {
+            kid: kid.into(),
+            until,
+        });
+
+        newly
+            .chain(self.withdrawn.iter().filter(|one| now < one.until).cloned())
+            .filter(|one| !keys.has_kid(&one.kid))
+            .take(most)
+            .collect()
     }
 }
 
-/// Keys on grace beyond this number, or beyond twice the number of keys of the largest set, are dropped early, the longest retired
-/// first: an issuer that replaces its whole set again and again must not fill the memory. One that replaces it twice loses none.
+/// How long a refusal tells that its key has left the set: tokens that outlive their key mostly live for minutes.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
+/// Keys on grace and withdrawn ids beyond this number, or beyond twice the number of keys of the largest set, are dropped early, the
+/// longest gone first: an issuer that replaces its whole set again and again must not fill the memory. Two replacements lose none.
 const MIN_RETIRED: usize = 200;

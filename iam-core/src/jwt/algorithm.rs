@@ -1,9 +1,9 @@
-//! Which signature algorithms exist here?
+//! The supported signature algorithms.
 
 use std::{fmt, str::FromStr};
 
-/// A signature algorithm of RFC 7518 §3.1 or RFC 8037 §3.1. All are asymmetric; `none` and the HMAC family have no variant, so
-/// no configuration and no token can name them.
+/// A signature algorithm of RFC 7518 §3.1 or RFC 8037 §3.1. All are asymmetric: `none` and the HMAC family have no variant, so
+/// neither a configuration nor a token can name them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -64,7 +64,7 @@ impl Algorithm {
 impl FromStr for Algorithm {
     type Err = UnknownAlgorithmError;
 
-    /// Reads a registered name, letter by letter: RFC 7515 §4.1.1 has them case-sensitive.
+    /// Reads a registered name, which is case-sensitive (RFC 7515 §4.1.1).
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Ok(match name {
             "ES256" => Self::Es256,
@@ -88,7 +88,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// The name is not that of an asymmetric signature algorithm known here.
+/// The name is not that of a supported asymmetric signature algorithm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not one of ES256, ES384, ES512, EdDSA, Ed25519, PS256, PS384, PS512, RS256, RS384, RS512")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Was this very token verified before?
+//! A cache of verified tokens.
 
 use std::{
     fmt,
@@ -15,14 +15,16 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use super::{TokenFault, VerifiedClaims};
 use crate::{clock::Timestamp, jwks::KeyUse};
 
-/// Remembers verified tokens, at most a fixed number, the least recently used forgotten first, give or take a second.
+/// Remembers a fixed number of verified tokens at most. The least recently used one makes room, to within a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
+    /// How much memory the claims of a remembered token may take. People who can fill their own metadata choose what it holds.
+    max_claims_bytes: usize,
 }
 
 type Shard = LruCache<Tail, Entry, BuildHasherDefault<Spread>>;
 
-/// The end of a token's signature, by which it is looked for. Whether it is the same token, all of its bytes decide.
+/// The end of a token's signature: the key of an entry. All bytes of the token are compared after that.
 type Tail = [u8; 8];
 
 struct Entry {
@@ -30,13 +32,13 @@ struct Entry {
     token: SecretSlice<u8>,
     claims: Arc<VerifiedClaims>,
     key: KeyUse,
-    /// When it was last put in front of those that are to be forgotten first.
+    /// When the entry was last moved to the front.
     renewed: Timestamp,
 }
 
 impl TokenCache {
-    /// Creates a cache, or none for no entries.
-    pub(super) fn new(entries: usize) -> Option<Self> {
+    /// Creates a cache, or none for no entries. Tokens whose claims may take more than `max_claims_bytes` are not remembered.
+    pub(super) fn new(entries: usize, max_claims_bytes: usize) -> Option<Self> {
         NonZeroUsize::new(entries)?;
         let shards = entries.div_ceil(ENTRIES_PER_SHARD).min(MAX_SHARDS);
         let each = NonZeroUsize::new(entries.checked_div(shards)?)?;
@@ -44,10 +46,11 @@ impl TokenCache {
 
         Some(Self {
             shards: (0..shards).map(shard).collect(),
+            max_claims_bytes,
         })
     }
 
-    /// Returns the claims of a token that was verified before, if its key still verifies: `None` means verify again.
+    /// Returns the claims of a token that was verified before, if its key still verifies. `None`: the token must be verified.
     pub(super) fn find(
         &self,
         token: &[u8],
@@ -57,7 +60,7 @@ impl TokenCache {
         let tail = tail(token)?;
         let mut shard = self.shard(tail)?;
         let entry = shard.peek(&tail)?;
-        // In constant time: how much of a guess is right must not show. Many bytes at a time: a token has hundreds.
+        // In constant time, so that a guess learns nothing from the time. Many bytes at a time: a token has hundreds.
         if !constant_time_eq(entry.token.expose_secret(), token) {
             return None;
         }
@@ -71,7 +74,7 @@ impl TokenCache {
             shard.pop(&tail);
             return Some(Err(fault));
         }
-        // Most hits write nothing: moving an entry to the front touches its neighbours too.
+        // Most hits write nothing: moving an entry to the front writes to its neighbours, too.
         if now.duration_since(entry.renewed) >= RENEW_AFTER
             && let Some(entry) = shard.get_mut(&tail)
         {
@@ -80,9 +83,9 @@ impl TokenCache {
         Some(Ok(claims))
     }
 
-    /// Remembers a token that has just been verified, unless its claims would take much more memory than those of others do.
+    /// Remembers a token that has just been verified, unless its claims may take too much memory.
     pub(super) fn insert(&self, token: &[u8], claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
-        if claims.max_bytes() > MAX_CLAIMS_BYTES {
+        if claims.max_bytes() > self.max_claims_bytes {
             return;
         }
         let Some(tail) = tail(token) else { return };
@@ -102,7 +105,7 @@ impl TokenCache {
     }
 
     fn shard(&self, tail: Tail) -> Option<MutexGuard<'_, Shard>> {
-        // A table looks at the highest bits and the lowest ones.
+        // The table itself uses the highest and the lowest bits.
         let [_, _, middle, ..] = spread(tail).to_be_bytes();
         let index = usize::from(middle).checked_rem(self.shards.len())?;
         let shard = self.shards.get(index)?;
@@ -124,7 +127,7 @@ fn tail(token: &[u8]) -> Option<Tail> {
     token.last_chunk().copied()
 }
 
-/// Spreads the few bits of each letter over all bits. Nobody can choose where a token lies, for only verified ones get in here.
+/// Spreads the few bits of each letter over all bits. Only verified tokens are stored, so an attacker cannot choose their places.
 fn spread(tail: Tail) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -150,11 +153,7 @@ impl Hasher for Spread {
     }
 }
 
-/// How much memory the claims of a remembered token may come to take. Usual ones take a tenth of this; the longest token could
-/// hold so many empty objects that its claims take half a mebibyte, and whoever can fill their own metadata chooses those.
-const MAX_CLAIMS_BYTES: usize = 32 * 1024;
-
-/// How long an entry keeps its place among those that are to be forgotten.
+/// How long an entry keeps its place after it has been moved to the front.
 const RENEW_AFTER: Duration = Duration::from_secs(1);
 
 const MAX_SHARDS: usize = 16;

@@ -1,4 +1,4 @@
-//! What does the token say, and does the profile accept it?
+//! The claims of a token, checked against a profile.
 
 use std::{
     borrow::Cow,
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 use super::{
     Profile, TokenFault,
     payload::{Claims, Times},
+    profile::SCOPE,
+    template,
 };
 use crate::{
     clock::Timestamp,
@@ -19,7 +21,7 @@ use crate::{
 
 /// The claims of a verified token: its signature, issuer, audience, times and tenant have been checked.
 ///
-/// There is no other way to come by one than [`Verifier::verify`](super::Verifier::verify).
+/// [`Verifier::verify`](super::Verifier::verify) is the only way to get one.
 pub struct VerifiedClaims {
     profile: Arc<Profile>,
     checked: Checked,
@@ -27,7 +29,7 @@ pub struct VerifiedClaims {
     unfolded: OnceLock<Unfolded>,
 }
 
-/// What most requests need.
+/// The claims that most requests need.
 struct Checked {
     who: Who,
     times: Times,
@@ -36,43 +38,46 @@ struct Checked {
     names_tenant: bool,
 }
 
-/// Whose token it is.
+/// The principal that a token names.
 struct Who {
-    /// As audit events name it, put together once, however often the token is used: [`CLIENT`] and the client id, or [`USER`] and
-    /// the subject.
+    /// The name in audit events, put together once for all uses of the token: [`CLIENT`] and the client id, or [`USER`] and the
+    /// subject.
     actor: String,
-    /// The subject of a client's token.
-    client_subject: Option<String>,
+    /// The client through which a person acts.
+    acting_client: Option<String>,
 }
 
 impl Who {
+    /// A client's own token names the client twice: Hydra and Oathkeeper put the client id into `sub`. With another `sub`, a
+    /// person acts through the client.
     fn of(subject: &str, client_id: Option<&str>) -> Self {
-        match client_id {
-            Some(client_id) => Self {
-                actor: [CLIENT, client_id].concat(),
-                client_subject: Some(subject.to_owned()),
-            },
-            None => Self {
-                actor: [USER, subject].concat(),
-                client_subject: None,
-            },
+        if client_id == Some(subject) {
+            return Self {
+                actor: [CLIENT, subject].concat(),
+                acting_client: None,
+            };
+        }
+
+        Self {
+            actor: [USER, subject].concat(),
+            acting_client: client_id.map(str::to_owned),
         }
     }
 
     fn subject(&self) -> &str {
-        match &self.client_subject {
-            Some(subject) => subject,
-            // INVARIANT: without a client, it begins so.
-            None => self.actor.strip_prefix(USER).unwrap_or_default(),
-        }
+        // INVARIANT: the actor begins with one of the two.
+        self.client()
+            .or_else(|| self.actor.strip_prefix(USER))
+            .unwrap_or_default()
     }
 
-    fn client_id(&self) -> Option<&str> {
+    /// Returns the id of a client that acts for itself.
+    fn client(&self) -> Option<&str> {
         self.actor.strip_prefix(CLIENT)
     }
 }
 
-/// What few handlers ask for, taken out of the payload when the first one does.
+/// What few handlers need, taken out of the payload on first use.
 #[derive(Default)]
 struct Unfolded {
     audience: Vec<String>,
@@ -85,7 +90,7 @@ impl VerifiedClaims {
         self.profile.issuer()
     }
 
-    /// Returns `sub`: not empty, at most 256 bytes, free of control characters, unique only together with the issuer.
+    /// Returns `sub`: not empty, at most 256 bytes, without control characters, unique only together with the issuer.
     pub fn subject(&self) -> &str {
         self.checked.who.subject()
     }
@@ -115,17 +120,27 @@ impl VerifiedClaims {
         self.checked.times.accepted_until(&self.profile)
     }
 
-    /// Returns `jti`: not empty, at most 256 bytes, free of control characters.
+    /// Returns `jti`: not empty, at most 256 bytes, without control characters.
     pub fn jti(&self) -> Option<&str> {
         self.checked.jti.as_deref()
     }
 
-    /// Returns `client_id`, which only an OAuth 2 client's token has.
+    /// Returns `client_id`: the OAuth 2 client that the token was issued to.
     pub fn client_id(&self) -> Option<&str> {
-        self.checked.who.client_id()
+        self.checked.who.client().or_else(|| self.acting_client())
     }
 
-    /// Returns `scope`, a list separated by spaces.
+    /// Returns the client through which a person acts: `client_id` where `sub` is another.
+    pub fn acting_client(&self) -> Option<&str> {
+        self.checked.who.acting_client.as_deref()
+    }
+
+    /// Tells whether the token is that of an OAuth 2 client itself: `sub` equals `client_id`.
+    pub fn is_client(&self) -> bool {
+        self.checked.who.client().is_some()
+    }
+
+    /// Returns the scopes, separated by spaces: those of the first of the profile's scope claims that the token has.
     pub fn scope(&self) -> Option<&str> {
         self.checked.scope.as_deref()
     }
@@ -148,7 +163,7 @@ impl VerifiedClaims {
     }
 
     /// Returns a claim by name. The registered ones (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`, `jti`), `client_id` and `scope`
-    /// are to be had from the methods above only.
+    /// have methods of their own and are not returned here.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.unfolded().others.get(name)
     }
@@ -168,34 +183,66 @@ impl VerifiedClaims {
         profile: &Arc<Profile>,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
-        // What a profile demands of an object is that it is one.
+        // A profile only demands that some claims are objects, so their members are not kept.
         let checked = Claims::read(&payload, Objects::Empty)?.check(profile, now)?;
 
-        Ok(Self {
+        let claims = Self {
             profile: Arc::clone(profile),
             checked,
             payload,
             unfolded: OnceLock::new(),
-        })
+        };
+        claims.check_roles()?;
+        Ok(claims)
+    }
+
+    /// Refuses roles that a broken claims template printed. Few payloads hold such a text, so few are taken apart for it.
+    fn check_roles(&self) -> Result<(), TokenFault> {
+        let path = &self.profile.roles_path;
+        if path.is_empty() || !template::may_hold_printed_nothing(&self.payload) {
+            return Ok(());
+        }
+
+        let mut place = self.metadata();
+        for step in path {
+            if place.is_some_and(is_printed_nothing) {
+                return Err(TokenFault::TemplateInRoles);
+            }
+            place = place.and_then(|place| place.get(step));
+        }
+        match place {
+            Some(Value::Array(roles)) if roles.iter().any(is_printed_nothing) => {
+                Err(TokenFault::TemplateInRoles)
+            }
+            Some(role) if is_printed_nothing(role) => Err(TokenFault::TemplateInRoles),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Returns how many bytes these claims may take once all of them are taken out of the payload: an estimate that is never too
-    /// low.
+    /// low. Punctuation inside texts counts, too.
     pub(super) fn max_bytes(&self) -> usize {
-        let (mut objects, mut values) = (0_usize, 1_usize);
+        let (mut objects, mut members, mut arrays, mut elements) = (0_usize, 0_usize, 0_usize, 0_usize);
         for byte in &self.payload {
             objects = objects.saturating_add(usize::from(*byte == b'{'));
-            values = values.saturating_add(usize::from(matches!(byte, b',' | b'{' | b'[')));
+            members = members.saturating_add(usize::from(*byte == b':'));
+            arrays = arrays.saturating_add(usize::from(*byte == b'['));
+            elements = elements.saturating_add(usize::from(*byte == b','));
         }
 
-        // The payload and the texts in it.
-        let texts = self.payload.len().saturating_mul(2);
-        texts
-            .saturating_add(objects.saturating_mul(BYTES_PER_OBJECT))
-            .saturating_add(values.saturating_mul(BYTES_PER_VALUE))
+        [
+            // The payload and the texts in it.
+            self.payload.len().saturating_mul(2),
+            objects.saturating_mul(BYTES_PER_OBJECT),
+            members.saturating_mul(BYTES_PER_MEMBER),
+            arrays.saturating_mul(BYTES_PER_ARRAY),
+            elements.saturating_mul(BYTES_PER_ELEMENT),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
     }
 
-    /// Checks what changes as time passes: once for each use of the token, a cached one included.
+    /// Checks the times: at each use of the token, also of a cached one.
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenFault> {
         self.checked.times.check(&self.profile, now)
     }
@@ -233,7 +280,7 @@ impl Times {
 
 impl Unfolded {
     fn of(payload: &[u8]) -> Self {
-        // INVARIANT: these bytes were read before. If they could not be, nobody would be given anything.
+        // INVARIANT: these bytes were read before. Without that, the result grants nothing.
         Claims::read(payload, Objects::Whole)
             .map(Self::from)
             .unwrap_or_default()
@@ -252,12 +299,16 @@ impl From<Claims<'_>> for Unfolded {
 }
 
 impl Claims<'_> {
-    /// Checks what the claims say, now that each is known to be of its type.
+    /// Checks the values of the claims, whose types are right.
     fn check(self, profile: &Profile, now: Timestamp) -> Result<Checked, TokenFault> {
         if profile.jti_required && self.jti.is_none() {
             return Err(TokenFault::TokenIdMissing);
         }
+        if self.subject.is_empty() && !profile.is_anonymous(&self.subject) {
+            return Err(TokenFault::SubjectType);
+        }
         self.check_metadata(profile)?;
+        let scope = self.scopes(profile)?;
         self.check_issuer(profile)?;
         self.check_audience(profile)?;
         self.times.check(profile, now)?;
@@ -268,7 +319,7 @@ impl Claims<'_> {
             who: Who::of(&self.subject, self.client_id.as_deref()),
             times: self.times,
             jti: self.jti.map(Cow::into_owned),
-            scope: self.scope.map(Cow::into_owned),
+            scope,
             names_tenant,
         })
     }
@@ -277,10 +328,37 @@ impl Claims<'_> {
     fn check_metadata(&self, profile: &Profile) -> Result<(), TokenFault> {
         match profile.metadata_claim().and_then(|claim| self.other(claim)) {
             None | Some(Json::Null | Json::Object(_)) => Ok(()),
+            Some(Json::Text(text)) if template::is_printed_nothing(text) => {
+                Err(TokenFault::TemplateInMetadata)
+            }
             Some(Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Array(_)) => {
                 Err(TokenFault::MetadataType)
             }
         }
+    }
+
+    /// Returns the scopes of the first scope claim that is there. `null`, which a claims template renders for a missing value,
+    /// is absent.
+    fn scopes(&self, profile: &Profile) -> Result<Option<String>, TokenFault> {
+        let mut first = None;
+        for claim in &profile.scope_claims {
+            let value = match claim.as_str() {
+                SCOPE => self.scope.as_ref(),
+                other => self.other(other),
+            };
+            let scopes = match value {
+                None | Some(Json::Null) => continue,
+                Some(Json::Text(text)) => text.clone().into_owned(),
+                Some(Json::Array(all)) => joined(all)?,
+                Some(Json::Bool(_) | Json::Number(_) | Json::Object(_)) => return Err(TokenFault::ScopeType),
+            };
+            if template::is_printed_nothing(&scopes) {
+                return Err(TokenFault::TemplateInScope);
+            }
+            first.get_or_insert(scopes);
+        }
+
+        Ok(first)
     }
 
     fn check_issuer(&self, profile: &Profile) -> Result<(), TokenFault> {
@@ -303,8 +381,8 @@ impl Claims<'_> {
         Ok(())
     }
 
-    /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, names none: it
-    /// does not match, but it is there.
+    /// Tells whether the token names the tenant. `null`, which a claims template renders for a missing value, is a claim
+    /// that does not match.
     fn names_tenant(&self, profile: &Profile) -> Result<bool, TokenFault> {
         let Some(rule) = &profile.tenant else {
             return Ok(false);
@@ -314,6 +392,7 @@ impl Claims<'_> {
             None if rule.required => Err(TokenFault::TenantMissing),
             None => Ok(false),
             Some(Json::Text(name)) if *name == rule.name => Ok(true),
+            Some(Json::Text(name)) if template::is_printed_nothing(name) => Err(TokenFault::TemplateInTenant),
             Some(Json::Text(_) | Json::Null) => Err(TokenFault::TenantOther),
             Some(Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
                 Err(TokenFault::TenantType)
@@ -322,18 +401,46 @@ impl Claims<'_> {
     }
 }
 
-/// How an actor begins.
+/// Writes a list of scopes as a text of words. A text with a space would become several scopes: RFC 6749 §3.3 has none in a
+/// scope, so it is refused.
+fn joined(all: &[Json<'_>]) -> Result<String, TokenFault> {
+    let mut text = String::new();
+    for one in all {
+        let scope = one.as_str().ok_or(TokenFault::ScopeType)?;
+        let nothing = template::is_printed_nothing(scope);
+        if scope.contains(' ') && !nothing {
+            return Err(TokenFault::ScopeType);
+        }
+        text.push_str(scope);
+        text.push(' ');
+    }
+
+    text.pop();
+    Ok(text)
+}
+
+/// The prefixes of an actor.
 const CLIENT: &str = "client:";
 const USER: &str = "user:";
 
 /// A node of a [`Map`], which every object has that is not empty.
 const BYTES_PER_OBJECT: usize = 640;
 
-/// The share of a value in such a node, the least filled one.
-const BYTES_PER_VALUE: usize = 144;
+/// The share of a member in such a node, the least filled one.
+const BYTES_PER_MEMBER: usize = 144;
+
+/// The least room that an array takes which is not empty.
+const BYTES_PER_ARRAY: usize = 192;
+
+/// The room of an element in an array of which half is filled, and what an allocation for its text takes beside the text.
+const BYTES_PER_ELEMENT: usize = 112;
+
+fn is_printed_nothing(value: &Value) -> bool {
+    value.as_str().is_some_and(template::is_printed_nothing)
+}
 
 impl fmt::Debug for VerifiedClaims {
-    /// Prints no claim but the issuer and the times: the others are somebody's data.
+    /// Prints no claim but the issuer and the times: the others are personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims")
             .field("issuer", &self.issuer())

@@ -1,14 +1,17 @@
-//! Why is a token refused?
+//! The reasons for refusing a token.
 
 use crate::decision::Reason;
 
-/// Why a token is not accepted, as far as status and audit event depend on it.
+/// Why a token is refused, as far as status and audit event depend on it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "each refusal must be given a status and an event, everywhere"
 )]
 pub enum VerifyError {
+    /// The token is good, and its subject is one that the gateway signs for anonymous visitors.
+    #[error("the token is that of an anonymous visitor")]
+    Anonymous,
     /// The token is for another audience, or for none.
     #[error("the token is for another audience")]
     AudienceMismatch,
@@ -22,7 +25,7 @@ pub enum VerifyError {
     #[error("the token was made by another issuer")]
     IssuerMismatch,
     /// There are no keys to verify with: none were fetched yet, or the last ones are too old.
-    #[error("the keys of the issuer are not to be had")]
+    #[error("the keys of the issuer are unavailable")]
     KeysUnavailable,
     /// The token is not a JWT of this profile.
     #[error("the token is malformed")]
@@ -30,7 +33,7 @@ pub enum VerifyError {
     /// The token is not valid yet, or was issued in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The token belongs to another tenant, or to none where that must be told.
+    /// The token names another tenant, or none where a tenant is required.
     #[error("the token belongs to another tenant")]
     TenantMismatch,
     /// The key set does not hold the key that the token names.
@@ -42,6 +45,7 @@ impl VerifyError {
     /// Returns the reason that a decision gives for this error.
     pub const fn reason(self) -> Reason {
         match self {
+            Self::Anonymous => Reason::MissingCredential,
             Self::AudienceMismatch => Reason::AudienceMismatch,
             Self::Expired => Reason::Expired,
             Self::InvalidSignature => Reason::InvalidSignature,
@@ -55,7 +59,7 @@ impl VerifyError {
     }
 }
 
-/// What exactly is wrong with a token: for the audit event and the tests, never for the caller.
+/// The exact fault of a token: for the audit event and tests, never for the caller.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TokenFault {
@@ -65,19 +69,21 @@ pub enum TokenFault {
     AlgorithmNotAllowed,
     /// The key that `kid` names is not for `alg`.
     AlgorithmNotOfKey,
+    /// `sub` is one of the profile's anonymous subjects, and everything else about the token is good.
+    AnonymousSubject,
     /// No `aud`, or an empty one.
     AudienceMissing,
-    /// None of `aud` is ours.
+    /// None of `aud` is the profile's.
     AudienceOther,
     /// `aud` is neither a string nor an array of strings.
     AudienceType,
     /// The claims are not a JSON object in UTF-8 with unique members.
     ClaimsUnreadable,
-    /// `client_id` is not a short non-empty string without control characters.
+    /// `client_id` is not a short string without control characters.
     ClientIdType,
     /// Not three non-empty segments.
     CompactForm,
-    /// A segment is not base64url as RFC 7515 §2 wants it.
+    /// A segment is not base64url without padding (RFC 7515 §2).
     Encoding,
     /// `exp` is missing.
     ExpiryMissing,
@@ -99,12 +105,14 @@ pub enum TokenFault {
     IssuerOther,
     /// `iss` is not a string.
     IssuerType,
-    /// `kid` is missing and more than one key would do, or none.
+    /// `kid` is missing, and more than one key or none could have signed.
     KeyIdMissing,
     /// `kid` is not a short string without control characters.
     KeyIdType,
     /// The key set does not hold `kid`.
     KeyUnknown,
+    /// The key set held `kid` until less than an hour ago, and the key's grace is over.
+    KeyWithdrawn,
     /// There is no usable key set.
     KeysUnavailable,
     /// The token lives longer than the profile allows.
@@ -115,7 +123,7 @@ pub enum TokenFault {
     NotBeforeInFuture,
     /// `nbf` is not a number of seconds.
     NotBeforeType,
-    /// `scope` is not a string.
+    /// A scope claim is neither a string nor an array of strings without spaces.
     ScopeType,
     /// The signature does not verify.
     Signature,
@@ -123,6 +131,18 @@ pub enum TokenFault {
     SubjectMissing,
     /// `sub` is not a short non-empty string without control characters.
     SubjectType,
+    /// `client_id` holds what a Go template prints for a missing value.
+    TemplateInClientId,
+    /// The metadata claim is what a Go template prints for a missing value.
+    TemplateInMetadata,
+    /// A role, or something on the way to the roles, is what a Go template prints for a missing value.
+    TemplateInRoles,
+    /// A scope claim holds what a Go template prints for a missing value.
+    TemplateInScope,
+    /// `sub` holds what a Go template prints for a missing value.
+    TemplateInSubject,
+    /// The tenant claim holds what a Go template prints for a missing value.
+    TemplateInTenant,
     /// The tenant claim is missing.
     TenantMissing,
     /// The tenant claim names another tenant.
@@ -146,6 +166,7 @@ impl TokenFault {
             Self::AlgorithmMissing => "alg_missing",
             Self::AlgorithmNotAllowed => "alg_not_allowed",
             Self::AlgorithmNotOfKey => "alg_not_of_key",
+            Self::AnonymousSubject => "anonymous_subject",
             Self::AudienceMissing => "aud_missing",
             Self::AudienceOther => "aud_other",
             Self::AudienceType => "aud_type",
@@ -166,6 +187,7 @@ impl TokenFault {
             Self::KeyIdMissing => "kid_missing",
             Self::KeyIdType => "kid_type",
             Self::KeyUnknown => "kid_unknown",
+            Self::KeyWithdrawn => "key_withdrawn",
             Self::KeysUnavailable => "keys_unavailable",
             Self::LifetimeTooLong => "lifetime_too_long",
             Self::MetadataType => "metadata_type",
@@ -175,6 +197,12 @@ impl TokenFault {
             Self::Signature => "signature",
             Self::SubjectMissing => "sub_missing",
             Self::SubjectType => "sub_type",
+            Self::TemplateInClientId => "go_template_in_client_id",
+            Self::TemplateInMetadata => "go_template_in_metadata",
+            Self::TemplateInRoles => "go_template_in_roles",
+            Self::TemplateInScope => "go_template_in_scope",
+            Self::TemplateInSubject => "go_template_in_sub",
+            Self::TemplateInTenant => "go_template_in_tenant",
             Self::TenantMissing => "tenant_missing",
             Self::TenantOther => "tenant_other",
             Self::TenantType => "tenant_type",
@@ -185,9 +213,10 @@ impl TokenFault {
         }
     }
 
-    /// Returns the error that the fault amounts to.
+    /// Returns the error of the fault.
     pub const fn error(self) -> VerifyError {
         match self {
+            Self::AnonymousSubject => VerifyError::Anonymous,
             Self::AudienceMissing | Self::AudienceOther => VerifyError::AudienceMismatch,
             Self::ExpiryPassed | Self::LifetimeTooLong => VerifyError::Expired,
             Self::AlgorithmNotAllowed | Self::AlgorithmNotOfKey | Self::Signature => {
@@ -197,7 +226,7 @@ impl TokenFault {
             Self::KeysUnavailable => VerifyError::KeysUnavailable,
             Self::IssuedInFuture | Self::NotBeforeInFuture => VerifyError::NotYetValid,
             Self::TenantMissing | Self::TenantOther => VerifyError::TenantMismatch,
-            Self::KeyIdMissing | Self::KeyUnknown => VerifyError::UnknownKey,
+            Self::KeyIdMissing | Self::KeyUnknown | Self::KeyWithdrawn => VerifyError::UnknownKey,
             Self::AlgorithmMissing
             | Self::AudienceType
             | Self::ClaimsUnreadable
@@ -216,6 +245,12 @@ impl TokenFault {
             | Self::ScopeType
             | Self::SubjectMissing
             | Self::SubjectType
+            | Self::TemplateInClientId
+            | Self::TemplateInMetadata
+            | Self::TemplateInRoles
+            | Self::TemplateInScope
+            | Self::TemplateInSubject
+            | Self::TemplateInTenant
             | Self::TenantType
             | Self::TokenTooLong
             | Self::TokenIdMissing

@@ -1,4 +1,4 @@
-//! What does the token say about its own signature?
+//! The header of a token.
 
 use std::{fmt, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::{
     json::{self, Json, JsonLimits},
 };
 
-/// The members that change how a token would have to be processed, or offer a key of the token's own. A token that bears one
-/// is refused, whatever its value:
+/// The members that change how a token would have to be processed, or offer a key of the token's own. A token with one of them is
+/// refused, also where its value is harmless:
 ///
-/// - `crit` (RFC 7515 §4.1.11): no extension is implemented here, so whatever it lists cannot be honoured;
+/// - `crit` (RFC 7515 §4.1.11): no extension is implemented, so the listed ones cannot be honoured;
 /// - `b64` (RFC 7797) and `zip`: another payload than the one that is read;
 /// - `cty` (RFC 7519 §5.2): a nested token;
 /// - `jku`, `jwk`, `x5u`, `x5c`: a key from a stranger (RFC 8725 §3.10).
@@ -23,21 +23,20 @@ const REFUSED: [&str; 8] = ["crit", "b64", "zip", "cty", "jku", "jwk", "x5u", "x
 
 const LIMITS: JsonLimits = JsonLimits::new(4 * 1024, 16);
 
-/// More than any header has, and few enough to be compared with each other.
+/// More than any header has, and few enough for comparing all names with each other.
 const MAX_MEMBERS: usize = 64;
 
 /// The longest `kid`, in a token and in a key set.
 pub(crate) const MAX_KID_BYTES: usize = 256;
 
-/// A JOSE header: unverified, and believed only in so far as it narrows what is tried.
+/// A JOSE header. It is unverified: it selects among the allowed algorithms and the known keys, and nothing else.
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
 }
 
-/// The header of the last genuine token. An issuer writes the same one until it changes its key, and the same bytes say the
-/// same: they need not be read again. A header gets here only after a signature over it has been verified, so that nobody
-/// else can push it out.
+/// The header of the last genuine token. An issuer writes the same one until it changes its key, so it is read once. A header is
+/// stored only after a signature over it has been verified, so forged tokens cannot replace it.
 #[derive(Default)]
 pub(super) struct LastHeader(ArcSwapOption<Written>);
 
@@ -156,7 +155,7 @@ mod tests {
         }
     }
 
-    /// Else anybody could push the issuer's out.
+    /// Otherwise forged tokens could replace the issuer's header.
     #[test]
     fn header_of_a_forged_token_is_not_remembered() {
         let mint = Mint::new("a");

@@ -1,8 +1,9 @@
-//! Is this token genuine, and what does it say?
+//! Verification of tokens.
 //!
 //! [`Verifier::verify`] takes the bytes of a compact JWS and returns [`VerifiedClaims`] or the reason why not, without any
 //! network: the keys are those that a [`KeyStore`] holds. In this order: size and form, header, allow-list, key, signature;
-//! only then is anything read of what the token says, types before values, then issuer, audience, times, tenant.
+//! only then are the claims read, types before values, then issuer, audience, times, tenant. Last comes the
+//! subject: a good token of an anonymous visitor is [`VerifyError::Anonymous`].
 //!
 //! # Security
 //!
@@ -19,26 +20,33 @@ mod error;
 mod header;
 mod payload;
 mod profile;
+mod template;
 
 use std::sync::Arc;
 
 pub use self::{
     algorithm::{Algorithm, UnknownAlgorithmError},
     claims::VerifiedClaims,
-    compact::MAX_TOKEN_BYTES,
+    compact::{DEFAULT_MAX_TOKEN_BYTES, MAX_TOKEN_BYTES},
     error::{TokenFault, VerifyError},
     payload::MAX_NAME_BYTES,
     profile::{
-        DEFAULT_ALGORITHMS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME, MAX_CLOCK_SKEW, Profile,
-        ProfileBuilder, ProfileError, TenantRule,
+        DEFAULT_ALGORITHMS, DEFAULT_ANONYMOUS_SUBJECTS, DEFAULT_CLOCK_SKEW, DEFAULT_MAX_LIFETIME,
+        DEFAULT_SCOPE_CLAIMS, MAX_CLOCK_SKEW, Profile, ProfileBuilder, ProfileError, TenantRule,
     },
+    template::template_remedy,
 };
 use self::{
     cache::TokenCache,
     compact::Compact,
     header::{Header, LastHeader},
 };
-pub(crate) use self::{compact::decode, header::MAX_KID_BYTES, payload::CLAIMS_OF_EVERY_TOKEN};
+pub(crate) use self::{
+    compact::decode,
+    header::MAX_KID_BYTES,
+    payload::CLAIMS_OF_EVERY_TOKEN,
+    profile::{SCOPE, is_subject},
+};
 use crate::{
     clock::Timestamp,
     jwks::{KeyStore, KeyUse, Snapshot},
@@ -59,14 +67,14 @@ impl Verifier {
     /// Creates a verifier that remembers up to `cached_tokens` verified tokens, none for zero.
     pub fn new(profile: Profile, keys: Arc<KeyStore>, cached_tokens: usize) -> Self {
         Self {
+            cache: TokenCache::new(cached_tokens, profile.max_token.saturating_mul(CLAIMS_PER_TOKEN)),
             profile: Arc::new(profile),
             keys,
-            cache: TokenCache::new(cached_tokens),
             last_header: LastHeader::default(),
         }
     }
 
-    /// Returns the claims of a genuine token, or why it is not one. Never asks the network.
+    /// Returns the claims of a genuine token. Never uses the network.
     ///
     /// # Errors
     ///
@@ -76,28 +84,18 @@ impl Verifier {
         self.examine(token, now).map_err(TokenFault::error)
     }
 
-    /// Does the same as [`Verifier::verify`], and tells exactly what is wrong with a token: for logs and tests.
+    /// Verifies as [`Verifier::verify`] does, and returns the exact fault: for logs and tests.
     ///
     /// # Errors
     ///
     /// As [`Verifier::verify`].
     pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenFault::TokenTooLong);
+        let claims = self.find_or_verify(token, now)?;
+        // Last of all: a visitor's token with a fault is refused for that fault.
+        if self.profile.is_anonymous(claims.subject()) {
+            return Err(TokenFault::AnonymousSubject);
         }
-        let keys = self.keys.snapshot();
-        let Some(cache) = &self.cache else {
-            return self.verify_anew(token, &keys, now).map(|(claims, _key)| claims);
-        };
 
-        // Without a usable key set nothing is taken from the cache, and a token is looked at all the same, for its form.
-        if keys.is_available(now)
-            && let Some(found) = cache.find(token, now, |key| keys.still_usable(key, now))
-        {
-            return found;
-        }
-        let (claims, key) = self.verify_anew(token, &keys, now)?;
-        cache.insert(token, &claims, key, now);
         Ok(claims)
     }
 
@@ -108,7 +106,7 @@ impl Verifier {
         header.is_ok_and(|header| {
             let keys = self.keys.snapshot();
             let found = keys.select(header.kid.as_deref(), header.algorithm, now);
-            !matches!(found, Err(TokenFault::KeyUnknown))
+            !found.is_err_and(|fault| fault.error() == VerifyError::UnknownKey)
         })
     }
 
@@ -117,9 +115,30 @@ impl Verifier {
         &self.keys
     }
 
-    /// Returns what is demanded of tokens.
+    /// Returns the profile of accepted tokens.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Returns the claims of a good token, also those of an anonymous visitor.
+    fn find_or_verify(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
+        if token.len() > self.profile.max_token {
+            return Err(TokenFault::TokenTooLong);
+        }
+        let keys = self.keys.snapshot();
+        let Some(cache) = &self.cache else {
+            return self.verify_anew(token, &keys, now).map(|(claims, _key)| claims);
+        };
+
+        // Without a usable key set nothing is taken from the cache. The token is still examined, for its form.
+        if keys.is_available(now)
+            && let Some(found) = cache.find(token, now, |key| keys.still_usable(key, now))
+        {
+            return found;
+        }
+        let (claims, key) = self.verify_anew(token, &keys, now)?;
+        cache.insert(token, &claims, key, now);
+        Ok(claims)
     }
 
     fn verify_anew(
@@ -136,14 +155,14 @@ impl Verifier {
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
-        // What is no token at all causes no fetch and waits for no keys, whatever key it names.
+        // A malformed token causes no fetch of keys and waits for none, although it names an unknown key.
         let (key, key_use) = keys
             .select(header.kid.as_deref(), header.algorithm, now)
             .map_err(|fault| compact.fault().unwrap_or(fault))?;
 
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
-        // RFC 7515 §5.2: over the bytes that arrived, never over anything that was decoded and encoded again.
+        // RFC 7515 §5.2: over the bytes that arrived, never over bytes that were decoded and encoded again.
         key.verify(compact.signed, signature)?;
         if is_new {
             self.last_header.remember(compact.header, header);
@@ -154,6 +173,10 @@ impl Verifier {
         Ok((Arc::new(claims), key_use))
     }
 }
+
+/// How many bytes the claims of a remembered token may take for each byte of the longest token: usual claims take less than
+/// half of this. Claims made of many small objects would take sixty times their text, and are verified again instead.
+const CLAIMS_PER_TOKEN: usize = 4;
 
 /// As long as the signature of the longest RSA key that is accepted, 8192 bits.
 const MAX_SIGNATURE_BYTES: usize = 1024;

@@ -1,40 +1,42 @@
-//! What does a payload say, before anything of it is checked?
+//! The claims of a payload, before their values are checked.
 //!
-//! All of it is read, then each claim's type is looked at. Whatever is not needed for that stays in the payload.
+//! All of it is read, then each claim's type is checked. Other claims stay in the payload.
 
 use std::{borrow::Cow, time::Duration};
 
 use serde_json::Number;
 use smallvec::SmallVec;
 
-use super::TokenFault;
+use super::{TokenFault, compact::MAX_TOKEN_BYTES, template};
 use crate::{
     ascii,
     clock::Timestamp,
     json::{self, Json, JsonError, JsonLimits, Objects, Reading},
 };
 
-const LIMITS: JsonLimits = JsonLimits::new(8 * 1024, 16);
+/// A payload is shorter than its token, whose length the profile limits.
+const LIMITS: JsonLimits = JsonLimits::new(MAX_TOKEN_BYTES, 16);
 
-/// More than any token has, and few enough to be compared with each other.
+/// More than any token has, and few enough for comparing all names with each other.
 const MAX_MEMBERS: usize = 128;
 
 /// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
 
-/// The claims as they stand in a payload, each of its type.
+/// The claims of a payload, each of the right type.
 pub(super) struct Claims<'p> {
     pub(super) issuer: Option<Cow<'p, str>>,
+    /// Empty for some anonymous visitors.
     pub(super) subject: Cow<'p, str>,
     pub(super) audience: Audience<'p>,
     pub(super) times: Times,
     pub(super) jti: Option<Cow<'p, str>>,
     pub(super) client_id: Option<Cow<'p, str>>,
-    pub(super) scope: Option<Cow<'p, str>>,
+    pub(super) scope: Option<Json<'p>>,
     pub(super) others: Others<'p>,
 }
 
-/// Claims that only some profile or handler knows: a few.
+/// Claims with a meaning for some profiles or handlers only: a few.
 pub(super) type Others<'p> = SmallVec<[(Cow<'p, str>, Json<'p>); 4]>;
 
 /// RFC 7519 §4.1.3: a string or an array of strings, and nothing else.
@@ -60,7 +62,7 @@ impl<'p> Audience<'p> {
 }
 
 /// RFC 7519 §4.1, RFC 9068 §2.2: the claims that are read here for every profile. [`Members::take`] leaves none of them among the
-/// others, so that whoever looked for a tenant or for metadata in one of them would find it in no token.
+/// others, so a tenant or metadata claim of such a name would be found in no token.
 pub(crate) const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
     "aud",
     "client_id",
@@ -73,7 +75,7 @@ pub(crate) const CLAIMS_OF_EVERY_TOKEN: [&str; 9] = [
     "sub",
 ];
 
-/// The members of a payload, of whatever type.
+/// The members of a payload, of any type.
 #[derive(Default)]
 struct Members<'p> {
     iss: Option<Json<'p>>,
@@ -95,12 +97,6 @@ impl<'p> Members<'p> {
             most: MAX_MEMBERS,
             objects,
         };
-        let mut members = Self::default();
-        if json::terse::each_member(payload, reading, |name, value| members.take(name, value)).is_some() {
-            return Ok(members);
-        }
-
-        // What was taken before the text proved not to be terse is forgotten.
         let mut members = Self::default();
         json::each_member(payload, reading, |name, value| members.take(name, value))
             .map_err(|_err| TokenFault::ClaimsUnreadable)?;
@@ -143,7 +139,9 @@ impl<'p> Claims<'p> {
 
         Ok(Self {
             issuer: text(members.iss, TokenFault::IssuerType)?,
-            subject: name(members.sub, TokenFault::SubjectType)?.ok_or(TokenFault::SubjectMissing)?,
+            subject: members
+                .sub
+                .map_or(Err(TokenFault::SubjectMissing), |value| subject_of(value))?,
             audience: Audience::of(members.aud)?,
             times: Times {
                 expires_at: time(members.exp, TokenFault::ExpiryType)?.ok_or(TokenFault::ExpiryMissing)?,
@@ -151,8 +149,8 @@ impl<'p> Claims<'p> {
                 issued_at: time(members.iat, TokenFault::IssuedType)?,
             },
             jti: name(members.jti, TokenFault::TokenIdType)?,
-            client_id: name(members.client_id, TokenFault::ClientIdType)?,
-            scope: text(members.scope, TokenFault::ScopeType)?,
+            client_id: members.client_id.map_or(Ok(None), client_id_of)?,
+            scope: members.scope,
             others: members.others,
         })
     }
@@ -183,12 +181,44 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
 
 /// Reads a text that will be looked up, compared, remembered and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
-    let text = text_of(value, fault)?;
-    if text.is_empty() || text.len() > MAX_NAME_BYTES || ascii::has_control(&text) {
+    let text = short_of(value, fault)?;
+    if text.is_empty() {
         return Err(fault);
     }
 
     Ok(text)
+}
+
+/// Reads a name that may be empty.
+fn short_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
+    let text = text_of(value, fault)?;
+    if text.len() > MAX_NAME_BYTES || ascii::has_control(&text) {
+        return Err(fault);
+    }
+
+    Ok(text)
+}
+
+fn subject_of(value: Json<'_>) -> Result<Cow<'_, str>, TokenFault> {
+    let subject = short_of(value, TokenFault::SubjectType)?;
+    if template::is_printed_nothing(&subject) {
+        return Err(TokenFault::TemplateInSubject);
+    }
+
+    Ok(subject)
+}
+
+/// Reads a client id. A claims template renders a missing one as an empty text or as `null`.
+fn client_id_of(value: Json<'_>) -> Result<Option<Cow<'_, str>>, TokenFault> {
+    if matches!(value, Json::Null) {
+        return Ok(None);
+    }
+    let client_id = short_of(value, TokenFault::ClientIdType)?;
+    if template::is_printed_nothing(&client_id) {
+        return Err(TokenFault::TemplateInClientId);
+    }
+
+    Ok(Some(client_id).filter(|client_id| !client_id.is_empty()))
 }
 
 fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault> {
@@ -198,8 +228,8 @@ fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault>
     }
 }
 
-/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. Whatever is
-/// not in [0, 2^53), where every whole number is exact, is refused.
+/// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. A number
+/// outside of [0, 2^53), where every whole number is exact, is refused.
 fn numeric_date(number: &Number) -> Option<Timestamp> {
     const END: u64 = 1 << 53;
 

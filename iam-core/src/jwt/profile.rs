@@ -1,8 +1,13 @@
-//! Which tokens does a tenant accept?
+//! The rules for the tokens that a tenant accepts.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Algorithm, payload::CLAIMS_OF_EVERY_TOKEN};
+use super::{
+    Algorithm,
+    compact::{DEFAULT_MAX_TOKEN_BYTES, MAX_TOKEN_BYTES},
+    payload::{CLAIMS_OF_EVERY_TOKEN, MAX_NAME_BYTES},
+};
+use crate::ascii;
 
 /// The widest clock skew that a profile may allow.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -16,7 +21,13 @@ pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The algorithms unless others are given.
 pub const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
 
-/// How a token tells its tenant.
+/// The subjects of anonymous visitors unless others are given: what Oathkeeper's handlers `anonymous` and `noop` sign.
+pub const DEFAULT_ANONYMOUS_SUBJECTS: [&str; 2] = ["anonymous", ""];
+
+/// The scope claims unless others are given.
+pub const DEFAULT_SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+
+/// How a token names its tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TenantRule {
@@ -24,7 +35,7 @@ pub struct TenantRule {
     pub claim: String,
     /// The name that it must have.
     pub name: String,
-    /// Whether a token without the claim is refused. A claim that is there must match in any case.
+    /// Whether a token without the claim is refused. A present claim must always match.
     pub required: bool,
 }
 
@@ -38,7 +49,7 @@ impl TenantRule {
         }
     }
 
-    /// Refuses tokens without the claim, too. To be set wherever more than one tenant exists.
+    /// Refuses tokens without the claim, too. Required wherever more than one tenant exists.
     #[must_use]
     pub fn required(self) -> Self {
         Self {
@@ -48,7 +59,7 @@ impl TenantRule {
     }
 }
 
-/// What a verifier demands of a token. Complete and checked: there is no profile without issuer, audience and algorithms.
+/// The rules that a verifier applies to tokens. Complete and checked: there is no profile without issuer, audience and algorithms.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(super) issuer: Arc<str>,
@@ -59,6 +70,11 @@ pub struct Profile {
     pub(super) tenant: Option<TenantRule>,
     pub(super) metadata_claim: Option<String>,
     pub(super) jti_required: bool,
+    pub(super) anonymous_subjects: Vec<String>,
+    pub(super) scope_claims: Vec<String>,
+    pub(super) max_token: usize,
+    /// Where the roles stand inside the metadata.
+    pub(super) roles_path: Vec<String>,
 }
 
 impl Profile {
@@ -84,6 +100,10 @@ impl Profile {
             tenant: None,
             metadata_claim: None,
             jti_required: false,
+            anonymous_subjects: DEFAULT_ANONYMOUS_SUBJECTS.map(str::to_owned).to_vec(),
+            scope_claims: DEFAULT_SCOPE_CLAIMS.map(str::to_owned).to_vec(),
+            max_token: DEFAULT_MAX_TOKEN_BYTES,
+            roles_path: Vec::new(),
         })
     }
 
@@ -126,6 +146,25 @@ impl Profile {
     pub fn jti_required(&self) -> bool {
         self.jti_required
     }
+
+    /// Returns the subjects of anonymous visitors.
+    pub fn anonymous_subjects(&self) -> &[String] {
+        &self.anonymous_subjects
+    }
+
+    /// Returns the claims that may hold the scopes, in the order in which they are looked for.
+    pub fn scope_claims(&self) -> &[String] {
+        &self.scope_claims
+    }
+
+    /// Returns the length of the longest accepted token in bytes.
+    pub fn max_token(&self) -> usize {
+        self.max_token
+    }
+
+    pub(super) fn is_anonymous(&self, subject: &str) -> bool {
+        self.anonymous_subjects.iter().any(|one| one == subject)
+    }
 }
 
 /// Builds a [`Profile`].
@@ -153,7 +192,7 @@ impl ProfileBuilder {
         self
     }
 
-    /// Sets the rule about the tenant claim. Without one, no claim says anything about the tenant.
+    /// Sets the rule about the tenant claim. Without one, tokens name no tenant.
     pub fn tenant(mut self, rule: TenantRule) -> Self {
         self.0.tenant = Some(rule);
         self
@@ -171,13 +210,41 @@ impl ProfileBuilder {
         self
     }
 
+    /// Sets the subjects of anonymous visitors. Defaults to [`DEFAULT_ANONYMOUS_SUBJECTS`]. An empty `sub` that is not among them
+    /// is malformed.
+    pub fn anonymous_subjects(mut self, subjects: Vec<String>) -> Self {
+        self.0.anonymous_subjects = subjects;
+        self
+    }
+
+    /// Sets the claims that may hold the scopes, as a text of words or a list of texts: the first one that a token has counts.
+    /// Defaults to [`DEFAULT_SCOPE_CLAIMS`].
+    pub fn scope_claims(mut self, claims: Vec<String>) -> Self {
+        self.0.scope_claims = claims;
+        self
+    }
+
+    /// Sets the length of the longest accepted token in bytes. Defaults to [`DEFAULT_MAX_TOKEN_BYTES`].
+    pub fn max_token(mut self, bytes: usize) -> Self {
+        self.0.max_token = bytes;
+        self
+    }
+
+    /// Sets where the roles stand inside the metadata, so that a token with roles that a broken claims template printed is
+    /// refused. Without a path, roles are not examined.
+    pub fn roles_path(mut self, path: Vec<String>) -> Self {
+        self.0.roles_path = path;
+        self
+    }
+
     /// Checks and returns the profile.
     ///
     /// # Errors
     ///
     /// An empty issuer, no audience, an empty one or one with `*`, no algorithm, a clock skew beyond [`MAX_CLOCK_SKEW`], a
-    /// lifetime of zero, a claim or a tenant without a name, a claim that every token has a meaning for (`sub`, `iss`, `aud`
-    /// and so on), and one claim for both the tenant and the metadata. Texts of nothing but white space count as empty.
+    /// lifetime of zero, a claim or a tenant without a name, a claim that has another meaning in every token (`sub`, `iss`, `aud`
+    /// and so on), one claim for two of tenant, metadata and scopes, an anonymous subject that no token can have, and a token
+    /// length of zero or beyond [`MAX_TOKEN_BYTES`]. Texts of nothing but white space count as empty.
     pub fn build(self) -> Result<Profile, ProfileError> {
         let profile = self.0;
         if is_blank(&profile.issuer) {
@@ -198,53 +265,74 @@ impl ProfileBuilder {
         if profile.max_lifetime.is_zero() {
             return Err(ProfileError::LifetimeZero);
         }
+        if !(1..=MAX_TOKEN_BYTES).contains(&profile.max_token) {
+            return Err(ProfileError::TokenLength);
+        }
+        if !profile.anonymous_subjects.iter().all(|one| is_subject(one)) {
+            return Err(ProfileError::AnonymousSubject);
+        }
         check_claims(&profile)?;
 
         Ok(profile)
     }
 }
 
-/// Checks the claims that a profile names: each has to be one that says this and nothing else.
+/// Checks the claims that a profile names: each has one meaning.
 fn check_claims(profile: &Profile) -> Result<(), ProfileError> {
     let tenant = profile.tenant.as_ref().map(|rule| &rule.claim);
     let claims = || tenant.into_iter().chain(&profile.metadata_claim);
     let tenant_name = profile.tenant.iter().map(|rule| &rule.name);
-    if claims().chain(tenant_name).any(|name| is_blank(name)) {
+    let mut named = claims().chain(tenant_name).chain(&profile.scope_claims);
+    if named.any(|name| is_blank(name)) {
         return Err(ProfileError::NameEmpty);
     }
-    // A rule about one of these would find it in no token, and so could never refuse one.
-    if claims().any(|claim| CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str())) {
+    // No token has one of these among its other claims, so a rule about it could never refuse a token.
+    let is_read_elsewhere = |claim: &String| CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str());
+    let mut scopes = profile.scope_claims.iter().filter(|claim| *claim != SCOPE);
+    if claims().any(is_read_elsewhere) || scopes.any(is_read_elsewhere) {
         return Err(ProfileError::ClaimOfEveryToken);
     }
-    if tenant.is_some() && tenant == profile.metadata_claim.as_ref() {
+    let same = tenant.is_some() && tenant == profile.metadata_claim.as_ref();
+    if same || claims().any(|claim| profile.scope_claims.contains(claim)) {
         return Err(ProfileError::ClaimOfBoth);
     }
 
     Ok(())
 }
 
+/// Tells whether a token can have the subject, the empty one included.
+pub(crate) fn is_subject(text: &str) -> bool {
+    text.len() <= MAX_NAME_BYTES && !ascii::has_control(text)
+}
+
+/// The scope claim of RFC 8693 §4.2, which has a place of its own among the claims.
+pub(crate) const SCOPE: &str = "scope";
+
 fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Why a profile is not one.
+/// Why a profile is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
     /// No algorithm is allowed.
     #[error("no algorithm is allowed")]
     AlgorithmsEmpty,
+    /// An anonymous subject is longer than a subject may be, or has control characters.
+    #[error("an anonymous subject is too long or has control characters")]
+    AnonymousSubject,
     /// There is no audience, or an empty one.
     #[error("the audience is empty")]
     AudienceEmpty,
-    /// An audience has an asterisk, which stands for nothing else in one.
-    #[error("`*` stands for nothing in an audience")]
+    /// An audience has an asterisk.
+    #[error("wildcards are not supported in audiences")]
     AudienceWildcard,
-    /// The tenant and the metadata are looked for in one claim.
-    #[error("the tenant and the metadata have the same claim")]
+    /// One claim is named for two of tenant, metadata and scopes.
+    #[error("one claim is named for two of tenant, metadata and scopes")]
     ClaimOfBoth,
-    /// The tenant or the metadata is looked for in a claim that says something else in every token.
-    #[error("a claim of the tenant or the metadata says something else in every token")]
+    /// A claim that is named for the tenant, the metadata or the scopes has another meaning in every token.
+    #[error("a claim named for the tenant, the metadata or the scopes has another meaning in every token")]
     ClaimOfEveryToken,
     /// The clock skew is wider than five minutes.
     #[error("the clock skew is wider than five minutes")]
@@ -258,6 +346,9 @@ pub enum ProfileError {
     /// A claim or the tenant has an empty name.
     #[error("a claim or the tenant has an empty name")]
     NameEmpty,
+    /// The longest token has no length, or more than [`MAX_TOKEN_BYTES`].
+    #[error("the longest token has a length of 1 to {MAX_TOKEN_BYTES} bytes")]
+    TokenLength,
 }
 
 #[cfg(test)]
@@ -322,6 +413,29 @@ mod tests {
                     .metadata_claim("ext"),
                 ProfileError::ClaimOfBoth,
             ),
+            (
+                builder().anonymous_subjects(vec!["s".repeat(257)]),
+                ProfileError::AnonymousSubject,
+            ),
+            (
+                builder().anonymous_subjects(vec!["a\n".to_owned()]),
+                ProfileError::AnonymousSubject,
+            ),
+            (builder().max_token(0), ProfileError::TokenLength),
+            (builder().max_token(64 * 1024 + 1), ProfileError::TokenLength),
+            (
+                builder().scope_claims(vec![String::new()]),
+                ProfileError::NameEmpty,
+            ),
+            (
+                builder().scope_claims(vec!["sub".to_owned()]),
+                ProfileError::ClaimOfEveryToken,
+            ),
+            (
+                builder().tenant(TenantRule::new("scp", "default")),
+                ProfileError::ClaimOfBoth,
+            ),
+            (builder().metadata_claim("scp"), ProfileError::ClaimOfBoth),
         ];
         for (builder, error) in cases {
             assert_eq!(builder.build().err(), Some(error));

@@ -1,7 +1,7 @@
 use super::Facts;
 use crate::jwt::VerifiedClaims;
 
-/// An OAuth 2 machine, or somebody who acts through one. *Verified.*
+/// An OAuth 2 client that acts for itself: a machine. *Verified.*
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Client(pub(super) Facts);
 
@@ -13,11 +13,11 @@ impl Client {
 
     /// Returns the client's id (RFC 6749 §2.2).
     pub fn client_id(&self) -> &str {
-        // INVARIANT: only claims with a `client_id` make a client.
+        // INVARIANT: only claims with a `client_id` that equals the subject make a client.
         self.0.evidence.client_id().unwrap_or_default()
     }
 
-    /// Returns the subject: the client's id again, or of whoever acts through it.
+    /// Returns the subject, which equals the client's id.
     pub fn subject(&self) -> &str {
         self.0.evidence.subject()
     }

@@ -24,6 +24,20 @@ impl Evidence {
         }
     }
 
+    /// Tells whether the credential is a client's own: its subject equals its client id.
+    pub(super) fn is_client(&self) -> bool {
+        match self {
+            Self::Jwt(claims) => claims.is_client(),
+        }
+    }
+
+    /// Returns the client through which a person acts.
+    pub(super) fn acting_client(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(claims) => claims.acting_client(),
+        }
+    }
+
     pub(super) fn issuer(&self) -> &str {
         match self {
             Self::Jwt(claims) => claims.issuer(),

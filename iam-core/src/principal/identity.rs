@@ -18,6 +18,11 @@ impl Identity {
         self.0.evidence.subject()
     }
 
+    /// Returns the id of the OAuth 2 client through which the person acts: `client_id` of a token whose `sub` is another.
+    pub fn acting_client(&self) -> Option<&str> {
+        self.0.evidence.acting_client()
+    }
+
     /// Returns the roles.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.0.roles()

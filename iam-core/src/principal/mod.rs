@@ -1,7 +1,7 @@
 //! Principals: who acts, in one tenant.
 //!
-//! An [`Identity`] is a person, a [`Client`] an OAuth 2 machine. Both are *verified*: only a credential that passed every check
-//! makes one. A person and a machine are never equal, whatever their ids.
+//! An [`Identity`] is a person, a [`Client`] an OAuth 2 client that acts for itself. Both are *verified*: only a credential that
+//! passed every check makes one. A person and a client are never equal, whatever their ids.
 
 mod client;
 mod evidence;
@@ -25,16 +25,16 @@ use crate::{
     reason = "code that decides by kind must decide for both"
 )]
 pub enum Principal {
-    /// An OAuth 2 machine, or somebody who acts through one.
+    /// An OAuth 2 client that acts for itself.
     Client(Client),
     /// A person.
     Identity(Identity),
 }
 
 impl Principal {
-    /// Makes the principal that the evidence proves: a `client_id` makes a client.
+    /// Makes the principal that the evidence proves: a client where `sub` equals `client_id`, a person otherwise.
     pub(crate) fn new(tenant: &Tenant, evidence: Evidence) -> Self {
-        let is_client = evidence.client_id().is_some();
+        let is_client = evidence.is_client();
         let facts = Facts {
             tenant: Arc::clone(&tenant.facts),
             evidence,

@@ -1,7 +1,7 @@
-//! How does one process remember used ids, exactly and in little space?
+//! A replay store in memory, exact and small.
 //!
 //! An id is a 128-bit keyed hash, and an entry 24 bytes in one of a few [tables](super::table), each behind a lock of its own. A claim
-//! looks at one place in memory: it finds the id there, or takes the place of one whose time is over, or a free one.
+//! looks at one place in memory: it finds the id there, or takes the place of an expired one, or a free one.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ use crate::clock::Timestamp;
 /// ```
 ///
 /// Two ids are taken for the same, and the second is refused, when they share a 128-bit hash. By chance that happens once in
-/// 2^88 stores of a million ids, and nobody can bring it about: the hash is keyed at random for each store and is never shown.
+/// 2^88 stores of a million ids, and it cannot be brought about: the hash is keyed at random for each store and never shown.
 /// The opposite, a used id that is not recognised, cannot happen.
 pub struct MemoryReplayStore {
     tables: Box<[Mutex<Table>]>,
@@ -53,7 +53,7 @@ impl MemoryReplayStore {
     /// Creates a store for at most `capacity` live ids. Memory is taken as ids come.
     pub fn new(capacity: usize) -> Self {
         let mut key = [0; 16];
-        // Without a key the store forgets nothing either; only whoever signs the tokens could make ids that look the same.
+        // Without a random key the store still forgets nothing; only the signer of the tokens could make ids of one hash.
         let _unkeyed = SystemRandom::new().fill(&mut key);
 
         Self {

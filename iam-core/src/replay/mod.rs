@@ -1,9 +1,9 @@
-//! Was this token used before?
+//! Protection against tokens that are used twice.
 //!
 //! A [`ReplayStore`] answers in one atomic step: the first claim of an id wins, every later one is told so, until the token
 //! that bears the id could no longer be accepted anyway. [`MemoryReplayStore`] does this for one process.
 //!
-//! Claim last, immediately before the handler: whatever refuses a request earlier must not burn its token.
+//! Claim last, immediately before the handler: a request that is refused earlier must not use up its token.
 //!
 //! **Behind Oathkeeper** the gateway's token cache re-sends the very same token, and so the same `jti`, until a tenth of its
 //! lifetime is left, unless the claims template renders something unique for each request (`"jti": "{{ uuidv4 }}"`; the
@@ -52,7 +52,7 @@ pub struct ReplayId<'a> {
 }
 
 impl fmt::Debug for ReplayId<'_> {
-    /// Prints no `jti`: whoever has it may know the token.
+    /// Prints no `jti`, which is a part of the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayId")
             .field("tenant", &self.tenant)
@@ -69,7 +69,7 @@ impl fmt::Debug for ReplayId<'_> {
 )]
 #[must_use]
 pub enum Claim {
-    /// Nobody has used the id before.
+    /// The id has not been used before.
     First,
     /// The id has been used.
     Replayed {

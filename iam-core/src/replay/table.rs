@@ -1,6 +1,6 @@
-//! Where does a used id lie, and when is its place free again?
+//! A hash table of used ids.
 //!
-//! In a table that is probed from the place that the hash names to the next free one. An entry whose time is over may be
+//! The table is probed from the place that the hash names to the next free one. An expired entry may be
 //! replaced by a new one on the way; the others are found by a sweep that goes round the table, some places at a time, so
 //! that no claim pays for all of them. A live entry is never removed. Few cache lines are touched for a claim, which is what it
 //! costs.
@@ -10,30 +10,30 @@ use std::{mem, time::Duration};
 use super::Claim;
 use crate::clock::Timestamp;
 
-/// What stands for an id. The first half names the place in a table.
+/// The hash of an id. Its first half names the place in a table.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Hash(pub(super) u64, pub(super) u64);
 
-/// Linear probing: an entry lies at the place that its hash names, or behind it with no free place between.
+/// Linear probing: an entry is at the place that its hash names, or behind it with no free place between.
 pub(super) struct Table {
     places: Vec<Entry>,
     taken: usize,
-    /// No entry's time is over before this second.
+    /// No entry expires before this second.
     earliest: u32,
     swept_until: Timestamp,
     cursor: usize,
     inserts: u32,
 }
 
-/// Where an id lies or may lie.
+/// The place of an id.
 pub(super) enum Place {
-    /// Here it is.
+    /// The id is here.
     Known(usize),
-    /// Nowhere; here lies an id whose time is over.
+    /// The id is absent; an expired one is here.
     Over(usize),
-    /// Nowhere; this place is free.
+    /// The id is absent; this place is free.
     Free(usize),
-    /// Nowhere, and there is no place.
+    /// The id is absent, and there is no place for it.
     Nowhere,
 }
 

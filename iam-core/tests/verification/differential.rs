@@ -118,7 +118,10 @@ fn differences_are_the_known_ones() {
             signer.with_header(json!({"typ": "logout+jwt"})),
             TokenFault::TypeOther,
         ),
-        (signer.with_claims(json!({"sub": ""})), TokenFault::SubjectType),
+        (
+            signer.with_claims(json!({"sub": ""})),
+            TokenFault::AnonymousSubject,
+        ),
         (
             signer.with_claims(json!({"sub": "a\nb"})),
             TokenFault::SubjectType,

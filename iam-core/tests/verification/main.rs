@@ -17,6 +17,7 @@ mod form;
 mod algorithms;
 mod pss;
 mod claims;
+mod gateway;
 mod times;
 mod key_sets;
 mod key_store;

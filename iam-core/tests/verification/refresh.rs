@@ -208,14 +208,6 @@ fn clock_set_back_does_not_put_fetches_off() {
 }
 
 #[test]
-fn hastened_fetch_keeps_the_interval() {
-    let mut schedule = fetched();
-    schedule.hasten();
-    assert_eq!(schedule.step(after(10)), Step::SleepUntil(after(1_000)));
-    assert_eq!(schedule.step(after(1_000)), Step::Fetch);
-}
-
-#[test]
 fn nonsense_for_a_random_number_is_harmless() {
     for jitter in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -5.0, 5.0] {
         for result in [FetchResult::Installed, FetchResult::Failed] {

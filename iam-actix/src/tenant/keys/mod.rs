@@ -7,11 +7,11 @@
 
 use std::{
     collections::VecDeque,
-    future,
+    future, mem,
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -45,8 +45,6 @@ pub(crate) struct Keys {
 struct Shared {
     /// The number of demands dropped since the task last removed them.
     abandoned: AtomicUsize,
-    /// Whether the last fetched key set has no usable key.
-    is_empty: AtomicBool,
 }
 
 /// Counts a demand as abandoned when it is dropped before its answer.
@@ -116,11 +114,6 @@ impl Keys {
         (keys, first)
     }
 
-    /// Tells whether the last fetched key set has no usable key.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shared.is_empty.load(Ordering::Relaxed)
-    }
-
     /// Waits until `is_known` returns `true`; it is called whenever keys were added. Waits at most for the end of a fetch that
     /// starts after this call: a key that this fetch does not add does not exist.
     ///
@@ -173,6 +166,8 @@ impl Keys {
 
 struct Task {
     failing: bool,
+    /// Whether the last fetched key set has no usable key.
+    is_empty: bool,
     news: watch::Sender<u64>,
     problems: Vec<KeyProblem>,
     refresh: Refresh,
@@ -194,6 +189,7 @@ impl Task {
     fn new(refresh: Refresh, news: watch::Sender<u64>, shared: Arc<Shared>) -> Self {
         Self {
             failing: false,
+            is_empty: false,
             news,
             problems: Vec::new(),
             schedule: Schedule::new(refresh.policy),
@@ -375,7 +371,7 @@ impl Task {
 
     /// Logs a key set without usable keys, when it becomes empty and then once per interval.
     fn note_emptiness(&mut self, is_empty: bool) {
-        let was_empty = self.shared.is_empty.swap(is_empty, Ordering::Relaxed);
+        let was_empty = mem::replace(&mut self.is_empty, is_empty);
         if is_empty && (self.is_log_due() || !was_empty) {
             tracing::warn!(
                 tenant = self.refresh.tenant,

@@ -115,7 +115,7 @@ fn a_wildcard_is_no_audience() {
         assert_eq!(
             problems(config),
             [
-                "`tenants.default.oathkeeper.audience[1]`: wildcards are not supported in audiences: write the name of the service as it stands in the token"
+                "`tenants.default.oathkeeper.audience[1]`: wildcards are not supported in audiences: write the name of the service, as it is in the token"
             ],
             "{audience}"
         );
@@ -206,7 +206,7 @@ fn a_claim_that_says_something_else_names_no_tenant_and_holds_no_metadata() {
             assert_eq!(
                 problems(sound_oathkeeper(&format!("{key} = \"{claim}\""))),
                 [format!(
-                    "`tenants.default.oathkeeper.{key}`: `{claim}` says something else in every token: write a claim of its own, such as \"{example}\""
+                    "`tenants.default.oathkeeper.{key}`: `{claim}` has another meaning in every token: write a claim of its own, such as \"{example}\""
                 )]
             );
         }
@@ -222,6 +222,52 @@ fn a_claim_that_says_something_else_names_no_tenant_and_holds_no_metadata() {
             [format!("`tenants.default.oathkeeper.{key}`: required")]
         );
     }
+}
+
+#[test]
+fn what_a_token_may_be_is_checked_at_the_start() {
+    for (key, problem) in [
+        ("max_token = \"512B\"", "max_token`: expected 1KiB to 64KiB"),
+        ("max_token = \"65KiB\"", "max_token`: expected 1KiB to 64KiB"),
+        (
+            "anonymous_subjects = [\"a\\nb\"]",
+            "anonymous_subjects[0]`: expected a text of at most 256 bytes without control characters",
+        ),
+        (
+            "anonymous_subjects = [\"\", \"\"]",
+            "anonymous_subjects[1]`: `` is listed twice",
+        ),
+        ("scope_claim = []", "scope_claim`: at least one claim is required"),
+        ("scope_claim = [\"\"]", "scope_claim[0]`: required"),
+        (
+            "scope_claim = [\"scope\", \"sub\"]",
+            "scope_claim[1]`: `sub` has another meaning in every token: write a claim that holds scopes, such as \"scp\"",
+        ),
+        (
+            "scope_claim = [\"scp\", \"scp\"]",
+            "scope_claim[1]`: `scp` is listed twice",
+        ),
+        (
+            "scope_claim = [\"tenant\"]",
+            "scope_claim[0]`: the same claim as `tenants.default.oathkeeper.tenant_claim`: write a claim of its own for each",
+        ),
+        (
+            "metadata_claim = \"scp\"",
+            "scope_claim[1]`: the same claim as `tenants.default.oathkeeper.metadata_claim`: write a claim of its own for each",
+        ),
+    ] {
+        assert_eq!(
+            problems(sound_oathkeeper(key)),
+            [format!("`tenants.default.oathkeeper.{problem}")],
+            "{key}"
+        );
+    }
+    let keys = "max_token = \"64KiB\"\nanonymous_subjects = []\nscope_claim = [\"permissions\", \"scope\"]";
+    let settings = sound_oathkeeper(keys).validate().unwrap();
+    let profile = settings.registry().default_tenant().verifier().unwrap().profile();
+    assert_eq!(profile.max_token(), 64 * 1024);
+    assert!(profile.anonymous_subjects().is_empty());
+    assert_eq!(profile.scope_claims(), ["permissions", "scope"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the gateway signs, and the keys it signs with.
+//! The gateway's tokens and the keys that they are signed with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,10 @@ use crate::{
     },
     http::CallLimits,
     jwks::{KeyLimits, KeySet, KeyStore, RefreshPolicy},
-    jwt::{Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, Profile, TenantRule, Verifier},
+    jwt::{
+        Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, MAX_NAME_BYTES, MAX_TOKEN_BYTES, Profile, SCOPE,
+        TenantRule, Verifier, is_subject,
+    },
     tenant::{JwksSource, ReplayMode, TokenSource},
 };
 
@@ -40,6 +43,9 @@ pub(super) fn token(
     );
     report.duration(&at("max_lifetime"), written.max_lifetime, SECOND..=LONGEST_LIFE);
     claims(report, &at("tenant_claim"), &at("metadata_claim"), written);
+    scope_claims(report, &path, written);
+    anonymous_subjects(report, &at("anonymous_subjects"), &written.anonymous_subjects);
+    max_token(report, &at("max_token"), written.max_token);
     report.range(
         &format!("{}.cache.verified_tokens", path.trim_end_matches(".oathkeeper")),
         tenant.cache.verified_tokens,
@@ -56,8 +62,13 @@ pub(super) fn token(
         .tenant(if several { rule.required() } else { rule })
         .metadata_claim(written.metadata_claim.as_str())
         .jti_required(written.replay == ReplayMode::Always)
+        .scope_claims(written.scope_claim.clone())
+        .anonymous_subjects(written.anonymous_subjects.clone())
+        .max_token(written.max_token)
+        // The first step names the metadata.
+        .roles_path(tenant.roles_from.split('.').skip(1).map(str::to_owned).collect())
         .build()
-        // INVARIANT: whatever it refuses is on the list by now.
+        // INVARIANT: the report holds every fault of the profile by now.
         .map_err(|err| report.add_of_table(&path, err.to_string()))
         .ok()?;
     let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
@@ -91,13 +102,13 @@ fn audience(report: &mut Report, path: &str, written: &[String]) {
         if audience.contains('*') {
             report.add(
                 &path,
-                "wildcards are not supported in audiences: write the name of the service as it stands in the token",
+                "wildcards are not supported in audiences: write the name of the service, as it is in the token",
             );
         }
     }
 }
 
-/// Checks the claims that a configuration names: nobody but the profile may read something else in them.
+/// Checks the claims of the tenant and the metadata: each has one meaning.
 fn claims(report: &mut Report, tenant: &str, metadata: &str, written: &OathkeeperConfig) {
     for (path, claim, example) in [
         (tenant, &written.tenant_claim, "tenant"),
@@ -107,7 +118,7 @@ fn claims(report: &mut Report, tenant: &str, metadata: &str, written: &Oathkeepe
         if CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str()) {
             report.add(
                 path,
-                format!("`{claim}` says something else in every token: write a claim of its own, such as \"{example}\""),
+                format!("`{claim}` has another meaning in every token: write a claim of its own, such as \"{example}\""),
             );
         }
     }
@@ -117,6 +128,65 @@ fn claims(report: &mut Report, tenant: &str, metadata: &str, written: &Oathkeepe
             metadata,
             format!("the same claim as `{tenant}`: write a claim of its own for each, such as \"tenant\" and \"metadataPublic\""),
         );
+    }
+}
+
+fn scope_claims(report: &mut Report, path: &str, written: &OathkeeperConfig) {
+    let list = format!("{path}.scope_claim");
+    if written.scope_claim.is_empty() {
+        report.empty(&list, "at least one claim is required");
+    }
+    for (index, claim) in written.scope_claim.iter().enumerate() {
+        let at = report.element(&list, index);
+        report.text(&at, claim);
+        if claim != SCOPE && CLAIMS_OF_EVERY_TOKEN.contains(&claim.as_str()) {
+            report.add(
+                &at,
+                format!("`{claim}` has another meaning in every token: write a claim that holds scopes, such as \"scp\""),
+            );
+        }
+        for (key, other) in [
+            ("tenant_claim", &written.tenant_claim),
+            ("metadata_claim", &written.metadata_claim),
+        ] {
+            if !claim.is_empty() && claim != SCOPE && claim == other {
+                report.add(
+                    &at,
+                    format!("the same claim as `{path}.{key}`: write a claim of its own for each"),
+                );
+            }
+        }
+        if written
+            .scope_claim
+            .iter()
+            .take(index)
+            .any(|earlier| earlier == claim)
+        {
+            report.add(&at, format!("`{}` is listed twice", printable(claim)));
+        }
+    }
+}
+
+/// The gateway can sign an empty subject. An empty list makes every subject a principal.
+fn anonymous_subjects(report: &mut Report, path: &str, written: &[String]) {
+    for (index, subject) in written.iter().enumerate() {
+        let at = report.element(path, index);
+        if !is_subject(subject) {
+            report.add(
+                &at,
+                format!("expected a text of at most {MAX_NAME_BYTES} bytes without control characters"),
+            );
+        }
+        if written.iter().take(index).any(|earlier| earlier == subject) {
+            report.add(&at, format!("`{}` is listed twice", printable(subject)));
+        }
+    }
+}
+
+/// A token is longer than its signature, so less than a kibibyte would refuse every token of some keys.
+fn max_token(report: &mut Report, path: &str, bytes: usize) {
+    if !(LEAST_TOKEN..=MAX_TOKEN_BYTES).contains(&bytes) {
+        report.add(path, "expected 1KiB to 64KiB");
     }
 }
 
@@ -160,7 +230,7 @@ fn keys(
         }
         (Some(url), false) => {
             report.add(path, "either `url` or `keys`, not both");
-            // Whichever of them goes: what is left has to be sound too.
+            // Both are checked, because the operator may remove either.
             remote(report, path, written, url);
             inline(report, &at("keys"), written);
             None
@@ -268,6 +338,7 @@ fn of_fetching(written: &JwksConfig) -> [(&'static str, bool); 9] {
     ]
 }
 
+const LEAST_TOKEN: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
 const HUNDREDTH: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
