@@ -7,13 +7,14 @@ use std::{
 
 use crate::{
     config::{ConfigError, Vars},
+    hydra::{Hydra, HydraConfig},
     keto::{Keto, KetoConfig},
     kratos::{Kratos, KratosConfig},
     oathkeeper::{Oathkeeper, OathkeeperConfig, OathkeeperError},
     server::StartError,
 };
 
-/// Kratos, Keto and Oathkeeper in this process.
+/// Kratos, Keto, Hydra and Oathkeeper in this process.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Stack {
@@ -21,6 +22,8 @@ pub struct Stack {
     pub kratos: Kratos,
     /// Relationships and checks.
     pub keto: Keto,
+    /// OAuth 2 clients and tokens.
+    pub hydra: Hydra,
     /// The gateway.
     pub oathkeeper: Oathkeeper,
 }
@@ -33,6 +36,8 @@ pub struct StackConfig {
     pub kratos: KratosConfig,
     /// From `keto.yml`.
     pub keto: KetoConfig,
+    /// From `hydra.yml`.
+    pub hydra: HydraConfig,
     /// From `oathkeeper.yml`.
     pub oathkeeper: OathkeeperConfig,
 }
@@ -61,7 +66,7 @@ pub enum StackError {
 }
 
 impl StackConfig {
-    /// Reads `kratos.yml`, `keto.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
+    /// Reads `kratos.yml`, `keto.yml`, `hydra.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
     ///
     /// # Errors
     ///
@@ -75,6 +80,7 @@ impl StackConfig {
         Ok(Self {
             kratos: Kratos::from_files(&config.join("kratos.yml"), &vars)?,
             keto: Keto::from_files(&config.join("keto.yml"), &vars)?,
+            hydra: Hydra::from_files(&config.join("hydra.yml"), &vars)?,
             oathkeeper: Oathkeeper::from_files(&config.join("oathkeeper.yml"), &vars)?,
         })
     }
@@ -85,6 +91,7 @@ impl StackConfig {
         kratos
             .iter()
             .chain(keto)
+            .chain(self.hydra.warnings())
             .chain(self.oathkeeper.warnings())
             .map(String::as_str)
     }
@@ -130,15 +137,25 @@ impl Stack {
                 return Err(err.into());
             }
         };
+        let hydra = match Hydra::start(config.hydra) {
+            Ok(hydra) => hydra,
+            Err(err) => {
+                kratos.stop().await;
+                keto.stop().await;
+                return Err(err.into());
+            }
+        };
         match Oathkeeper::start(config.oathkeeper) {
             Ok(oathkeeper) => Ok(Self {
                 kratos,
                 keto,
+                hydra,
                 oathkeeper,
             }),
             Err(err) => {
                 kratos.stop().await;
                 keto.stop().await;
+                hydra.stop().await;
                 Err(err.into())
             }
         }
@@ -149,11 +166,12 @@ impl Stack {
         let Self {
             kratos,
             keto,
+            hydra,
             oathkeeper,
         } = self;
         // The gateway first: nothing reaches it while the others go.
         oathkeeper.stop().await;
-        futures_util::future::join(kratos.stop(), keto.stop()).await;
+        futures_util::future::join3(kratos.stop(), keto.stop(), hydra.stop()).await;
     }
 }
 
@@ -168,7 +186,7 @@ pub fn shipped_configuration() -> PathBuf {
 )]
 fn announce(config: &StackConfig) {
     eprintln!(
-        "ory-dev: a stand-in for Ory Kratos, Keto and Oathkeeper, in memory, for development and tests. \
+        "ory-dev: a stand-in for Ory Kratos, Keto, Hydra and Oathkeeper, in memory, for development and tests. \
          Not for production."
     );
     for warning in config.warnings() {

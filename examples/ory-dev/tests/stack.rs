@@ -27,6 +27,7 @@ fn on_free_ports(state: &State) -> Result<StackConfig, StackError> {
     let mut config = StackConfig::read(&shipped_configuration(), &state.0)?;
     config.kratos = config.kratos.ports(0, 0);
     config.keto = config.keto.any_ports();
+    config.hydra = config.hydra.ports(0, 0);
     config.oathkeeper = config.oathkeeper.ports(0, 0);
     Ok(config)
 }
@@ -42,6 +43,8 @@ async fn everything_starts_answers_and_stops() {
         stack.kratos.admin_addr(),
         stack.keto.read(),
         stack.keto.write(),
+        stack.hydra.public_addr(),
+        stack.hydra.admin_addr(),
         stack.oathkeeper.api_addr(),
     ];
 

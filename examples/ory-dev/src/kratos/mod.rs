@@ -4,7 +4,7 @@
 //! for identities and sessions. Second factors, recovery, verification, settings, mails, web hooks and social
 //! sign-in are not here: what asks for them is refused at start or answered with 501.
 
-mod clock;
+pub(crate) mod clock;
 mod answer;
 mod secret;
 mod config;
@@ -23,7 +23,7 @@ mod registration;
 mod login;
 mod logout;
 mod whoami;
-mod page;
+pub(crate) mod page;
 mod admin;
 mod routes;
 pub(crate) mod fuzz;
@@ -38,8 +38,10 @@ use crate::{
     server::{Listeners, Server, StartError},
 };
 
+pub(crate) use answer::{no_such_page, redirect};
 pub use clock::Clock;
 pub use config::KratosConfig;
+pub(crate) use session::cookie;
 use shared::Shared;
 
 /// A running Kratos.

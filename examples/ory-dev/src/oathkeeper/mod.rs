@@ -48,6 +48,11 @@ pub use self::{
     key_file::{KeyFile, KeyFileError},
 };
 
+pub(crate) use self::{
+    key_file::fresh_rsa,
+    keys::{Keys, parse_keys},
+};
+
 use crate::{
     config::{ConfigError, Vars},
     oathkeeper::{
