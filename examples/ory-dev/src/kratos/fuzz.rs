@@ -9,7 +9,7 @@ use super::{
     admin::{change::Change, patch},
     clock::Clock,
     config::KratosConfig,
-    flow::{Flow, Kind},
+    flow::{Flow, Kind, Methods, Surroundings},
     registration::examine,
     schema::Schema,
     secret::CookieKeys,
@@ -50,7 +50,15 @@ pub fn kratos_form(data: &[u8]) {
     if !flow.form.has_complaints() || submission.text("password").is_none() {
         return;
     }
-    let shown = flow.json(url, schema);
+    let shown = flow.json(Surroundings {
+        public_url: url,
+        schema,
+        person: None,
+        methods: Methods {
+            lookup_secret: false,
+            totp: false,
+        },
+    });
     let nodes = shown.pointer("/ui/nodes").and_then(Value::as_array);
     let nodes = nodes.map(Vec::as_slice).unwrap_or_default();
     let is_password = |node: &Value| {

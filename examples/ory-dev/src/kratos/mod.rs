@@ -1,8 +1,9 @@
 //! Who is it? Identities, self-service flows and sessions, as Kratos answers.
 //!
-//! Registration and login with password, native and in a browser; sessions by cookie and token; the admin interface
-//! for identities and sessions. Second factors, recovery, verification, settings, mails, web hooks and social
-//! sign-in are not here: what asks for them is refused at start or answered with 501.
+//! Registration and login with password, native and in a browser; the authenticator app as the second factor; sessions
+//! by cookie and token, and tokens about them; the admin interface for identities and sessions. Other second factors,
+//! recovery, verification, mails, web hooks and social sign-in are not here: what asks for them is refused at start or
+//! answered with 501.
 
 pub(crate) mod clock;
 mod answer;
@@ -21,6 +22,10 @@ mod self_service;
 mod attempt;
 mod registration;
 mod login;
+mod totp;
+mod second_factor;
+mod settings;
+mod tokenizer;
 mod logout;
 mod whoami;
 pub(crate) mod page;
@@ -41,8 +46,10 @@ use crate::{
 pub(crate) use answer::{no_such_page, redirect};
 pub use clock::Clock;
 pub use config::KratosConfig;
+pub use session::RequiredAal;
 pub(crate) use session::cookie;
 use shared::Shared;
+pub use totp::authenticator_code;
 
 /// A running Kratos.
 ///

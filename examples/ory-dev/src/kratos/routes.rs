@@ -20,7 +20,7 @@ use super::{
     attempt,
     csrf::CsrfToken,
     flow::Kind,
-    logout, self_service,
+    logout, self_service, settings,
     shared::Shared,
     whoami,
 };
@@ -31,6 +31,7 @@ pub(crate) fn public(app: &mut ServiceConfig) {
         .wrap(from_fn(frame_public))
         .configure(|routes| flow_routes(routes, Kind::Login))
         .configure(|routes| flow_routes(routes, Kind::Registration))
+        .configure(settings_routes)
         .route("/self-service/logout/browser", web::get().to(logout::create))
         .route("/self-service/logout/api", web::delete().to(logout::native))
         .route("/self-service/logout", web::get().to(logout::submit))
@@ -38,7 +39,12 @@ pub(crate) fn public(app: &mut ServiceConfig) {
             // A gateway asks with the method of the request that it asks about.
             web::resource("/sessions/whoami").route(web::to(whoami::whoami)),
         )
-        .route("/sessions", web::get().to(whoami::list_mine))
+        .service(
+            web::resource("/sessions")
+                .route(web::get().to(whoami::list_mine))
+                .route(web::delete().to(whoami::revoke_others)),
+        )
+        .route("/sessions/{id}", web::delete().to(whoami::revoke_mine))
         .route("/schemas", web::get().to(whoami::schemas))
         .route("/schemas/{id}", web::get().to(whoami::schema))
         .configure(common_routes)
@@ -116,6 +122,39 @@ fn flow_routes(routes: &mut ServiceConfig, kind: Kind) {
             web::get().to(
                 move |shared: State, request: HttpRequest, token: ReqData<CsrfToken>| {
                     ready(self_service::get(kind, &shared, &request, &token))
+                },
+            ),
+        );
+}
+
+fn settings_routes(routes: &mut ServiceConfig) {
+    routes
+        .route(
+            "/self-service/settings",
+            web::post().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>, body: Payload| {
+                    settings::submit(&shared, &request, &token, body).await
+                },
+            ),
+        )
+        .route(
+            "/self-service/settings/api",
+            web::get()
+                .to(async |shared: State, request: HttpRequest| settings::start_native(&shared, &request)),
+        )
+        .route(
+            "/self-service/settings/browser",
+            web::get().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>| {
+                    settings::start_browser(&shared, &request, &token)
+                },
+            ),
+        )
+        .route(
+            "/self-service/settings/flows",
+            web::get().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>| {
+                    settings::get(&shared, &request, &token)
                 },
             ),
         );
