@@ -15,6 +15,7 @@ mod gate;
 mod target;
 mod glob;
 mod authn;
+mod introspection;
 mod session;
 mod mutate;
 mod template;

@@ -237,7 +237,7 @@ impl Recording {
             }
             "registration/native: address already taken" => self.start_flow("registration", url).await,
             "login/native: account with a second factor" | "login/native: inactive identity" => {
-                self.start_flow("login", url).await
+                self.start_flow("login", url).await;
             }
             "identity: list, first page" => {
                 for number in 0..5 {
