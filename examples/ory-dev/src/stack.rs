@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use url::Url;
+
 use crate::{
     config::{ConfigError, Vars},
     hydra::{Hydra, HydraConfig},
@@ -85,6 +87,17 @@ impl StackConfig {
         })
     }
 
+    /// Lets the operating system choose all ports. What Kratos, Hydra and the gateway say about themselves follows, and so
+    /// does what the gateway asks of the others.
+    #[must_use]
+    pub fn any_ports(mut self) -> Self {
+        self.kratos = self.kratos.ports(0, 0);
+        self.keto = self.keto.any_ports();
+        self.hydra = self.hydra.ports(0, 0);
+        self.oathkeeper = self.oathkeeper.ports(0, 0);
+        self
+    }
+
     /// Returns what the files set without effect here, one sentence each.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let (kratos, keto) = (self.kratos.warnings(), self.keto.warnings());
@@ -129,6 +142,8 @@ impl Stack {
     /// When a port cannot be bound, or a key file cannot be used. Nothing is left running then.
     pub async fn run(config: StackConfig) -> Result<Self, StackError> {
         announce(&config);
+        let configured_kratos = config.kratos.configured_public_url().clone();
+        let configured_hydra = Url::parse(&format!("http://{}", config.hydra.configured_admin)).ok();
         let kratos = Kratos::start(config.kratos)?;
         let keto = match Keto::start(config.keto) {
             Ok(keto) => keto,
@@ -145,7 +160,13 @@ impl Stack {
                 return Err(err.into());
             }
         };
-        match Oathkeeper::start(config.oathkeeper) {
+        let mut oathkeeper = config
+            .oathkeeper
+            .replace_origin(&configured_kratos, kratos.public_url());
+        if let Some(configured) = configured_hydra {
+            oathkeeper = oathkeeper.replace_origin(&configured, hydra.admin_url());
+        }
+        match Oathkeeper::start(oathkeeper) {
             Ok(oathkeeper) => Ok(Self {
                 kratos,
                 keto,

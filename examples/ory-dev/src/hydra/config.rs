@@ -7,6 +7,7 @@ use url::Url;
 use crate::{
     config::{ConfigError, Document, Options, Vars},
     kratos::Clock,
+    server::Outage,
 };
 
 /// The configuration of an embedded Hydra, read from the real server's file.
@@ -15,6 +16,7 @@ pub struct HydraConfig {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     configured_port: u16,
+    pub(crate) configured_admin: SocketAddr,
     issuer: String,
     pub(crate) login_url: Url,
     pub(crate) consent_url: Url,
@@ -26,6 +28,7 @@ pub struct HydraConfig {
     pub(crate) pkce: PkcePolicy,
     pub(crate) subject_types: Vec<String>,
     pub(crate) clock: Clock,
+    pub(crate) outage: Outage,
     warnings: Vec<String>,
 }
 
@@ -97,6 +100,7 @@ impl HydraConfig {
             public,
             admin,
             configured_port: public.port(),
+            configured_admin: admin,
             issuer: urls.issuer,
             login_url: urls.login,
             consent_url: urls.consent,
@@ -108,6 +112,7 @@ impl HydraConfig {
             pkce,
             subject_types,
             clock: Clock::default(),
+            outage: Outage::default(),
             warnings,
         })
     }
@@ -132,6 +137,13 @@ impl HydraConfig {
     #[must_use]
     pub fn access_token_lifespan(mut self, lifespan: Duration) -> Self {
         self.lifespans.access_token = lifespan;
+        self
+    }
+
+    /// Lets `outage` take both interfaces down and bring them back.
+    #[must_use]
+    pub fn outage(mut self, outage: &Outage) -> Self {
+        self.outage = outage.clone();
         self
     }
 

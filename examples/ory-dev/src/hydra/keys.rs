@@ -1,6 +1,6 @@
 //! Which keys sign? One for ID tokens, one for JWT access tokens; one key set publishes both.
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock, thread};
 
 use serde_json::{Map, Value, json};
 
@@ -14,6 +14,14 @@ pub(crate) struct SigningKeys {
 }
 
 impl SigningKeys {
+    /// Makes both keys now, side by side: it takes longer than a client may wait for the key set.
+    pub(crate) fn make(&self) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.id_token.get_or_init(fresh));
+            self.access_token.get_or_init(fresh);
+        });
+    }
+
     /// Signs an access token; `None` when the cryptographic library fails.
     pub(crate) fn access_token(&self, claims: &Map<String, Value>) -> Option<String> {
         self.access_token.get_or_init(fresh).as_ref()?.sign(claims)

@@ -84,7 +84,11 @@ impl Hydra {
         let admin = listeners.addr(ADMIN).unwrap_or(config.admin);
         let issuer = config.issuer(public);
         let urls = (base_url(public, &config), base_url(admin, &config));
+        let strategy = config.access_tokens;
         let shared = Data::new(Shared::new(config, issuer.clone()));
+        if strategy == TokenStrategy::Jwt {
+            shared.keys.make();
+        }
 
         let server = listeners.serve(WORKERS, move |listener, app| {
             app.app_data(shared.clone());

@@ -2,18 +2,18 @@
 
 use actix_web::{
     Error, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
         header::{self, HeaderValue},
     },
     middleware::{Next, from_fn},
-    web::{self, ServiceConfig},
+    web::{self, Data, ServiceConfig},
 };
 use serde_json::json;
 
-use super::{answer, authorize, clients, discovery, introspect, requests, token};
+use super::{answer, authorize, clients, discovery, introspect, requests, shared::Shared, token};
 
 /// Adds the routes of the public interface.
 pub(crate) fn public(app: &mut ServiceConfig) {
@@ -95,10 +95,19 @@ async fn version() -> HttpResponse {
     answer::json(StatusCode::OK, &json!({ "version": version }))
 }
 
-/// Surrounds every answer: answers to GET are never cached. The page for an unknown path goes without.
-async fn frame<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+/// Surrounds every answer: answers to GET are never cached, and during an outage there are none.
+async fn frame(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let shared = request.app_data::<Data<Shared>>().cloned();
+    if let Some(shared) = shared
+        && let Some(answer) = shared.config.outage.answer().await
+    {
+        return Ok(request.into_response(answer));
+    }
     let get = request.method() == Method::GET;
-    let mut response = next.call(request).await?;
+    let mut response = next.call(request).await?.map_into_boxed_body();
     if get && !response.headers().contains_key(header::CACHE_CONTROL) {
         let value = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
         response.headers_mut().insert(header::CACHE_CONTROL, value);

@@ -2,7 +2,7 @@
 
 use actix_web::{
     Error, HttpMessage as _, HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
@@ -188,10 +188,10 @@ fn elsewhere(base: &Url, request: &HttpRequest) -> HttpResponse {
 }
 
 /// Surrounds every answer of the public interface: caching, `Vary`, and the anti-CSRF cookie.
-async fn frame_public<B: MessageBody>(
+async fn frame_public(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let shared = request.app_data::<Data<Shared>>().cloned();
     let shared = shared.ok_or_else(|| Refusal::internal("no state"))?;
     let token = CsrfToken::of(request.request(), &shared.csrf_cookie)?;
@@ -218,13 +218,19 @@ async fn frame_public<B: MessageBody>(
     Ok(response)
 }
 
-/// Surrounds every answer of the admin interface: answers to GET are never cached.
-async fn frame_admin<B: MessageBody>(
+/// Surrounds every answer of the admin interface: answers to GET are never cached, and during an outage there are none.
+async fn frame_admin(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let shared = request.app_data::<Data<Shared>>().cloned();
+    if let Some(shared) = shared
+        && let Some(answer) = shared.config.outage.answer().await
+    {
+        return Ok(request.into_response(answer));
+    }
     let get = request.method() == Method::GET;
-    let mut response = next.call(request).await?;
+    let mut response = next.call(request).await?.map_into_boxed_body();
     if get {
         let value = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
         response.headers_mut().insert(header::CACHE_CONTROL, value);

@@ -4,11 +4,15 @@ mod flows;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use serde_json::Value;
 use url::Url;
 
 use self::flows::Flows;
 use super::{clock::Clock, flow::Methods, schema::Schema, session::RequiredAal, tokenizer::Template};
-use crate::config::{ConfigError, Document, Options, Vars};
+use crate::{
+    config::{ConfigError, Document, Options, Vars},
+    server::Outage,
+};
 
 /// The configuration of an embedded Kratos, read from the real server's files.
 #[derive(Clone, Debug)]
@@ -32,6 +36,7 @@ pub struct KratosConfig {
     pub(crate) default_schema: String,
     pub(crate) schemas: Vec<Schema>,
     pub(crate) clock: Clock,
+    pub(crate) outage: Outage,
     warnings: Vec<String>,
 }
 
@@ -140,6 +145,7 @@ impl KratosConfig {
             default_schema,
             schemas,
             clock: Clock::default(),
+            outage: Outage::default(),
             warnings,
         })
     }
@@ -173,6 +179,38 @@ impl KratosConfig {
         self
     }
 
+    /// Adds a template for `whoami?tokenize_as=NAME`, in the form that `session.whoami.tokenizer.templates` has in
+    /// `kratos.yml`. A template of that name is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the template cannot be used: its keys, its lifespan or its claims mapper.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(config: ory_dev::kratos::KratosConfig) -> Result<(), ory_dev::config::ConfigError> {
+    /// let template = serde_json::json!({"jwks_url": "file:///tmp/id-token.jwks.json", "ttl": "60s"});
+    /// let config = config.tokenizer_template("service", &template)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tokenizer_template(mut self, name: &str, template: &Value) -> Result<Self, ConfigError> {
+        let path = format!("session.whoami.tokenizer.templates.{name}");
+        let options = Options::of(Path::new("kratos.yml"), path, Some(template))?;
+        let template = Template::read(name, options, &mut self.warnings)?;
+        self.tokenizer.retain(|own| own.name() != name);
+        self.tokenizer.push(template);
+        Ok(self)
+    }
+
+    /// Lets `outage` take both interfaces down and bring them back.
+    #[must_use]
+    pub fn outage(mut self, outage: &Outage) -> Self {
+        self.outage = outage.clone();
+        self
+    }
+
     /// Takes the time from `clock`, so that a test can move it ahead.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
@@ -183,6 +221,11 @@ impl KratosConfig {
     /// Returns what the file sets without effect here, one sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Returns the base URL of the public interface as the file says it.
+    pub(crate) fn configured_public_url(&self) -> &Url {
+        &self.public.base_url
     }
 
     pub(crate) fn schema(&self, id: &str) -> Option<&Schema> {

@@ -2,7 +2,11 @@
 
 mod mapper;
 
-use std::{fmt, fs, path::Path, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -10,7 +14,7 @@ use uuid::Uuid;
 
 use super::{answer::Refusal, clock::Moment, shared::Shared};
 use crate::{
-    config::{ConfigError, Options, file_path},
+    config::{ConfigError, Options, file_path, read_text},
     oathkeeper::{KeyFile, parse_keys},
 };
 use mapper::Mapper;
@@ -44,6 +48,10 @@ impl fmt::Debug for KeySource {
 }
 
 impl Template {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Reads the section `session.whoami.tokenizer`.
     pub(crate) fn read_all(
         mut tokenizer: Options<'_>,
@@ -57,7 +65,11 @@ impl Template {
         Ok(templates)
     }
 
-    fn read(name: &str, mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(
+        name: &str,
+        mut options: Options<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, ConfigError> {
         let ttl = options.duration("ttl")?.unwrap_or(DEFAULT_TTL);
         let keys = options.string("jwks_url")?;
         let keys = match source(options.required("jwks_url", keys)?) {
@@ -71,7 +83,7 @@ impl Template {
         let text = match options.string("claims_mapper_url")?.map(source) {
             None => None,
             Some(Some(Source::Text(text))) => Some(text),
-            Some(Some(Source::File(path))) => match fs::read_to_string(&path) {
+            Some(Some(Source::File(path))) => match read_text(&path) {
                 Ok(text) => Some(text),
                 Err(_) => return Err(options.refuse("claims_mapper_url", "the file cannot be read")),
             },
@@ -143,8 +155,9 @@ impl KeySource {
     fn sign(&self, claims: &Map<String, Value>) -> Option<String> {
         let text = match self {
             Self::File(path) => {
-                KeyFile::at(path).ensure().ok()?;
-                fs::read_to_string(path).ok()?
+                let file = KeyFile::at(path);
+                file.ensure().ok()?;
+                file.read_text().ok()?
             }
             Self::Text(text) => text.clone(),
         };
