@@ -21,6 +21,7 @@ mod requests;
 mod clients;
 mod discovery;
 mod routes;
+pub(crate) mod fuzz;
 
 use std::{net::SocketAddr, path::Path};
 

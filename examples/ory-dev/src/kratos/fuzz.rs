@@ -14,6 +14,7 @@ use super::{
     schema::Schema,
     secret::CookieKeys,
     submission::Submission,
+    tokenizer::Mapper,
 };
 use crate::{
     config::Document,
@@ -155,6 +156,23 @@ pub fn kratos_yml(data: &[u8]) {
         "it would listen beyond this machine"
     );
     assert!(!config.cookie_secrets.is_empty(), "cookies that nobody seals");
+}
+
+/// Claims mappers of a tokenizer template.
+///
+/// # Panics
+///
+/// When what was read gives two results.
+pub fn claims_mapper(data: &[u8]) {
+    let Some(mapper) = str::from_utf8(data)
+        .ok()
+        .and_then(|text| Mapper::parse(text).ok())
+    else {
+        return;
+    };
+    let (session, claims) = (json!({"id": "a", "identity": {"id": "b"}}), json!({"iss": "c"}));
+    let once = mapper.evaluate(&session, &claims);
+    assert_eq!(once, mapper.evaluate(&session, &claims), "two results");
 }
 
 /// Identity schemas.

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 /// A claims mapper, ready to be evaluated.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Mapper {
+pub(crate) struct Mapper {
     locals: Vec<(String, Term)>,
     result: Term,
 }
@@ -33,14 +33,14 @@ enum External {
 /// Why a mapper is not supported here.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the mapper is not supported by this stand-in at byte {at}: {problem}")]
-pub(super) struct ParseError {
+pub(crate) struct ParseError {
     at: usize,
     problem: &'static str,
 }
 
 /// Why a mapper has no result.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EvaluationError {
+pub(crate) enum EvaluationError {
     #[error("a member does not exist")]
     Member,
     #[error("the two sides of `+` do not go together")]
@@ -48,7 +48,7 @@ pub(super) enum EvaluationError {
 }
 
 impl Mapper {
-    pub(super) fn parse(text: &str) -> Result<Self, ParseError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser {
             chars: text.char_indices().peekable(),
             end: text.len(),
@@ -81,7 +81,7 @@ impl Mapper {
         }
     }
 
-    pub(super) fn evaluate(&self, session: &Value, claims: &Value) -> Result<Value, EvaluationError> {
+    pub(crate) fn evaluate(&self, session: &Value, claims: &Value) -> Result<Value, EvaluationError> {
         let mut scope = Scope {
             session,
             claims,

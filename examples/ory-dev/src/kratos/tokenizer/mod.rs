@@ -17,7 +17,7 @@ use crate::{
     config::{ConfigError, Options, file_path, read_text},
     oathkeeper::{KeyFile, parse_keys},
 };
-use mapper::Mapper;
+pub(super) use mapper::Mapper;
 
 /// One template of `session.whoami.tokenizer.templates`.
 #[derive(Clone, Debug)]
