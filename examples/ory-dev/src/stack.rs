@@ -203,7 +203,7 @@ pub fn shipped_configuration() -> PathBuf {
 
 #[expect(
     clippy::print_stderr,
-    reason = "whoever starts a stand-in must be told, whatever they log"
+    reason = "the person who starts a stand-in must see this, whatever the log level"
 )]
 fn announce(config: &StackConfig) {
     eprintln!(

@@ -369,3 +369,51 @@ async fn secret_of_an_app_is_shown_only_while_it_is_set_up() {
         json!([id])
     );
 }
+
+#[actix_web::test]
+async fn browser_is_sent_to_its_second_factor_and_goes_on_with_the_same_session() {
+    let stand = strict();
+    let secret = with_app(&stand, "tab@example.com").await;
+    let json = ("accept", "application/json");
+    let csrf = |flow: &Value| {
+        node(flow, "csrf_token")["attributes"]["value"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let login = stand
+        .get(&stand.public("self-service/login/browser"), &[json])
+        .await;
+    let (jar, flow) = (login.jar(""), login.value());
+    let body = json!({"method": "password", "identifier": "tab@example.com", "password": PASSWORD, "csrf_token": csrf(&flow)});
+    let action = flow["ui"]["action"].as_str().unwrap();
+    let first = stand.json("POST", action, &[json, ("cookie", &jar)], &body).await;
+    assert_eq!(first.status, 422, "{}", first.text());
+    let jar = first.jar(&jar);
+    let target = first.value()["redirect_browser_to"].as_str().unwrap().to_owned();
+
+    let started = stand.get(&target, &[json, ("cookie", &jar)]).await;
+    assert_eq!(started.status, 200, "{}", started.text());
+    let (jar, flow) = (started.jar(&jar), started.value());
+    assert_eq!(flow["requested_aal"], "aal2");
+    let action = flow["ui"]["action"].as_str().unwrap();
+    let mut body = json!({"method": "totp", "totp_code": stand.code(&secret)});
+    let forged = stand.json("POST", action, &[json, ("cookie", &jar)], &body).await;
+    assert_eq!(forged.status, 403);
+    body["csrf_token"] = csrf(&flow).into();
+    let second = stand.json("POST", action, &[json, ("cookie", &jar)], &body).await;
+
+    assert_eq!(second.status, 200, "{}", second.text());
+    let answer = second.value();
+    assert!(answer.get("session_token").is_none());
+    let jar = second.jar(&jar);
+    let whoami = stand
+        .get(&stand.public("sessions/whoami"), &[("cookie", &jar)])
+        .await;
+    assert_eq!(whoami.status, 200);
+    assert_eq!(whoami.value()["id"], answer["session"]["id"]);
+    let again = stand
+        .get(&target, &[("accept", "text/html"), ("cookie", &jar)])
+        .await;
+    assert_eq!(again.header("location"), Some("http://127.0.0.1:4455/"));
+}

@@ -165,7 +165,7 @@ impl KratosConfig {
         self
     }
 
-    /// Asks of sessions to be this strong, in place of `session.whoami.required_aal`.
+    /// Requires sessions to be this strong, in place of `session.whoami.required_aal`.
     #[must_use]
     pub fn required_aal(mut self, required: RequiredAal) -> Self {
         self.whoami_aal = required;
