@@ -7,8 +7,11 @@ use std::path::Path;
 use crate::config::{Document, Vars};
 
 pub use crate::{
+    hydra::fuzz::{hydra_client, hydra_yml},
     keto::fuzz::{keto_body, keto_query, keto_yml},
-    kratos::fuzz::{identity_schema, kratos_cookie, kratos_form, kratos_identity, kratos_patch, kratos_yml},
+    kratos::fuzz::{
+        claims_mapper, identity_schema, kratos_cookie, kratos_form, kratos_identity, kratos_patch, kratos_yml,
+    },
     oathkeeper::fuzz::{
         access_rules, gateway_keys, gateway_path, gateway_pattern, gateway_template, oathkeeper_yml,
     },

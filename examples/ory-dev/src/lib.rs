@@ -4,6 +4,7 @@ pub mod config;
 pub mod server;
 pub mod kratos;
 pub mod keto;
+pub mod hydra;
 pub mod oathkeeper;
 mod stack;
 #[doc(hidden)]

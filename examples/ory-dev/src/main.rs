@@ -37,6 +37,11 @@ async fn main() -> ExitCode {
         stack.keto.write()
     );
     println!(
+        "Hydra       {} (public), {} (admin)",
+        stack.hydra.public_url(),
+        stack.hydra.admin_url()
+    );
+    println!(
         "Oathkeeper  {} (proxy), {} (API)",
         stack.oathkeeper.proxy_url(),
         stack.oathkeeper.api_url()
@@ -76,5 +81,5 @@ impl Folders {
 }
 
 const USAGE: &str = "usage: ory-dev [--config DIR] [--state DIR]
-  --config DIR  the folder with kratos.yml, keto.yml and oathkeeper.yml; the one that comes with this package
+  --config DIR  the folder with kratos.yml, keto.yml, hydra.yml and oathkeeper.yml; the one that comes with this package
   --state DIR   where the servers write their keys; a folder for temporary files";

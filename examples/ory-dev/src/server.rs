@@ -6,12 +6,16 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web::ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, http::StatusCode, web::ServiceConfig};
 use futures_util::future;
 
 /// Why a server did not start.
@@ -138,6 +142,51 @@ impl Server {
             && thread.join().is_err()
         {
             tracing::error!("a server thread of the embedded stack panicked");
+        }
+    }
+}
+
+/// A switch that takes a product down while it keeps its ports and its memory, for tests of what depends on it.
+///
+/// # Examples
+///
+/// ```
+/// use ory_dev::server::Outage;
+///
+/// let outage = Outage::default();
+/// outage.answer_with(503);
+/// outage.end();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Outage(Arc<AtomicU16>);
+
+impl Outage {
+    /// Answers every request with this status and no body, until [`Outage::end`].
+    pub fn answer_with(&self, status: u16) {
+        self.0.store(status, Ordering::SeqCst);
+    }
+
+    /// Leaves every request without an answer, until [`Outage::end`].
+    pub fn stay_silent(&self) {
+        self.0.store(SILENT, Ordering::SeqCst);
+    }
+
+    /// Answers as usual again.
+    pub fn end(&self) {
+        self.0.store(UP, Ordering::SeqCst);
+    }
+
+    /// Returns the answer of a product that is down. A silent one does not return before the outage ends.
+    pub(crate) async fn answer(&self) -> Option<HttpResponse> {
+        loop {
+            match self.0.load(Ordering::SeqCst) {
+                UP => return None,
+                SILENT => actix_rt::time::sleep(Duration::from_millis(20)).await,
+                status => {
+                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+                    return Some(HttpResponse::new(status));
+                }
+            }
         }
     }
 }
@@ -290,6 +339,10 @@ fn run<F>(
 
 /// How long requests that are being answered may take to finish once the server stops.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Neither is a status.
+const UP: u16 = 0;
+const SILENT: u16 = 1;
 
 #[cfg(test)]
 mod tests {

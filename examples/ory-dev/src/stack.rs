@@ -5,15 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use url::Url;
+
 use crate::{
     config::{ConfigError, Vars},
+    hydra::{Hydra, HydraConfig},
     keto::{Keto, KetoConfig},
     kratos::{Kratos, KratosConfig},
     oathkeeper::{Oathkeeper, OathkeeperConfig, OathkeeperError},
     server::StartError,
 };
 
-/// Kratos, Keto and Oathkeeper in this process.
+/// Kratos, Keto, Hydra and Oathkeeper in this process.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Stack {
@@ -21,6 +24,8 @@ pub struct Stack {
     pub kratos: Kratos,
     /// Relationships and checks.
     pub keto: Keto,
+    /// OAuth 2 clients and tokens.
+    pub hydra: Hydra,
     /// The gateway.
     pub oathkeeper: Oathkeeper,
 }
@@ -33,6 +38,8 @@ pub struct StackConfig {
     pub kratos: KratosConfig,
     /// From `keto.yml`.
     pub keto: KetoConfig,
+    /// From `hydra.yml`.
+    pub hydra: HydraConfig,
     /// From `oathkeeper.yml`.
     pub oathkeeper: OathkeeperConfig,
 }
@@ -61,7 +68,7 @@ pub enum StackError {
 }
 
 impl StackConfig {
-    /// Reads `kratos.yml`, `keto.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
+    /// Reads `kratos.yml`, `keto.yml`, `hydra.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
     ///
     /// # Errors
     ///
@@ -75,8 +82,20 @@ impl StackConfig {
         Ok(Self {
             kratos: Kratos::from_files(&config.join("kratos.yml"), &vars)?,
             keto: Keto::from_files(&config.join("keto.yml"), &vars)?,
+            hydra: Hydra::from_files(&config.join("hydra.yml"), &vars)?,
             oathkeeper: Oathkeeper::from_files(&config.join("oathkeeper.yml"), &vars)?,
         })
+    }
+
+    /// Lets the operating system choose all ports. What Kratos, Hydra and the gateway say about themselves follows, and so
+    /// does what the gateway asks of the others.
+    #[must_use]
+    pub fn any_ports(mut self) -> Self {
+        self.kratos = self.kratos.ports(0, 0);
+        self.keto = self.keto.any_ports();
+        self.hydra = self.hydra.ports(0, 0);
+        self.oathkeeper = self.oathkeeper.ports(0, 0);
+        self
     }
 
     /// Returns what the files set without effect here, one sentence each.
@@ -85,6 +104,7 @@ impl StackConfig {
         kratos
             .iter()
             .chain(keto)
+            .chain(self.hydra.warnings())
             .chain(self.oathkeeper.warnings())
             .map(String::as_str)
     }
@@ -122,6 +142,8 @@ impl Stack {
     /// When a port cannot be bound, or a key file cannot be used. Nothing is left running then.
     pub async fn run(config: StackConfig) -> Result<Self, StackError> {
         announce(&config);
+        let configured_kratos = config.kratos.configured_public_url().clone();
+        let configured_hydra = Url::parse(&format!("http://{}", config.hydra.configured_admin)).ok();
         let kratos = Kratos::start(config.kratos)?;
         let keto = match Keto::start(config.keto) {
             Ok(keto) => keto,
@@ -130,15 +152,31 @@ impl Stack {
                 return Err(err.into());
             }
         };
-        match Oathkeeper::start(config.oathkeeper) {
+        let hydra = match Hydra::start(config.hydra) {
+            Ok(hydra) => hydra,
+            Err(err) => {
+                kratos.stop().await;
+                keto.stop().await;
+                return Err(err.into());
+            }
+        };
+        let mut oathkeeper = config
+            .oathkeeper
+            .replace_origin(&configured_kratos, kratos.public_url());
+        if let Some(configured) = configured_hydra {
+            oathkeeper = oathkeeper.replace_origin(&configured, hydra.admin_url());
+        }
+        match Oathkeeper::start(oathkeeper) {
             Ok(oathkeeper) => Ok(Self {
                 kratos,
                 keto,
+                hydra,
                 oathkeeper,
             }),
             Err(err) => {
                 kratos.stop().await;
                 keto.stop().await;
+                hydra.stop().await;
                 Err(err.into())
             }
         }
@@ -149,11 +187,12 @@ impl Stack {
         let Self {
             kratos,
             keto,
+            hydra,
             oathkeeper,
         } = self;
         // The gateway first: nothing reaches it while the others go.
         oathkeeper.stop().await;
-        futures_util::future::join(kratos.stop(), keto.stop()).await;
+        futures_util::future::join3(kratos.stop(), keto.stop(), hydra.stop()).await;
     }
 }
 
@@ -164,11 +203,11 @@ pub fn shipped_configuration() -> PathBuf {
 
 #[expect(
     clippy::print_stderr,
-    reason = "whoever starts a stand-in must be told, whatever they log"
+    reason = "the person who starts a stand-in must see this, whatever the log level"
 )]
 fn announce(config: &StackConfig) {
     eprintln!(
-        "ory-dev: a stand-in for Ory Kratos, Keto and Oathkeeper, in memory, for development and tests. \
+        "ory-dev: a stand-in for Ory Kratos, Keto, Hydra and Oathkeeper, in memory, for development and tests. \
          Not for production."
     );
     for warning in config.warnings() {

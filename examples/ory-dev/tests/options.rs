@@ -86,6 +86,7 @@ fn no_option_is_passed_over_in_silence_wherever_it_stands() {
     for (file, at_least) in [
         ("kratos.yml", 30),
         ("keto.yml", 6),
+        ("hydra.yml", 8),
         ("oathkeeper.yml", 25),
         ("identity.schema.json", 10),
         ("access-rules.json", 20),
@@ -135,6 +136,7 @@ fn a_listener_that_others_could_reach_is_refused_wherever_it_stands() {
     for (file, listeners) in [
         ("kratos.yml", &["public", "admin"][..]),
         ("keto.yml", &["read", "write", "opl"]),
+        ("hydra.yml", &["public", "admin"]),
         ("oathkeeper.yml", &["proxy", "api"]),
     ] {
         let shipped = shipped(file);

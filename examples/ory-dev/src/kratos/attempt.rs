@@ -1,7 +1,7 @@
 //! What becomes of a submitted form? What login and registration have in common, from the admission to the answer.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, ResponseError,
     http::{
         StatusCode,
         header::{self, HeaderValue},
@@ -9,6 +9,7 @@ use actix_web::{
     web::Payload,
 };
 use serde_json::{Map, Value, json};
+use url::Url;
 use uuid::Uuid;
 
 use super::{
@@ -18,8 +19,9 @@ use super::{
     flow::{Flow, Kind},
     login, registration,
     schema::message,
+    second_factor::{self, elsewhere_first, second_factor_url},
     self_service::{Answer, EXPIRED, already_logged_in, page_of, return_url, show},
-    session::{Devices, Presented, SESSION_COOKIE, Session},
+    session::{Aal, Devices, Presented, SESSION_COOKIE, Session},
     shared::Shared,
     store::Store,
     submission::{MAX_FORM, Submission, read_body},
@@ -40,8 +42,11 @@ pub(crate) async fn submit(
         Err(refusal) => return error_page(shared, refusal, wants_page(request.headers())),
     };
     match kind {
+        Kind::Login if attempt.flow.requested_aal == Aal::Aal2 => second_factor::step_up(attempt),
         Kind::Login => login::log_in(attempt).await,
         Kind::Registration => registration::register(attempt).await,
+        // The settings flow has a submission of its own.
+        Kind::Settings => Err(Refusal::not_found()),
     }
 }
 
@@ -103,6 +108,14 @@ impl Attempt<'_> {
             Some(session) => session_cookies(self.shared, session)?,
             None => Vec::new(),
         };
+        if let Some(target) = self.second_factor(session.as_ref()) {
+            let answer = if is_page(&self.flow, self.request) {
+                redirect(StatusCode::SEE_OTHER, &target)
+            } else {
+                ResponseError::error_response(&elsewhere_first(&target))
+            };
+            return Ok(with_cookies(answer, &cookies));
+        }
         let target = return_url(self.shared, &self.flow);
         if is_page(&self.flow, self.request) {
             let answer = redirect(StatusCode::SEE_OTHER, target.as_str());
@@ -125,6 +138,16 @@ impl Attempt<'_> {
             json(StatusCode::OK, &Value::Object(members)),
             &cookies,
         ))
+    }
+
+    /// Returns where a browser goes that has to show its second factor next.
+    fn second_factor(&self, session: Option<&Session>) -> Option<String> {
+        let session = session.filter(|_| self.flow.browser)?;
+        let store = self.shared.store();
+        let person = store.identity(session.identity)?;
+        let return_to = self.flow.return_to.as_ref().map(Url::as_str);
+        (!session.fulfils(self.shared.config.whoami_aal, person))
+            .then(|| second_factor_url(self.shared, return_to))
     }
 }
 
@@ -158,7 +181,11 @@ fn admit<'a>(
         return expired(shared, request, &flow, now);
     }
     let presented = Presented::by(request, &shared.cookie_keys);
-    if flow.refresh.is_none() && presented.find(&shared.store(), now).is_some() {
+    let is_strong_enough = |session: &Session| session.aal() >= flow.requested_aal;
+    let has_session = presented
+        .find(&shared.store(), now)
+        .is_some_and(|(session, _)| is_strong_enough(session));
+    if flow.refresh.is_none() && has_session {
         let refusal = already_logged_in(kind);
         return if is_page(&flow, request) {
             Ok(Admission::Answered(redirect(
@@ -206,16 +233,23 @@ fn expired<'a>(
     flow: &Flow,
     now: Moment,
 ) -> Result<Admission<'a>, Refusal> {
+    let (page, refusal) = expired_flow(shared, flow, now);
+    if is_page(flow, request) {
+        Ok(Admission::Answered(redirect(StatusCode::SEE_OTHER, &page)))
+    } else {
+        Err(refusal)
+    }
+}
+
+/// Puts a fresh flow in the place of one that has expired. Returns its page, and what a script is told.
+pub(crate) fn expired_flow(shared: &Shared, flow: &Flow, now: Moment) -> (String, Refusal) {
     let fresh = flow.renew(now, flow.kind.config(&shared.config).lifespan);
     let (id, page) = (fresh.id, page_of(shared, &fresh));
     shared.store().add_flow(fresh);
-    if is_page(flow, request) {
-        return Ok(Admission::Answered(redirect(StatusCode::SEE_OTHER, &page)));
-    }
     let since = now.since(flow.expires_at);
     let minutes = since.as_secs_f64() / 60.0;
     let reason = format!("The self-service flow expired {minutes:.2} minutes ago, initialize a new one.");
-    Err(Refusal::new(StatusCode::GONE, "self-service flow expired")
+    let refusal = Refusal::new(StatusCode::GONE, "self-service flow expired")
         .id(EXPIRED)
         .reason(reason)
         .beside("expired_at", flow.expires_at.rfc3339().into())
@@ -223,11 +257,12 @@ fn expired<'a>(
             "since",
             u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).into(),
         )
-        .beside("use_flow_id", id.to_string().into()))
+        .beside("use_flow_id", id.to_string().into());
+    (page, refusal)
 }
 
 /// Checks that a browser's form came from our own page, and that a native flow was not submitted by a browser.
-fn check_origin(
+pub(crate) fn check_origin(
     shared: &Shared,
     request: &HttpRequest,
     flow: &Flow,

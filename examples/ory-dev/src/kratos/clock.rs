@@ -47,6 +47,16 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// Returns the seconds since the Unix epoch, as claims of a token have them.
+    pub(crate) fn unix_seconds(self) -> u64 {
+        self.0 / NANOS_PER_SECOND
+    }
+
+    /// Returns the second that the moment lies in.
+    pub(crate) fn whole_seconds(self) -> Self {
+        Self(self.unix_seconds().saturating_mul(NANOS_PER_SECOND))
+    }
+
     /// Writes RFC 3339 with nanoseconds and without trailing zeros, as Go does for values it has just made.
     pub(crate) fn rfc3339(self) -> String {
         let mut text = self.seconds_text();

@@ -9,11 +9,12 @@ use super::{
     admin::{change::Change, patch},
     clock::Clock,
     config::KratosConfig,
-    flow::{Flow, Kind},
+    flow::{Flow, Kind, Methods, Surroundings},
     registration::examine,
     schema::Schema,
     secret::CookieKeys,
     submission::Submission,
+    tokenizer::Mapper,
 };
 use crate::{
     config::Document,
@@ -50,7 +51,15 @@ pub fn kratos_form(data: &[u8]) {
     if !flow.form.has_complaints() || submission.text("password").is_none() {
         return;
     }
-    let shown = flow.json(url, schema);
+    let shown = flow.json(Surroundings {
+        public_url: url,
+        schema,
+        person: None,
+        methods: Methods {
+            lookup_secret: false,
+            totp: false,
+        },
+    });
     let nodes = shown.pointer("/ui/nodes").and_then(Value::as_array);
     let nodes = nodes.map(Vec::as_slice).unwrap_or_default();
     let is_password = |node: &Value| {
@@ -147,6 +156,23 @@ pub fn kratos_yml(data: &[u8]) {
         "it would listen beyond this machine"
     );
     assert!(!config.cookie_secrets.is_empty(), "cookies that nobody seals");
+}
+
+/// Claims mappers of a tokenizer template.
+///
+/// # Panics
+///
+/// When what was read gives two results.
+pub fn claims_mapper(data: &[u8]) {
+    let Some(mapper) = str::from_utf8(data)
+        .ok()
+        .and_then(|text| Mapper::parse(text).ok())
+    else {
+        return;
+    };
+    let (session, claims) = (json!({"id": "a", "identity": {"id": "b"}}), json!({"iss": "c"}));
+    let once = mapper.evaluate(&session, &claims);
+    assert_eq!(once, mapper.evaluate(&session, &claims), "two results");
 }
 
 /// Identity schemas.

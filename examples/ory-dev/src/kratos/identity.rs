@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     clock::Moment,
     schema::{Extracted, Schema},
+    totp,
 };
 
 /// One identity.
@@ -25,6 +26,8 @@ pub(crate) struct Identity {
     pub(crate) verifiable: Vec<Address>,
     pub(crate) recovery: Vec<Address>,
     pub(crate) hashed_password: Option<String>,
+    /// The secret that the person's authenticator app computes its codes from.
+    pub(crate) totp_secret: Option<totp::Secret>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
 }
@@ -109,6 +112,7 @@ impl Identity {
             verifiable: Vec::new(),
             recovery: Vec::new(),
             hashed_password: None,
+            totp_secret: None,
             created_at: now,
             updated_at: now,
         };
@@ -197,9 +201,11 @@ impl Identity {
             }
         };
         let mut members = Map::new();
+        let own = self.totp_secret.iter().map(|_| self.id.to_string()).collect();
         for (kind, identifiers, version) in [
             ("code", &self.code_identifiers, 1),
             ("password", &self.password_identifiers, 0),
+            ("totp", &own, 0),
         ] {
             if !identifiers.is_empty() {
                 members.insert(

@@ -1,10 +1,11 @@
 //! Who is it? Identities, self-service flows and sessions, as Kratos answers.
 //!
-//! Registration and login with password, native and in a browser; sessions by cookie and token; the admin interface
-//! for identities and sessions. Second factors, recovery, verification, settings, mails, web hooks and social
-//! sign-in are not here: what asks for them is refused at start or answered with 501.
+//! Registration and login with password, native and in a browser; the authenticator app as the second factor; sessions
+//! by cookie and token, and tokens about them; the admin interface for identities and sessions. Other second factors,
+//! recovery, verification, mails, web hooks and social sign-in are not here: what asks for them is refused at start or
+//! answered with 501.
 
-mod clock;
+pub(crate) mod clock;
 mod answer;
 mod secret;
 mod config;
@@ -21,9 +22,13 @@ mod self_service;
 mod attempt;
 mod registration;
 mod login;
+mod totp;
+mod second_factor;
+mod settings;
+mod tokenizer;
 mod logout;
 mod whoami;
-mod page;
+pub(crate) mod page;
 mod admin;
 mod routes;
 pub(crate) mod fuzz;
@@ -38,9 +43,13 @@ use crate::{
     server::{Listeners, Server, StartError},
 };
 
+pub(crate) use answer::{no_such_page, redirect};
 pub use clock::Clock;
 pub use config::KratosConfig;
+pub use session::RequiredAal;
+pub(crate) use session::cookie;
 use shared::Shared;
+pub use totp::authenticator_code;
 
 /// A running Kratos.
 ///

@@ -2,7 +2,7 @@
 
 use actix_web::{
     Error, HttpMessage as _, HttpRequest, HttpResponse,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
@@ -20,7 +20,7 @@ use super::{
     attempt,
     csrf::CsrfToken,
     flow::Kind,
-    logout, self_service,
+    logout, self_service, settings,
     shared::Shared,
     whoami,
 };
@@ -31,6 +31,7 @@ pub(crate) fn public(app: &mut ServiceConfig) {
         .wrap(from_fn(frame_public))
         .configure(|routes| flow_routes(routes, Kind::Login))
         .configure(|routes| flow_routes(routes, Kind::Registration))
+        .configure(settings_routes)
         .route("/self-service/logout/browser", web::get().to(logout::create))
         .route("/self-service/logout/api", web::delete().to(logout::native))
         .route("/self-service/logout", web::get().to(logout::submit))
@@ -38,7 +39,12 @@ pub(crate) fn public(app: &mut ServiceConfig) {
             // A gateway asks with the method of the request that it asks about.
             web::resource("/sessions/whoami").route(web::to(whoami::whoami)),
         )
-        .route("/sessions", web::get().to(whoami::list_mine))
+        .service(
+            web::resource("/sessions")
+                .route(web::get().to(whoami::list_mine))
+                .route(web::delete().to(whoami::revoke_others)),
+        )
+        .route("/sessions/{id}", web::delete().to(whoami::revoke_mine))
         .route("/schemas", web::get().to(whoami::schemas))
         .route("/schemas/{id}", web::get().to(whoami::schema))
         .configure(common_routes)
@@ -121,6 +127,39 @@ fn flow_routes(routes: &mut ServiceConfig, kind: Kind) {
         );
 }
 
+fn settings_routes(routes: &mut ServiceConfig) {
+    routes
+        .route(
+            "/self-service/settings",
+            web::post().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>, body: Payload| {
+                    settings::submit(&shared, &request, &token, body).await
+                },
+            ),
+        )
+        .route(
+            "/self-service/settings/api",
+            web::get()
+                .to(async |shared: State, request: HttpRequest| settings::start_native(&shared, &request)),
+        )
+        .route(
+            "/self-service/settings/browser",
+            web::get().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>| {
+                    settings::start_browser(&shared, &request, &token)
+                },
+            ),
+        )
+        .route(
+            "/self-service/settings/flows",
+            web::get().to(
+                async |shared: State, request: HttpRequest, token: ReqData<CsrfToken>| {
+                    settings::get(&shared, &request, &token)
+                },
+            ),
+        );
+}
+
 fn common_routes(routes: &mut ServiceConfig) {
     for path in ["/health/alive", "/health/ready"] {
         let resource = web::resource(path);
@@ -149,10 +188,10 @@ fn elsewhere(base: &Url, request: &HttpRequest) -> HttpResponse {
 }
 
 /// Surrounds every answer of the public interface: caching, `Vary`, and the anti-CSRF cookie.
-async fn frame_public<B: MessageBody>(
+async fn frame_public(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let shared = request.app_data::<Data<Shared>>().cloned();
     let shared = shared.ok_or_else(|| Refusal::internal("no state"))?;
     let token = CsrfToken::of(request.request(), &shared.csrf_cookie)?;
@@ -179,13 +218,19 @@ async fn frame_public<B: MessageBody>(
     Ok(response)
 }
 
-/// Surrounds every answer of the admin interface: answers to GET are never cached.
-async fn frame_admin<B: MessageBody>(
+/// Surrounds every answer of the admin interface: answers to GET are never cached, and during an outage there are none.
+async fn frame_admin(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let shared = request.app_data::<Data<Shared>>().cloned();
+    if let Some(shared) = shared
+        && let Some(answer) = shared.config.outage.answer().await
+    {
+        return Ok(request.into_response(answer));
+    }
     let get = request.method() == Method::GET;
-    let mut response = next.call(request).await?;
+    let mut response = next.call(request).await?.map_into_boxed_body();
     if get {
         let value = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
         response.headers_mut().insert(header::CACHE_CONTROL, value);

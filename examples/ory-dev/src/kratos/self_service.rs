@@ -1,5 +1,7 @@
 //! How does a flow begin, and how is it shown? Login and registration begin alike.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde_json::json;
 use url::Url;
@@ -8,17 +10,18 @@ use uuid::Uuid;
 use super::{
     answer::{Refusal, accepts_json, json, query, redirect},
     csrf::{self, CsrfToken},
-    flow::{Flow, Kind},
+    flow::{Flow, Kind, Surroundings},
     identity::Identity,
     schema::Schema,
-    session::Presented,
+    second_factor::{first_factor_required, requested_aal},
+    session::{Aal, Presented},
     shared::Shared,
 };
 
 /// Starts a native flow.
 pub(crate) fn start_native(kind: Kind, shared: &Shared, request: &HttpRequest) -> Answer {
     let mut flow = new_flow(kind, shared, request)?;
-    flow.refresh = refreshed_identifier(kind, shared, request)?;
+    join_session(&mut flow, shared, request)?;
     Ok(show_new(shared, flow))
 }
 
@@ -28,17 +31,17 @@ pub(crate) fn start_browser(kind: Kind, shared: &Shared, request: &HttpRequest, 
     let mut flow = new_flow(kind, shared, request)?;
     flow.browser = true;
     flow.csrf_token = token.mask()?;
-    flow.refresh = match refreshed_identifier(kind, shared, request) {
-        Ok(identifier) => identifier,
+    if let Err(refusal) = join_session(&mut flow, shared, request) {
         // A person who is logged in has nothing to do on the login page.
-        Err(_) if page => {
-            return Ok(redirect(
+        return if page {
+            Ok(redirect(
                 StatusCode::SEE_OTHER,
                 return_url(shared, &flow).as_str(),
-            ));
-        }
-        Err(refusal) => return Err(refusal),
-    };
+            ))
+        } else {
+            Err(refusal)
+        };
+    }
     if page {
         let target = page_of(shared, &flow);
         shared.store().add_flow(flow);
@@ -50,32 +53,38 @@ pub(crate) fn start_browser(kind: Kind, shared: &Shared, request: &HttpRequest, 
 /// Shows a flow again. A browser flow is shown only to the browser that started it.
 pub(crate) fn get(kind: Kind, shared: &Shared, request: &HttpRequest, token: &CsrfToken) -> Answer {
     let id = query(request, "id").and_then(|id| Uuid::try_parse(&id).ok());
-    let store = shared.store();
-    let flow = id.and_then(|id| store.flow(id)).filter(|flow| flow.kind == kind);
-    let flow = flow.ok_or_else(Refusal::not_found)?;
+    let flow = id.and_then(|id| shared.store().flow(id).cloned());
+    let flow = flow
+        .filter(|flow| flow.kind == kind)
+        .ok_or_else(Refusal::not_found)?;
 
     if flow.browser && !token.matches(&flow.csrf_token) {
         return Err(csrf::violation(request, &shared.csrf_cookie, false));
     }
     if flow.has_expired(shared.now()) {
-        let (start, name) = (
-            format!("{}self-service/{}", shared.public_url, kind.name()),
-            kind.name(),
-        );
-        let details = if flow.browser {
-            json!({"redirect_to": format!("{start}/browser")})
-        } else {
-            json!({"api": format!("{start}/api")})
-        };
-        let reason = format!(
-            "The {name} flow has expired. Call the {name} flow init API endpoint to initialize a new {name} flow."
-        );
-        let text =
-            "The requested resource is no longer available because it has expired or is otherwise invalid.";
-        let gone = Refusal::new(StatusCode::GONE, text).id(EXPIRED).reason(reason);
-        return Err(gone.details(details));
+        return Err(gone(shared, &flow));
     }
-    show(shared, flow, StatusCode::OK)
+    show(shared, &flow, StatusCode::OK)
+}
+
+/// Says that a flow has expired, and where another one begins.
+pub(super) fn gone(shared: &Shared, flow: &Flow) -> Refusal {
+    let (start, name) = (
+        format!("{}self-service/{}", shared.public_url, flow.kind.name()),
+        flow.kind.name(),
+    );
+    let details = if flow.browser {
+        json!({"redirect_to": format!("{start}/browser")})
+    } else {
+        json!({"api": format!("{start}/api")})
+    };
+    let reason = format!(
+        "The {name} flow has expired. Call the {name} flow init API endpoint to initialize a new {name} flow."
+    );
+    let text =
+        "The requested resource is no longer available because it has expired or is otherwise invalid.";
+    let gone = Refusal::new(StatusCode::GONE, text).id(EXPIRED).reason(reason);
+    gone.details(details)
 }
 
 /// Returns where the browser goes once the flow is done.
@@ -121,11 +130,8 @@ pub(crate) fn return_to(shared: &Shared, request: &HttpRequest) -> Result<Option
 
 pub(crate) type Answer = Result<HttpResponse, Refusal>;
 
-fn new_flow(kind: Kind, shared: &Shared, request: &HttpRequest) -> Result<Flow, Refusal> {
+pub(super) fn new_flow(kind: Kind, shared: &Shared, request: &HttpRequest) -> Result<Flow, Refusal> {
     let return_to = return_to(shared, request)?;
-    if query(request, "aal").is_some_and(|aal| aal != "aal1" && !aal.is_empty()) {
-        return Err(no_second_factor(shared, request));
-    }
     let mut url = shared.public_url.clone();
     url.set_path(request.path());
     // A flow is kept for minutes: an endless query is not worth its memory.
@@ -139,22 +145,34 @@ fn new_flow(kind: Kind, shared: &Shared, request: &HttpRequest) -> Result<Flow, 
     Ok(Flow { return_to, ..flow })
 }
 
-/// Returns the identifier of the person to ask again, where `refresh` asks for that and there is a session. A session
-/// without `refresh` is refused.
-fn refreshed_identifier(
-    kind: Kind,
-    shared: &Shared,
-    request: &HttpRequest,
-) -> Result<Option<String>, Refusal> {
+/// Joins a new flow with the session of the caller: `refresh` asks the person again, and `aal` asks for the second factor.
+/// A session that is as strong already is refused.
+fn join_session(flow: &mut Flow, shared: &Shared, request: &HttpRequest) -> Result<(), Refusal> {
+    let wanted = match flow.kind {
+        Kind::Login => requested_aal(&query(request, "aal").unwrap_or_default())?,
+        Kind::Registration | Kind::Settings => Aal::Aal1,
+    };
     let presented = Presented::by(request, &shared.cookie_keys);
     let store = shared.store();
-    let Some((_, identity)) = presented.find(&store, shared.now()) else {
-        return Ok(None);
+    let Some((session, person)) = presented.find(&store, shared.now()) else {
+        return if wanted == Aal::Aal1 {
+            Ok(())
+        } else {
+            Err(first_factor_required())
+        };
     };
-    if kind == Kind::Login && query(request, "refresh").is_some_and(|refresh| refresh == "true") {
-        return Ok(Some(identifier_of(identity)));
+    flow.requested_aal = wanted;
+    flow.person = Some(person.id);
+    let refresh =
+        flow.kind == Kind::Login && query(request, "refresh").is_some_and(|refresh| refresh == "true");
+    if refresh {
+        flow.refresh = Some(identifier_of(person));
+        Ok(())
+    } else if session.aal() < wanted {
+        Ok(())
+    } else {
+        Err(already_logged_in(flow.kind))
     }
-    Err(already_logged_in(kind))
 }
 
 fn identifier_of(identity: &Identity) -> String {
@@ -166,24 +184,13 @@ pub(super) fn already_logged_in(kind: Kind) -> Refusal {
         Kind::Login => {
             "A valid session was detected and thus login is not possible. Did you forget to set `?refresh=true`?"
         }
-        Kind::Registration => "A valid session was detected and thus registration is not possible.",
+        Kind::Registration | Kind::Settings => {
+            "A valid session was detected and thus registration is not possible."
+        }
     };
     Refusal::new(StatusCode::BAD_REQUEST, "you are already logged in")
         .id("session_already_available")
         .reason(reason)
-}
-
-fn no_second_factor(shared: &Shared, request: &HttpRequest) -> Refusal {
-    let presented = Presented::by(request, &shared.cookie_keys);
-    if presented.find(&shared.store(), shared.now()).is_some() {
-        return Refusal::not_here("There are no second factors here.");
-    }
-    Refusal::new(
-        StatusCode::UNAUTHORIZED,
-        "aal2 and aal3 can only be requested if a session exists already",
-    )
-    .id("session_aal1_required")
-    .reason("You can not requested a higher AAL (AAL2/AAL3) without an active session.")
 }
 
 fn show_new(shared: &Shared, flow: Flow) -> HttpResponse {
@@ -192,11 +199,21 @@ fn show_new(shared: &Shared, flow: Flow) -> HttpResponse {
     answer.unwrap_or_else(|refusal| actix_web::ResponseError::error_response(&refusal))
 }
 
+/// Writes a flow. The store must not be locked.
 pub(super) fn show(shared: &Shared, flow: &Flow, status: StatusCode) -> Answer {
     let schema: &Schema = shared
         .default_schema()
         .ok_or_else(|| Refusal::internal("no schema"))?;
-    Ok(json(status, &flow.json(&shared.public_url, schema)))
+    let person = flow
+        .person
+        .and_then(|id| shared.store().identity(id).map(Arc::clone));
+    let around = Surroundings {
+        public_url: &shared.public_url,
+        schema,
+        person: person.as_deref(),
+        methods: shared.config.settings.methods,
+    };
+    Ok(json(status, &flow.json(around)))
 }
 
 pub(super) fn page_of(shared: &Shared, flow: &Flow) -> String {

@@ -26,7 +26,35 @@ pub(crate) struct Session {
     issued_at: Moment,
     authenticated_at: Moment,
     pub(crate) expires_at: Moment,
+    methods: Vec<CompletedMethod>,
     devices: Vec<Device>,
+}
+
+/// How strong a login is: the assurance level of its authenticators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Aal {
+    /// One factor.
+    Aal1,
+    /// Two factors.
+    Aal2,
+}
+
+/// How strong a session must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the two settings of Kratos")]
+pub enum RequiredAal {
+    /// One factor is enough.
+    Aal1,
+    /// A person who has a second factor must have shown it.
+    HighestAvailable,
+}
+
+/// One factor that the person has shown.
+#[derive(Clone, Copy, Debug)]
+struct CompletedMethod {
+    name: &'static str,
+    aal: Aal,
+    at: Moment,
 }
 
 /// Where a session was used from.
@@ -66,6 +94,11 @@ impl Session {
             issued_at: now,
             authenticated_at: now,
             expires_at: now.after(lifespan),
+            methods: vec![CompletedMethod {
+                name: "password",
+                aal: Aal::Aal1,
+                at: now,
+            }],
             devices: Vec::new(),
         })
     }
@@ -88,8 +121,28 @@ impl Session {
 
     /// Starts the lifespan again after the person has proven again who they are.
     pub(crate) fn authenticate_again(&mut self, now: Moment, lifespan: Duration) {
-        self.authenticated_at = now;
-        self.expires_at = now.after(lifespan);
+        self.complete("password", Aal::Aal1, now, lifespan);
+    }
+
+    /// Notes that the person has shown a second factor, and starts the lifespan again.
+    pub(crate) fn complete_totp(&mut self, now: Moment, lifespan: Duration) {
+        self.complete("totp", Aal::Aal2, now, lifespan);
+    }
+
+    /// Returns the session as the answer to its second factor shows it: as if it were new, and used from one more
+    /// device.
+    pub(crate) fn as_stepped_up(&self, request: &HttpRequest) -> Self {
+        let mut shown = self.clone();
+        shown.issued_at = self.authenticated_at;
+        let mut seen = self.clone();
+        seen.seen_from(request);
+        shown
+            .devices
+            .extend(seen.devices.into_iter().map(|device| Device {
+                id: Uuid::nil(),
+                ..device
+            }));
+        shown
     }
 
     pub(crate) fn revoke(&mut self) {
@@ -98,6 +151,28 @@ impl Session {
 
     pub(crate) fn is_active(&self, now: Moment) -> bool {
         self.active && now < self.expires_at
+    }
+
+    /// Returns how strong the login is.
+    pub(crate) fn aal(&self) -> Aal {
+        self.methods
+            .iter()
+            .map(|method| method.aal)
+            .max()
+            .unwrap_or(Aal::Aal1)
+    }
+
+    /// Returns whether the session of this person is strong enough.
+    pub(crate) fn fulfils(&self, required: RequiredAal, person: &Identity) -> bool {
+        match required {
+            RequiredAal::Aal1 => true,
+            RequiredAal::HighestAvailable => person.totp_secret.is_none() || self.aal() == Aal::Aal2,
+        }
+    }
+
+    /// Returns how long ago the person proved who they are.
+    pub(crate) fn authenticated_since(&self, now: Moment) -> Duration {
+        now.since(self.authenticated_at)
     }
 
     pub(crate) fn issued_at(&self) -> Moment {
@@ -112,11 +187,9 @@ impl Session {
         members.insert("active".into(), self.is_active(now).into());
         members.insert("expires_at".into(), self.expires_at.rfc3339().into());
         members.insert("authenticated_at".into(), at.as_str().into());
-        members.insert("authenticator_assurance_level".into(), "aal1".into());
-        members.insert(
-            "authentication_methods".into(),
-            json!([{"method": "password", "aal": "aal1", "completed_at": at}]),
-        );
+        members.insert("authenticator_assurance_level".into(), self.aal().name().into());
+        let methods = self.methods.iter().map(CompletedMethod::json);
+        members.insert("authentication_methods".into(), methods.collect());
         members.insert("issued_at".into(), self.issued_at.rfc3339().into());
         if let Some(identity) = identity {
             members.insert("identity".into(), identity);
@@ -128,6 +201,28 @@ impl Session {
         };
         members.insert("devices".into(), devices);
         Value::Object(members)
+    }
+
+    fn complete(&mut self, name: &'static str, aal: Aal, now: Moment, lifespan: Duration) {
+        self.methods.retain(|method| method.name != name);
+        self.methods.push(CompletedMethod { name, aal, at: now });
+        self.authenticated_at = now;
+        self.expires_at = now.after(lifespan);
+    }
+}
+
+impl Aal {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Aal1 => "aal1",
+            Self::Aal2 => "aal2",
+        }
+    }
+}
+
+impl CompletedMethod {
+    fn json(&self) -> Value {
+        json!({"method": self.name, "aal": self.aal.name(), "completed_at": self.at.rfc3339()})
     }
 }
 

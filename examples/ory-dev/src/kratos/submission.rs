@@ -33,6 +33,10 @@ impl Submission {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }

@@ -1,44 +1,54 @@
 //! Who is asking? The session behind a request, and the other sessions of that person.
 
 use actix_web::{
-    HttpRequest,
+    HttpRequest, HttpResponse,
     http::{
         StatusCode,
         header::{HeaderName, HeaderValue},
     },
-    web::Data,
+    web::{Data, Path},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     answer::{Refusal, json, query},
     identity::View,
     page::{self, Paged},
+    second_factor::second_factor_required,
     self_service::Answer,
-    session::{Devices, Presented},
+    session::{Devices, Presented, Session},
     shared::Shared,
+    tokenizer,
 };
 
-/// Returns the session of the caller.
+/// Returns the session of the caller; with `tokenize_as` also a token that says so to services.
 pub(crate) async fn whoami(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let presented = Presented::by(&request, &shared.cookie_keys);
     let now = shared.now();
     let store = shared.store();
     let found = presented.find(&store, now);
     let (session, identity) = found.ok_or_else(Refusal::no_session_credentials)?;
-
-    if let Some(template) = query(&request, "tokenize_as").filter(|template| !template.is_empty()) {
-        return Err(Refusal::bad_request(format!(
-            "Unable to find tokenizer template \"{template}\"."
-        )));
+    if !session.fulfils(shared.config.whoami_aal, identity) {
+        return Err(second_factor_required(&shared));
     }
+
     let id = identity.id.to_string();
+    let shown = identity.json(Some(&shared.public_url), View::PUBLIC);
+    let mut body = session.json(now, Some(shown), Devices::Shown);
+    let template = query(&request, "tokenize_as").filter(|template| !template.is_empty());
+    let tokenized = match template {
+        Some(template) => Some(tokenizer::tokenize(&shared, &template, &body, now)?),
+        None => None,
+    };
     if let Some(err) = presented.bad_cookie {
         // The real server finds the session by its token and then fails to refresh the cookie.
         return Err(Refusal::internal(err.to_string()).header(IDENTITY_HEADER, id));
     }
-    let identity = identity.json(Some(&shared.public_url), View::PUBLIC);
-    let mut answer = json(StatusCode::OK, &session.json(now, Some(identity), Devices::Shown));
+    if let (Some(token), Some(members)) = (tokenized, body.as_object_mut()) {
+        members.insert("tokenized".into(), token.into());
+    }
+    let mut answer = json(StatusCode::OK, &body);
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer
             .headers_mut()
@@ -49,15 +59,15 @@ pub(crate) async fn whoami(shared: Data<Shared>, request: HttpRequest) -> Answer
 
 /// Lists the other active sessions of the caller.
 pub(crate) async fn list_mine(shared: Data<Shared>, request: HttpRequest) -> Answer {
-    let presented = Presented::by(&request, &shared.cookie_keys);
+    let (own, person) = caller(&shared, &request)?;
     let now = shared.now();
     let store = shared.store();
-    let found = presented.find(&store, now);
-    let (own, identity) = found.ok_or_else(Refusal::no_session_credentials)?;
-
+    let identity = store
+        .identity(person)
+        .ok_or_else(Refusal::no_session_credentials)?;
     let others = store
         .sessions()
-        .filter(|other| other.identity == identity.id && other.id != own.id && other.is_active(now));
+        .filter(|other| other.identity == person && other.id != own && other.is_active(now));
     let shown = identity.json(None, View::IN_SESSION_LIST);
     let all: Vec<Value> = others
         .map(|session| session.json(now, Some(shown.clone()), Devices::Shown))
@@ -65,15 +75,64 @@ pub(crate) async fn list_mine(shared: Data<Shared>, request: HttpRequest) -> Ans
     Ok(Paged::by(&request)?.answer(&request, all))
 }
 
+/// Revokes the other sessions of the caller, and says how many there were.
+pub(crate) async fn revoke_others(shared: Data<Shared>, request: HttpRequest) -> Answer {
+    let (own, person) = caller(&shared, &request)?;
+    let now = shared.now();
+    let mut store = shared.store();
+    let is_other =
+        |session: &&Session| session.identity == person && session.id != own && session.is_active(now);
+    let others: Vec<Uuid> = store
+        .sessions()
+        .filter(is_other)
+        .map(|session| session.id)
+        .collect();
+    for id in &others {
+        if let Some(session) = store.session_mut(*id) {
+            session.revoke();
+        }
+    }
+    Ok(json(StatusCode::OK, &json!({"count": others.len()})))
+}
+
+/// Revokes another session of the caller. A session of someone else, or none, is as good as a revoked one.
+pub(crate) async fn revoke_mine(shared: Data<Shared>, request: HttpRequest, id: Path<String>) -> Answer {
+    let (own, person) = caller(&shared, &request)?;
+    let id = Uuid::try_parse(&id).map_err(|_| Refusal::bad_request("could not parse UUID"))?;
+    if id == own {
+        return Err(Refusal::bad_request(
+            "It is not possible to revoke the current session. Use the logout flow instead.",
+        ));
+    }
+    let mut store = shared.store();
+    if let Some(session) = store.session_mut(id).filter(|session| session.identity == person) {
+        session.revoke();
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Returns the ids of the caller's session and identity.
+fn caller(shared: &Shared, request: &HttpRequest) -> Result<(Uuid, Uuid), Refusal> {
+    let presented = Presented::by(request, &shared.cookie_keys);
+    let store = shared.store();
+    let found = presented.find(&store, shared.now());
+    let (session, person) = found.ok_or_else(Refusal::no_session_credentials)?;
+    if session.fulfils(shared.config.whoami_aal, person) {
+        Ok((session.id, person.id))
+    } else {
+        Err(second_factor_required(shared))
+    }
+}
+
 /// Answers `GET /schemas` with every identity schema.
 pub(crate) async fn schemas(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let schemas = shared.config.schemas.iter();
-    let all = schemas.map(|schema| serde_json::json!({"id": schema.id(), "schema": schema.source()}));
+    let all = schemas.map(|schema| json!({"id": schema.id(), "schema": schema.source()}));
     Ok(Paged::by(&request)?.answer(&request, all.collect()))
 }
 
 /// Answers `GET /schemas/{id}`: the id is plain or in base64.
-pub(crate) async fn schema(shared: Data<Shared>, id: actix_web::web::Path<String>) -> Answer {
+pub(crate) async fn schema(shared: Data<Shared>, id: Path<String>) -> Answer {
     let decoded = page::decode_text(&id);
     let schema = shared
         .config

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::oathkeeper::{
     gate::Incoming,
+    introspection::Introspection,
     proxy::send_empty,
     refusal::Refusal,
     session::{JsonPath, Session},
@@ -22,6 +23,8 @@ pub(crate) enum Authenticator {
     Anonymous { subject: String },
     /// Accepts everybody without a name.
     Noop,
+    /// Asks an introspection endpoint.
+    Introspection(Box<Introspection>),
     /// Asks a session service.
     Session(Box<SessionCheck>),
     /// Refuses everybody.
@@ -90,17 +93,31 @@ impl Authenticator {
                 ..Session::default()
             }),
             Self::Noop => Outcome::Known(Session::default()),
+            Self::Introspection(introspection) if introspection.credential.is_shown(incoming) => {
+                introspection
+                    .ask(client, incoming)
+                    .await
+                    .map_or_else(Outcome::Refused, Outcome::Known)
+            }
             Self::Session(check) if check.credential.is_shown(incoming) => check
                 .ask(client, incoming)
                 .await
                 .map_or_else(Outcome::Refused, Outcome::Known),
-            Self::Session(_) => Outcome::NotResponsible,
+            Self::Introspection(_) | Self::Session(_) => Outcome::NotResponsible,
             Self::Unauthorized => Outcome::Refused(Refusal::unauthorized()),
         }
     }
 }
 
 impl Credential {
+    /// The token of a request; empty when there is none, and for cookies.
+    pub(crate) fn token(&self, incoming: &Incoming) -> Vec<u8> {
+        match self {
+            Self::Cookie { .. } => Vec::new(),
+            Self::Token { place, .. } => place.token(incoming),
+        }
+    }
+
     fn is_shown(&self, incoming: &Incoming) -> bool {
         match self {
             Self::Cookie { only } if only.is_empty() => cookies(&incoming.headers).next().is_some(),
@@ -241,5 +258,5 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         })
 }
 
-/// Far above any session.
-const MAX_ANSWER: usize = 1 << 20;
+/// Far above any session or introspection.
+pub(crate) const MAX_ANSWER: usize = 1 << 20;

@@ -16,6 +16,7 @@ use crate::{
     config::{ConfigError, Options},
     oathkeeper::{
         authn::{Authenticator, Credential, SessionCheck, TokenPlace},
+        introspection::{Introspection, ScopeStrategy},
         mutate::{IdToken, Mutator},
         rule::{Authorizer, Rule, headers_of, plain_http_url, texts_of},
         session::JsonPath,
@@ -35,7 +36,7 @@ impl Handlers {
     /// Reads the three sections.
     pub(crate) fn read(root: &mut Options<'_>, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
         let mut section = root.section("authenticators")?;
-        for name in ["jwt", "oauth2_client_credentials", "oauth2_introspection"] {
+        for name in ["jwt", "oauth2_client_credentials"] {
             section.harmless(name, "this stand-in does not have it, and no rule may use it");
         }
         let authenticators = read_section(
@@ -45,6 +46,7 @@ impl Handlers {
                 "bearer_token",
                 "cookie_session",
                 "noop",
+                "oauth2_introspection",
                 "unauthorized",
             ],
             warnings,
@@ -141,6 +143,7 @@ impl Handlers {
                 )?))
             }
             "noop" => Authenticator::Noop,
+            "oauth2_introspection" => Authenticator::Introspection(Box::new(introspection(&mut options)?)),
             _ => Authenticator::Unauthorized,
         };
         options.finish(&mut Vec::new())?;
@@ -274,6 +277,50 @@ fn session_check(
         additional_headers: headers_of(options, "additional_headers")?.into_iter().collect(),
         subject_from: json_path(options, "subject_from", default_subject)?,
         extra_from: json_path(options, "extra_from", "extra")?,
+    })
+}
+
+fn introspection(options: &mut Options<'_>) -> Result<Introspection, ConfigError> {
+    let credential = Credential::Token {
+        place: token_place(options)?,
+        prefix: options.string("prefix")?.unwrap_or_default().to_owned(),
+    };
+    let url = plain_http_url(options, "introspection_url")?;
+    let scope_strategy = match options.string("scope_strategy")? {
+        None | Some("none") => ScopeStrategy::None,
+        Some("exact") => ScopeStrategy::Exact,
+        Some("hierarchic") => ScopeStrategy::Hierarchic,
+        Some("wildcard") => ScopeStrategy::Wildcard,
+        Some(_) => {
+            let problem = "must be `none`, `exact`, `hierarchic` or `wildcard`";
+            return Err(options.refuse("scope_strategy", problem));
+        }
+    };
+    for key in ["cache", "pre_authorization"] {
+        let mut section = options.section(key)?;
+        if section.boolean("enabled")?.unwrap_or(false) {
+            return Err(section.refuse("enabled", "must be `false`: this stand-in asks for each request"));
+        }
+        section.finish(&mut Vec::new())?;
+    }
+    let mut texts = |key| -> Result<Vec<String>, ConfigError> {
+        let texts = options.strings(key)?.unwrap_or_default();
+        Ok(texts.into_iter().map(str::to_owned).collect())
+    };
+    let required_scope = texts("required_scope")?;
+    let target_audience = texts("target_audience")?;
+    let trusted_issuers = texts("trusted_issuers")?;
+    Ok(Introspection {
+        credential,
+        url: options.required("introspection_url", url)?,
+        scope_strategy,
+        required_scope,
+        target_audience,
+        trusted_issuers,
+        headers: headers_of(options, "introspection_request_headers")?
+            .into_iter()
+            .collect(),
+        preserve_host: options.boolean("preserve_host")?.unwrap_or(false),
     })
 }
 

@@ -267,7 +267,7 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// A fresh private key as a JSON Web Key (RFC 7518 §6.3.2), with its `kid`.
-fn fresh_rsa() -> Result<(String, Value), KeyFileError> {
+pub(crate) fn fresh_rsa() -> Result<(String, Value), KeyFileError> {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyFileError::Generate)?;
     let document: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyFileError::Generate)?;
     let numbers = rsa_numbers(document.as_ref()).ok_or(KeyFileError::Generate)?;

@@ -15,6 +15,7 @@ mod gate;
 mod target;
 mod glob;
 mod authn;
+mod introspection;
 mod session;
 mod mutate;
 mod template;
@@ -46,6 +47,11 @@ pub use self::{
     clock::Clock,
     config::OathkeeperConfig,
     key_file::{KeyFile, KeyFileError},
+};
+
+pub(crate) use self::{
+    key_file::fresh_rsa,
+    keys::{Keys, parse_keys},
 };
 
 use crate::{

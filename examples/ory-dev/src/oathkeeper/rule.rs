@@ -55,8 +55,14 @@ impl Rule {
             self.shown.upstream.url = url.as_str().trim_end_matches('/').to_owned();
         }
         for authenticator in &mut self.authenticators {
-            if let Authenticator::Session(check) = authenticator {
-                replace_origin(&mut check.url, from, to);
+            match authenticator {
+                Authenticator::Introspection(introspection) => {
+                    replace_origin(&mut introspection.url, from, to);
+                }
+                Authenticator::Session(check) => {
+                    replace_origin(&mut check.url, from, to);
+                }
+                Authenticator::Anonymous { .. } | Authenticator::Noop | Authenticator::Unauthorized => {}
             }
         }
     }

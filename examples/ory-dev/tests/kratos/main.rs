@@ -3,7 +3,15 @@
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod fidelity;
+#[cfg(test)]
+mod variant;
+#[cfg(test)]
+mod second_factor;
+#[cfg(test)]
+mod own_sessions;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use actix_web::http::{Method, header::HeaderMap};
 use ory_dev::{
     config::Vars,
-    kratos::{Clock, Kratos, KratosConfig},
+    kratos::{Clock, Kratos, KratosConfig, authenticator_code},
 };
 use serde_json::{Value, json};
 
@@ -31,10 +31,31 @@ pub(crate) fn config() -> KratosConfig {
         .ports(0, 0)
 }
 
+/// Returns the shipped configuration with some texts replaced.
+pub(crate) fn config_with(replaced: &[(&str, &str)]) -> KratosConfig {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+    let mut text = include_str!("../../config/kratos.yml").to_owned();
+    for (from, to) in replaced {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let id = uuid::Uuid::new_v4();
+    let file = std::env::temp_dir().join(format!("kratos-{id}.yml"));
+    std::fs::write(&file, text).unwrap();
+    let state = std::env::temp_dir().join(format!("kratos-{id}"));
+    let config = Kratos::from_files(&file, &Vars::new(folder, state));
+    std::fs::remove_file(&file).unwrap();
+    config.unwrap().ports(0, 0)
+}
+
 impl Stand {
     pub(crate) fn start() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: KratosConfig) -> Self {
         let clock = Clock::default();
-        let kratos = Kratos::start(config().clock(&clock)).unwrap();
+        let kratos = Kratos::start(config.clock(&clock)).unwrap();
         let client = awc::Client::builder()
             .no_default_headers()
             .disable_redirects()
@@ -121,6 +142,26 @@ impl Stand {
         self.json("POST", &action, &[], &body).await
     }
 
+    /// Sets an authenticator app up and returns its secret.
+    pub(crate) async fn set_up_totp(&self, token: &str) -> String {
+        let headers = [("x-session-token", token)];
+        let flow = self
+            .get(&self.public("self-service/settings/api"), &headers)
+            .await;
+        assert_eq!(flow.status, 200, "{}", flow.text());
+        let (flow, secret) = (flow.value(), totp_secret(&flow.value()));
+        let body = json!({"method": "totp", "totp_code": self.code(&secret)});
+        let action = flow["ui"]["action"].as_str().unwrap();
+        let answer = self.json("POST", action, &headers, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        secret
+    }
+
+    /// Returns the code that an authenticator app shows now.
+    pub(crate) fn code(&self, secret: &str) -> String {
+        authenticator_code(secret, &self.clock).unwrap()
+    }
+
     pub(crate) async fn whoami(&self, token: &str) -> Answer {
         self.get(&self.public("sessions/whoami"), &[("x-session-token", token)])
             .await
@@ -166,6 +207,16 @@ impl Answer {
             .collect::<Vec<_>>()
             .join("; ")
     }
+}
+
+/// Returns the secret that a settings form shows.
+pub(crate) fn totp_secret(flow: &Value) -> String {
+    let nodes = flow["ui"]["nodes"].as_array().unwrap();
+    let node = nodes
+        .iter()
+        .find(|node| node["attributes"]["id"] == "totp_secret_key")
+        .unwrap();
+    node["attributes"]["text"]["text"].as_str().unwrap().to_owned()
 }
 
 /// Returns a node of a flow's form.

@@ -135,10 +135,10 @@ fn what_the_stand_in_does_not_have_is_refused_with_what_it_has() {
 #[test]
 fn a_handler_that_is_unknown_or_not_enabled_is_refused_with_the_rule_and_the_ones_there_are() {
     assert_says(
-        &rule_error("/authenticators/0/handler", json!("oauth2_introspection")),
+        &rule_error("/authenticators/0/handler", json!("oauth2_client_credentials")),
         &[
             "rule `orders-api:zero-trust`: authenticators[0].handler",
-            "`oauth2_introspection`",
+            "`oauth2_client_credentials`",
             "`cookie_session`",
         ],
     );
@@ -242,11 +242,8 @@ fn the_shipped_configuration_is_read_and_what_has_no_effect_is_said() {
     assert_eq!((config.proxy.port(), config.api.port()), (4455, 4456));
     assert_eq!(config.key_files().count(), 1);
     let warnings = config.warnings().join("\n");
-    assert_says(
-        &warnings,
-        &["authenticators.oauth2_introspection", "serve.prometheus"],
-    );
-    assert_eq!(config.warnings().len(), 2, "{warnings}");
+    assert_says(&warnings, &["serve.prometheus"]);
+    assert_eq!(config.warnings().len(), 1, "{warnings}");
 }
 
 #[test]

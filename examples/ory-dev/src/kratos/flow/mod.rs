@@ -1,15 +1,21 @@
 //! Where does a person stand in a form? Self-service flows and the forms that they show.
 
+mod node;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use self::node::Node;
 use super::{
     clock::Moment,
     config::{FlowConfig, KratosConfig},
-    schema::{Field, Schema},
+    identity::{Identity, View},
+    schema::Schema,
+    session::Aal,
+    totp,
 };
 
 /// One self-service flow.
@@ -27,13 +33,38 @@ pub(crate) struct Flow {
     pub(crate) csrf_token: String,
     /// The identifier of the person who has to prove again who they are.
     pub(crate) refresh: Option<String>,
+    /// The strength that the login is to reach.
+    pub(crate) requested_aal: Aal,
+    /// The person who changes settings or shows a second factor.
+    pub(crate) person: Option<Uuid>,
+    /// The secret that the person may set an authenticator app up with.
+    pub(crate) totp_secret: Option<totp::Secret>,
+    /// Whether the last change of the settings was saved.
+    pub(crate) is_saved: bool,
     pub(crate) form: Form,
+}
+
+/// Which parts a settings form has, beside traits and password.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Methods {
+    pub(crate) lookup_secret: bool,
+    pub(crate) totp: bool,
+}
+
+/// What a flow is shown with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) public_url: &'a Url,
+    pub(crate) schema: &'a Schema,
+    pub(crate) person: Option<&'a Identity>,
+    pub(crate) methods: Methods,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Login,
     Registration,
+    Settings,
 }
 
 /// What the last submission left in the form.
@@ -50,6 +81,7 @@ impl Kind {
         match self {
             Self::Login => "login",
             Self::Registration => "registration",
+            Self::Settings => "settings",
         }
     }
 
@@ -57,6 +89,7 @@ impl Kind {
         match self {
             Self::Login => &config.login,
             Self::Registration => &config.registration,
+            Self::Settings => &config.settings.flow,
         }
     }
 }
@@ -120,6 +153,10 @@ impl Flow {
             return_to: None,
             csrf_token: String::new(),
             refresh: None,
+            requested_aal: Aal::Aal1,
+            person: None,
+            totp_secret: None,
+            is_saved: false,
             form: Form::default(),
         }
     }
@@ -132,6 +169,9 @@ impl Flow {
             return_to: self.return_to.clone(),
             csrf_token: self.csrf_token.clone(),
             refresh: self.refresh.clone(),
+            requested_aal: self.requested_aal,
+            person: self.person,
+            totp_secret: self.totp_secret.clone(),
             ..fresh
         }
     }
@@ -141,26 +181,26 @@ impl Flow {
     }
 
     /// Writes the flow as a client sees it.
-    pub(crate) fn json(&self, public_url: &Url, schema: &Schema) -> Value {
-        let (nodes, orphans) = match self.kind {
-            Kind::Login => self.place(self.login_nodes(schema)),
-            Kind::Registration => self.place(self.registration_nodes(schema)),
+    pub(crate) fn json(&self, around: Surroundings<'_>) -> Value {
+        let nodes = match (self.kind, around.person) {
+            (Kind::Login, person) if self.requested_aal == Aal::Aal2 => self.second_factor_nodes(person),
+            (Kind::Login, _) => self.login_nodes(around.schema),
+            (Kind::Registration, _) => self.registration_nodes(around.schema),
+            (Kind::Settings, Some(person)) => self.settings_nodes(around.schema, person, around.methods),
+            (Kind::Settings, None) => Vec::new(),
         };
+        let (nodes, orphans) = self.place(nodes);
+        let name = self.kind.name();
         let mut ui = json!({
-            "action": format!("{public_url}self-service/{}?flow={}", self.kind.name(), self.id),
+            "action": format!("{}self-service/{name}?flow={}", around.public_url, self.id),
             "method": "POST",
             "nodes": nodes,
         });
-        let mut messages: Vec<Value> = Vec::new();
-        if self.refresh.is_some() && !self.form.has_complaints() {
-            let text = "Please confirm this action by verifying that it is you.";
-            messages.push(json!({"id": 1_010_003, "text": text, "type": "info"}));
-        }
+        let mut messages: Vec<Value> = self.greeting().into_iter().collect();
         messages.extend(orphans);
         messages.extend(self.form.messages.iter().cloned());
         let mut flow = json!({
             "id": self.id.to_string(),
-            "organization_id": null,
             "type": if self.browser { "browser" } else { "api" },
             "expires_at": self.expires_at.rfc3339(),
             "issued_at": self.issued_at.rfc3339(),
@@ -174,16 +214,44 @@ impl Flow {
             if let Some(url) = &self.return_to {
                 flow.insert("return_to".into(), url.as_str().into());
             }
+            if self.kind == Kind::Settings {
+                let state = if self.is_saved { "success" } else { "show_form" };
+                flow.insert("state".into(), state.into());
+                let person = around
+                    .person
+                    .map(|person| person.json(Some(around.public_url), View::PUBLIC));
+                flow.insert("identity".into(), person.unwrap_or_default());
+            } else {
+                flow.insert("organization_id".into(), Value::Null);
+            }
             if self.kind == Kind::Login {
                 let at = self.issued_at.rfc3339_micros();
                 flow.insert("created_at".into(), at.as_str().into());
                 flow.insert("updated_at".into(), at.into());
                 flow.insert("refresh".into(), self.refresh.is_some().into());
-                flow.insert("requested_aal".into(), "aal1".into());
+                flow.insert("requested_aal".into(), self.requested_aal.name().into());
             }
             flow.insert("ui".into(), ui);
         }
         flow
+    }
+
+    /// What the form says before anything was wrong.
+    fn greeting(&self) -> Option<Value> {
+        if self.is_saved {
+            return Some(
+                json!({"id": 1_050_001, "text": "Your changes have been saved!", "type": "success"}),
+            );
+        }
+        let (id, text) = match (self.requested_aal, &self.refresh) {
+            (_, Some(_)) => (
+                1_010_003,
+                "Please confirm this action by verifying that it is you.",
+            ),
+            (Aal::Aal2, None) => (1_010_004, "Please complete the second authentication challenge."),
+            (Aal::Aal1, None) => return None,
+        };
+        (!self.form.has_complaints()).then(|| json!({"id": id, "text": text, "type": "info"}))
     }
 
     /// Puts the messages on their nodes, and returns those that found none.
@@ -196,146 +264,6 @@ impl Flow {
         let orphans = orphans.map(|(_, message)| message.clone()).collect();
         (nodes.into_iter().map(Node::json).collect(), orphans)
     }
-
-    fn login_nodes(&self, schema: &Schema) -> Vec<Node> {
-        let identifier = if let Some(identifier) = &self.refresh {
-            Node::input("default", "identifier", "hidden").value(identifier.as_str().into())
-        } else {
-            let value = self
-                .form
-                .values
-                .get("identifier")
-                .cloned()
-                .unwrap_or_else(|| "".into());
-            let label = match schema.identifier_field() {
-                Some(Field {
-                    name,
-                    title: Some(title),
-                    ..
-                }) => titled(&name, &title),
-                Some(_) | None => label(1_070_004, "ID"),
-            };
-            Node::input("default", "identifier", "text")
-                .value(value)
-                .required()
-                .label(label)
-        };
-        let (id, text) = if self.refresh.is_some() {
-            (1_010_001, "Sign in")
-        } else {
-            (1_010_022, "Sign in with password")
-        };
-        vec![
-            self.csrf_node(),
-            identifier,
-            Node::input("password", "password", "password")
-                .required()
-                .attribute("autocomplete", "current-password")
-                .label(label(1_070_001, "Password")),
-            Node::input("password", "method", "submit")
-                .value("password".into())
-                .label(label(id, text)),
-        ]
-    }
-
-    fn registration_nodes(&self, schema: &Schema) -> Vec<Node> {
-        let mut nodes = vec![self.csrf_node()];
-        for (index, field) in schema.fields().into_iter().enumerate() {
-            nodes.push(self.trait_node(field));
-            // Kratos sorts the password behind the first trait.
-            if index == 0 && self.form.password_asked {
-                nodes.push(Node::input("default", "password", "text"));
-            }
-        }
-        let submit = Node::input("profile", "method", "submit").value("profile".into());
-        nodes.push(submit.label(label(1_040_001, "Sign up")));
-        nodes
-    }
-
-    fn trait_node(&self, field: Field) -> Node {
-        let mut node = Node::input("default", &field.name, field.input);
-        if let Some(value) = self.form.values.get(&field.name) {
-            node = node.value(value.clone());
-        }
-        if field.required {
-            node = node.required();
-        }
-        if field.email {
-            node = node.attribute("autocomplete", "email");
-        }
-        match field.title {
-            Some(title) => node.label(titled(&field.name, &title)),
-            None => node,
-        }
-    }
-
-    fn csrf_node(&self) -> Node {
-        Node::input("default", "csrf_token", "hidden")
-            .value(self.csrf_token.as_str().into())
-            .required()
-    }
-}
-
-/// One node of a form.
-struct Node {
-    group: &'static str,
-    name: String,
-    attributes: Map<String, Value>,
-    meta: Map<String, Value>,
-    messages: Vec<Value>,
-}
-
-impl Node {
-    fn input(group: &'static str, name: &str, kind: &str) -> Self {
-        let mut attributes = Map::new();
-        attributes.insert("name".into(), name.into());
-        attributes.insert("type".into(), kind.into());
-        attributes.insert("disabled".into(), false.into());
-        attributes.insert("node_type".into(), "input".into());
-        Self {
-            group,
-            name: name.to_owned(),
-            attributes,
-            meta: Map::new(),
-            messages: Vec::new(),
-        }
-    }
-
-    fn value(self, value: Value) -> Self {
-        self.attribute("value", value)
-    }
-
-    fn required(self) -> Self {
-        self.attribute("required", true)
-    }
-
-    fn attribute(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.attributes.insert(name.to_owned(), value.into());
-        self
-    }
-
-    fn label(mut self, label: Value) -> Self {
-        self.meta.insert("label".into(), label);
-        self
-    }
-
-    fn json(self) -> Value {
-        json!({
-            "type": "input",
-            "group": self.group,
-            "attributes": self.attributes,
-            "messages": self.messages,
-            "meta": self.meta,
-        })
-    }
-}
-
-fn label(id: u32, text: &str) -> Value {
-    json!({"id": id, "text": text, "type": "info"})
-}
-
-fn titled(name: &str, title: &str) -> Value {
-    json!({"id": 1_070_002, "text": title, "type": "info", "context": {"name": name, "title": title}})
 }
 
 /// The longest value that a form remembers.
