@@ -307,7 +307,7 @@ fn an_identity_called_as_a_client_has_not_the_permissions_of_the_client() {
         keto.subject = "u:{sub}".to_owned();
         keto.client_subject = "{client_id}:c".to_owned();
     });
-    for claims in [json!({"sub": "x:c"}), json!({"sub": "x", "client_id": "u:x"})] {
+    for claims in [json!({"sub": "x:c"}), json!({"sub": "u:x", "client_id": "u:x"})] {
         let refusal = world.decide(&claims, &view(), "1").unwrap_err();
         assert_eq!(refusal.detail, Some("subject_unaskable"), "{claims}");
     }

@@ -535,7 +535,10 @@ async fn a_key_that_is_not_used_is_told_of_once_and_hides_nothing_of_its_line() 
         task.report(problems.clone());
     }
 
-    assert_eq!(log.count("unusable key in the key set: not for signatures"), 1);
+    assert_eq!(
+        log.count("unusable key in the key set: `use` says that the key is not for signatures alone"),
+        1
+    );
     // As written here, with what `Debug` adds.
     assert_eq!(log.count(r"two\\u{202e}"), 1);
 }
