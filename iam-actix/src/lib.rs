@@ -114,44 +114,53 @@
 //!
 //! # Limits
 //!
-//! - A middleware *inside* the gate that answers asynchronously before it calls inward (`from_fn`, session middlewares,
-//!   `Condition` around them) hides the route. The gate then treats the request as protected by the default tenant, and
-//!   the route's wrapper still enforces its own policy; a public, optional or other-tenant route behind it answers 401,
-//!   and the log names it and the remedy once. What such a middleware hides is also claimed for before the wrapper
-//!   checks, when a scope outside of it, or the tenant, accepts credentials only once.
-//! - What runs synchronously before a future is polled, such as the body of a raw `fn_service` or `wrap_fn` closure, runs
-//!   before authentication. [`ScopeExt::protected`] authenticates before it calls inward, but a credential is used up last
-//!   of all: what such a body does, it also does for one that was used before. A middleware inside the gate must not spawn
-//!   the inner future as a task of its own.
-//! - A middleware *inside* the gate that routes a request twice, such as a fallback that changes the target of what was not
-//!   found and calls inward again, takes the decision about the first route along: a second route is held to what it says,
-//!   and to what the scopes around it say, but one that says nothing is open to whomever the gate let in for the first one,
-//!   refused there or not. Outside of the gate, each time is decided anew.
-//! - Without the gate, annotated routes and extractors answer 500, but handlers with neither are open:
-//!   [`Iam::check`] finds that.
-//! - What a scope, resource or route requires is asked before the answer goes out, also when a middleware between the two
-//!   throws the inner answer away and gives its own. What that middleware *does* by then is done, and what it makes of a
-//!   refusal is its own answer. One between the gate and all of them answers whom the gate let in.
-//! - Where one request needs two credentials that are accepted once, the first is used up also when the second is refused.
-//! - A caller that goes away before the last check leaves no event: nothing was allowed.
-//! - `#[get]` guards its resource: another method on that path is 401 without and 404 with credentials.
-//! - An error that is none of ours and that a middleware inside the gate returns instead of a response is passed on as it
-//!   is, without request id.
-//! - A refusal of an extractor, or of what a handler asks, counts in the audit when it was made a response, whatever a middleware
-//!   inside makes of that.
-//! - A resource of several patterns is on record by its first one, as Actix Web calls it.
-//! - Actix Web's introspection, which [`Iam::check`] reads, joins the patterns of scopes and routes while the application is built.
-//!   Two parameters of one name on one way, as in a scope `/shops/{id}` with a route `/orders/{id}`, end in a panic there: give
-//!   each a name of its own.
-//! - Extractors work until the request is answered: what a streamed body needs, its handler takes.
-//! - A token of more than 16 KiB (`oathkeeper.max_token`, up to 64 KiB), or with claims of more than 128 members or 16 levels, is
-//!   malformed (401), be it genuine or not. A subject that Keto's notation cannot write is refused where a permission asks for it (401).
-//! - Actix sends `100 Continue` before any middleware can decide.
-//! - What is no HTTP that Actix reads, or a head that is too long or too slow, Actix answers by itself: without problem
-//!   details, without an event. It bounds the time of the first head on a connection (`client_request_timeout`); a later
-//!   one ends with the silence that `keep_alive` allows.
-//! - The gate never waits for a body, and Actix bounds the time of a head only: a handler that takes a body should take it
-//!   as a [`Body`], which has a deadline.
+//! ## Middleware inside the gate
+//!
+//! 1. A middleware that answers asynchronously before it calls inward (`from_fn`, session middlewares, a `Condition` around them) hides
+//!    the routes behind it. The gate treats such a request as protected by the default tenant, and the route's wrapper still
+//!    enforces its own policy. A public, optional or other-tenant route behind such a middleware answers 401. The log names the
+//!    policy and the remedy once, and [`Iam::check`] reports it. A policy from an extension trait has no name of its own, so the log
+//!    reports it as a possibility until a request with a credential proves it.
+//! 2. Where a scope outside such a middleware, or the tenant, accepts credentials only once, the credential is claimed before the
+//!    hidden wrapper checks its own requirements.
+//! 3. Code that runs synchronously before a future is polled, such as the body of a raw `fn_service` or `wrap_fn` closure, runs
+//!    before authentication. [`ScopeExt::protected`] authenticates before it calls inward. It does not claim the credential first: such
+//!    a body also runs for a credential that was used before.
+//! 4. A middleware must not spawn the inner future as a separate task.
+//! 5. A middleware that routes one request twice, such as a fallback that changes the target and calls inward again, carries the
+//!    decision about the first route along. The second route's own policy and the policies of its scopes are enforced. A second route
+//!    without any policy is open to every request that the gate admitted for the first one. Outside the gate, each call is decided anew.
+//! 6. The requirements of a scope, resource or route are enforced before the response goes out, also when a middleware in between
+//!    replaces the inner response. Side effects of that middleware have happened by then. A middleware between the gate and every
+//!    wrapper answers any request that the gate admitted.
+//! 7. An error of another crate that a middleware returns instead of a response is passed on unchanged, without a request id.
+//!
+//! ## Routes
+//!
+//! 8. Without the gate, annotated routes and extractors answer 500, but handlers without either are open. [`Iam::check`] finds that.
+//! 9. `#[get]` guards its resource: another method on the same path is 401 without a credential and 404 with one.
+//! 10. Actix Web's introspection joins the patterns of scopes and routes while the application is built. Two parameters of one name on
+//!     one way, such as a scope `/shops/{id}` with a route `/orders/{id}`, panic there: use two names.
+//!
+//! ## Credentials and bodies
+//!
+//! 11. A token of more than 16 KiB (`oathkeeper.max_token`, up to 64 KiB), or with claims of more than 128 members or 16 levels, is
+//!     malformed: 401.
+//! 12. A subject that Keto cannot be asked about is refused where a permission is required: 403.
+//! 13. Where one request needs two credentials that are accepted once, the first is used up also when the second is refused.
+//! 14. Extractors work until the request is answered. A handler that streams its body takes what it needs before.
+//! 15. The gate never waits for a body, and Actix bounds the time of a head only. A handler should take its body as a [`Body`], which
+//!     has a deadline.
+//! 16. Actix sends `100 Continue` before any middleware can decide. It answers malformed, too long and too slow heads itself: without
+//!     problem details and without an event. `client_request_timeout` bounds the first head of a connection, `keep_alive` the later ones.
+//!
+//! ## Audit
+//!
+//! 17. A request whose caller disconnects before the last check has no event: nothing was allowed.
+//! 18. A refusal of an extractor, or of a question of the handler, decides the event once it became a response, whatever a middleware
+//!     inside the gate makes of that response.
+//! 19. An event names a resource of several patterns by the first one. The event of a request that was refused before its route announced
+//!     a policy names the first route that the path and method fit.
 //!
 //! # Features
 //!

@@ -10,7 +10,7 @@ use super::map::Openness;
 
 /// Where a policy is declared.
 ///
-/// Serializes to the file and the name; [`AccessMap::with_lines`] adds the line.
+/// Serializes to the file and the name; [`AccessMap::with_lines`](crate::AccessMap::with_lines) adds the line.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub struct Declaration {
