@@ -186,6 +186,7 @@ mod upstream;
 pub mod audit;
 mod health;
 mod iam;
+mod state;
 mod ports;
 mod log_throttle;
 mod worker;
@@ -208,10 +209,11 @@ pub use crate::{
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
     gate::IamMiddleware,
     health::Health,
-    iam::{Iam, IamBuilder, PurgeError, StartError, TenantServices},
+    iam::{Iam, IamBuilder, StartError, TenantServices},
     policy::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
     ports::Ports,
     request::request_id::RequestId,
+    state::PurgeError,
 };
 pub use iam_macros::{
     optional, protected, public, require_permission, require_role, require_scope, single_use,

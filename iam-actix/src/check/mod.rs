@@ -90,7 +90,7 @@ use self::{
     survey::Survey,
     unsampled::Unreached,
 };
-use crate::iam::State;
+use crate::state::State;
 
 /// Checks the application that `factory` builds.
 pub(crate) async fn check<F, I, S, B>(state: &Arc<State>, factory: F) -> Result<AccessMap, CheckError>

@@ -23,8 +23,8 @@ use futures_util::Stream;
 use iam_core::requirement::RoutePolicy;
 
 use crate::{
-    iam::State,
     policy::{chain::Chain, enforce::Place, params::PathValues},
+    state::State,
 };
 
 thread_local! {

@@ -12,9 +12,7 @@
 //! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
 //! decision is about the route that the router has really chosen, not about a second reading of the path.
 
-pub(crate) mod head;
-pub(crate) mod payload;
-pub(crate) mod worker;
+mod payload;
 
 use std::{fmt, rc::Rc, sync::Arc};
 
@@ -26,12 +24,11 @@ use actix_web::{
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::decision::{Reason, Refusal};
 
-use self::{payload::SharedPayload, worker::Worker};
+use self::payload::SharedPayload;
 use crate::{
     check,
-    iam::State,
-    request::request_id::X_REQUEST_ID,
-    request::{Recorder, RequestState},
+    request::{GateContext, Recorder, RequestState, request_id::X_REQUEST_ID},
+    state::State,
 };
 
 /// The middleware that every request passes. Register it on the application; register CORS, loggers, compression and
@@ -71,7 +68,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(Gate {
             service,
-            worker: Rc::new(Worker::new(&self.shared)),
+            context: Rc::new(GateContext::new(&self.shared)),
         }))
     }
 }
@@ -79,7 +76,7 @@ where
 /// The service that [`IamMiddleware`] makes.
 pub struct Gate<S> {
     service: S,
-    worker: Rc<Worker>,
+    context: Rc<GateContext>,
 }
 
 impl<S> fmt::Debug for Gate<S> {
@@ -105,9 +102,9 @@ where
             return self.inside(&outer, request);
         }
 
-        let sample = check::sample_of(self.worker.state(), request.request());
-        self.worker.see(request.request());
-        let state = RequestState::attach(&self.worker, &request);
+        let sample = check::sample_of(self.context.state(), request.request());
+        self.context.see(request.request());
+        let state = RequestState::attach(&self.context, &request);
         let payload = SharedPayload::of(&mut request);
         // The request must not be cloned here: the router panics on a clone that is alive while it routes.
         let inner = self.service.call(request);
@@ -165,8 +162,8 @@ where
         outer: &Rc<RequestState>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
-        check::observe_inner_gate(self.worker.state(), &request);
-        if !outer.is_of(self.worker.state()) {
+        check::observe_inner_gate(self.context.state(), &request);
+        if !outer.is_of(self.context.state()) {
             let (outer, refusal) = (
                 Rc::clone(outer),
                 Refusal::with_detail(Reason::PolicyConflict, "two_gates"),

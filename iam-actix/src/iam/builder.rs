@@ -23,14 +23,12 @@ use iam_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    Iam,
-    state::{Parts, State},
-};
+use super::Iam;
 use crate::{
     audit::{Auditor, JsonLinesAuditSink, OnceIdle, TracingAuditSink},
     health::{Events, KeyProbe, Readiness, TenantReadiness},
     ports::Ports,
+    state::{Parts, State},
     tenant::{
         TenantRuntime,
         keys::{Fetch, Keys, Refresh},

@@ -1,7 +1,6 @@
-//! What does a service hold in its hands?
+//! [`Iam`]: the handle that a service holds.
 
 mod builder;
-mod state;
 
 use std::{fmt, sync::Arc};
 
@@ -20,11 +19,11 @@ use iam_core::{
 };
 
 pub use self::builder::{IamBuilder, StartError};
-pub(crate) use self::state::State;
 use crate::{
     check::{self, AccessMap, CheckError},
     gate::IamMiddleware,
     health::Health,
+    state::{PurgeError, State},
 };
 
 /// Identity and access of one process: started once, shared by all workers.
@@ -136,18 +135,6 @@ impl Iam {
     pub fn dropped_audit_events(&self) -> u64 {
         self.state.dropped_audit_events()
     }
-}
-
-/// Why keys were not fetched to be purged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PurgeError {
-    /// The keys cannot be fetched now: what is published is not known.
-    #[error("the keys cannot be fetched now")]
-    KeysUnavailable,
-    /// No tenant is called that.
-    #[error("no such tenant")]
-    UnknownTenant,
 }
 
 /// The services of one tenant. Keeps what they work with alive.

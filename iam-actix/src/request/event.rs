@@ -229,7 +229,7 @@ impl Recorder {
             .and_then(|response| params::pattern_of(response.request()));
         // The request of a refusal is a rebuilt one, without a pattern.
         let found = || {
-            let route = state.head.route_in(&state.worker);
+            let route = state.head.route_in(&state.context);
             route
                 .filter(|_| state.is_refused())
                 .map(|route| route.pattern.clone())
@@ -245,7 +245,7 @@ impl Recorder {
         if state.pattern().is_some() {
             return;
         }
-        let Some(route) = state.head.route_in(&state.worker) else {
+        let Some(route) = state.head.route_in(&state.context) else {
             return;
         };
 

@@ -16,7 +16,9 @@
 mod admission;
 mod announced;
 mod clearance;
+mod context;
 mod event;
+mod head;
 pub(crate) mod request_id;
 
 use std::{
@@ -32,26 +34,28 @@ use actix_web::{
 };
 use iam_core::decision::{Reason, Refusal};
 
-pub(crate) use self::{admission::Admission, announced::Announced, clearance::Grant, event::Recorder};
+pub(crate) use self::{
+    admission::Admission, announced::Announced, clearance::Grant, context::GateContext, event::Recorder,
+};
 use self::{
     admission::Attempts,
     clearance::{Clearance, Refused},
     event::{HandlerErrors, Questions},
+    head::CapturedHead,
 };
 use crate::{
     answer::{
         error::{Error, response},
         fault,
     },
-    gate::{head::CapturedHead, worker::Worker},
-    iam::State,
+    state::State,
 };
 use request_id::RequestId;
 
 /// Everything that is known about one request. Shared by the gate, the wrappers on the way, and the extractors.
 #[derive(Debug)]
 pub(crate) struct RequestState {
-    worker: Rc<Worker>,
+    context: Rc<GateContext>,
     head: CapturedHead,
     request_id: RequestId,
 
@@ -72,9 +76,9 @@ pub(crate) struct RequestState {
 
 impl RequestState {
     /// Keeps what is needed of a request, and puts the state into its extensions.
-    pub(crate) fn attach(worker: &Rc<Worker>, request: &ServiceRequest) -> Rc<Self> {
+    pub(crate) fn attach(context: &Rc<GateContext>, request: &ServiceRequest) -> Rc<Self> {
         let state = Rc::new(Self {
-            worker: Rc::clone(worker),
+            context: Rc::clone(context),
             head: CapturedHead::of(request),
             request_id: RequestId::accept_or_make(request.headers()),
             announced: RefCell::default(),
@@ -100,12 +104,12 @@ impl RequestState {
 
     /// Returns what all workers share.
     fn shared(&self) -> &State {
-        self.worker.state()
+        self.context.state()
     }
 
     /// Tells whether the request came through a gate of this [`Iam`](crate::Iam).
     pub(crate) fn is_of(&self, shared: &Arc<State>) -> bool {
-        Arc::ptr_eq(self.worker.state(), shared)
+        Arc::ptr_eq(self.context.state(), shared)
     }
 
     /// Marks the request as having left the gate.
@@ -158,9 +162,7 @@ impl RequestState {
         if refusal.reason == Reason::Csrf {
             fault::log_csrf(self.head.origin(), announced.route());
         }
-        if let Some(detail) = refusal.detail {
-            self.shared().alarms().report(self.shared(), detail);
-        }
+        self.shared().raise_alarm(refusal);
     }
 
     /// Answers an error that a middleware further in returned, if it is one of ours.

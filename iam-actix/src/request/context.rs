@@ -8,12 +8,12 @@ use actix_web::{
     web,
 };
 
-use crate::iam::State;
+use crate::state::State;
 
 /// What the gate of one worker shares with its requests.
 ///
 /// Requests hold it by an `Rc`: each counts a reference, and workers would share the cache line of an `Arc`'s counter.
-pub(crate) struct Worker {
+pub(crate) struct GateContext {
     state: Arc<State>,
     /// Known with the first request.
     tree: OnceCell<Option<web::Data<IntrospectionTree>>>,
@@ -31,8 +31,8 @@ pub(crate) struct Route {
     pub(crate) pattern: String,
 }
 
-impl Worker {
-    pub(super) fn new(state: &Arc<State>) -> Self {
+impl GateContext {
+    pub(crate) fn new(state: &Arc<State>) -> Self {
         Self {
             state: Arc::clone(state),
             tree: OnceCell::new(),
@@ -46,7 +46,7 @@ impl Worker {
     }
 
     /// Keeps the routes of the application that a request came to.
-    pub(super) fn see(&self, request: &HttpRequest) {
+    pub(crate) fn see(&self, request: &HttpRequest) {
         self.tree
             .get_or_init(|| request.app_data::<web::Data<IntrospectionTree>>().cloned());
     }
@@ -83,8 +83,8 @@ fn collect(node: &IntrospectionNode, routes: &mut Vec<Route>) {
     }
 }
 
-impl fmt::Debug for Worker {
+impl fmt::Debug for GateContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
+        f.debug_struct("GateContext").finish_non_exhaustive()
     }
 }

@@ -18,7 +18,6 @@ use iam_core::{
     tenant::{Tenant, TenantRegistry},
 };
 
-use super::PurgeError;
 use crate::{
     answer::alarm::Alarms,
     audit::Auditor,
@@ -28,7 +27,7 @@ use crate::{
     upstream::Threads,
 };
 
-/// The state behind an [`Iam`](super::Iam): built once by its builder, shared by all workers.
+/// The state behind an [`Iam`](crate::Iam): built once by its builder, shared by all workers.
 pub(crate) struct State {
     /// Declared first, so stopped first: what runs on these threads uses the rest.
     threads: Option<Threads>,
@@ -44,19 +43,19 @@ pub(crate) struct State {
 }
 
 /// What a [`State`] is made of.
-pub(super) struct Parts {
-    pub(super) auditor: Arc<Auditor>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) gate_built: Arc<AtomicBool>,
-    pub(super) readiness: Readiness,
-    pub(super) registry: TenantRegistry,
-    pub(super) replay: Arc<dyn ReplayStore>,
-    pub(super) runtimes: HashMap<String, TenantRuntime>,
-    pub(super) threads: Option<Threads>,
+pub(crate) struct Parts {
+    pub(crate) auditor: Arc<Auditor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gate_built: Arc<AtomicBool>,
+    pub(crate) readiness: Readiness,
+    pub(crate) registry: TenantRegistry,
+    pub(crate) replay: Arc<dyn ReplayStore>,
+    pub(crate) runtimes: HashMap<String, TenantRuntime>,
+    pub(crate) threads: Option<Threads>,
 }
 
 impl State {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
             threads: parts.threads,
             runtimes: parts.runtimes,
@@ -80,7 +79,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// A refusal for a tenant of another [`Iam`](super::Iam).
+    /// A refusal for a tenant of another [`Iam`](crate::Iam).
     pub(crate) fn runtime(&self, tenant: &Tenant) -> Result<&TenantRuntime, Refusal> {
         self.runtimes.get(tenant.name()).ok_or(Refusal::with_detail(
             Reason::UnknownTenant,
@@ -108,9 +107,14 @@ impl State {
         &self.hidden_policies
     }
 
-    /// Returns the alarms that refusals may raise.
-    pub(crate) const fn alarms(&self) -> &Alarms {
-        &self.alarms
+    /// Reports a refusal that points at a fault of the gateway or of the configuration.
+    pub(crate) fn raise_alarm(&self, refusal: Refusal) {
+        let event = refusal
+            .detail
+            .and_then(|detail| self.alarms.report(detail, self.now()));
+        if let Some(event) = event {
+            self.emit(&event);
+        }
     }
 
     /// Claims a credential that is accepted once only.
@@ -126,23 +130,23 @@ impl State {
         self.replay.claim(tenant.name(), id, until, self.now()).await
     }
 
-    pub(super) fn gate_is_built(&self) {
+    pub(crate) fn gate_is_built(&self) {
         self.gate_built.store(true, Ordering::Relaxed);
     }
 
-    pub(super) async fn flush_audit(&self) -> bool {
+    pub(crate) async fn flush_audit(&self) -> bool {
         self.auditor.flush().await
     }
 
-    pub(super) fn dropped_audit_events(&self) -> u64 {
+    pub(crate) fn dropped_audit_events(&self) -> u64 {
         self.auditor.dropped()
     }
 
-    pub(super) const fn readiness(&self) -> &Arc<Readiness> {
+    pub(crate) const fn readiness(&self) -> &Arc<Readiness> {
         &self.readiness
     }
 
-    pub(super) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {
+    pub(crate) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {
         let tenant = self.registry.get(name).ok_or(PurgeError::UnknownTenant)?;
         let Some(verifier) = tenant.verifier() else {
             return Ok(0);
@@ -156,9 +160,21 @@ impl State {
     }
 
     #[cfg(test)]
-    pub(super) const fn has_threads(&self) -> bool {
+    pub(crate) const fn has_threads(&self) -> bool {
         self.threads.is_some()
     }
+}
+
+/// Why keys were not fetched to be purged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PurgeError {
+    /// The keys cannot be fetched now: what is published is not known.
+    #[error("the keys cannot be fetched now")]
+    KeysUnavailable,
+    /// No tenant is called that.
+    #[error("no such tenant")]
+    UnknownTenant,
 }
 
 impl Drop for State {

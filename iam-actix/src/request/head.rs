@@ -20,7 +20,7 @@ use actix_web::{
 use iam_core::credential::CsrfRule;
 use smallvec::SmallVec;
 
-use super::worker::{Route, Worker};
+use super::context::{GateContext, Route};
 
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
@@ -70,8 +70,8 @@ impl CapturedHead {
     }
 
     /// Returns the route of this worker's application that fits the method and the target.
-    pub(crate) fn route_in<'w>(&self, worker: &'w Worker) -> Option<&'w Route> {
-        worker.route_of(&self.method, self.target.path())
+    pub(crate) fn route_in<'w>(&self, context: &'w GateContext) -> Option<&'w Route> {
+        context.route_of(&self.method, self.target.path())
     }
 
     /// Returns the value of `Origin`, for the log.
