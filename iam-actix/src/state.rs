@@ -63,7 +63,7 @@ impl State {
             clock: parts.clock,
             replay: Replay::new(parts.replay),
             hidden_policies: HiddenPolicies::default(),
-            alarms: Alarms::new(),
+            alarms: Alarms::default(),
             readiness: Arc::new(parts.readiness),
             gate_built: parts.gate_built,
             auditor: parts.auditor,
@@ -107,11 +107,11 @@ impl State {
         &self.hidden_policies
     }
 
-    /// Reports a refusal that points at a fault of the gateway or of the configuration.
-    pub(crate) fn raise_alarm(&self, refusal: Refusal) {
+    /// Reports a refusal that points at a fault of the tenant's gateway or configuration.
+    pub(crate) fn raise_alarm(&self, tenant: &str, refusal: Refusal) {
         let event = refusal
             .detail
-            .and_then(|detail| self.alarms.report(detail, self.now()));
+            .and_then(|detail| self.alarms.report(tenant, detail, self.now()));
         if let Some(event) = event {
             self.emit(&event);
         }

@@ -1,6 +1,6 @@
 //! Refusals that point at a fault of the gateway or of this service's configuration.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use iam_core::{
     audit::{AuditEvent, EventName},
@@ -10,35 +10,45 @@ use iam_core::{
 
 use crate::log_throttle::LogThrottle;
 
-/// Reports what an operator has to mend, each kind once a minute: a caller can provoke these refusals.
-#[derive(Debug)]
+/// Reports what an operator has to mend, each fault of each tenant once a minute: a caller can provoke these refusals.
+#[derive(Debug, Default)]
 pub(crate) struct Alarms {
-    template: LogThrottle,
-    withdrawn: LogThrottle,
+    /// Bounded by the configuration and the code: by tenant and detail.
+    throttles: Mutex<HashMap<(String, &'static str), LogThrottle>>,
 }
 
 impl Alarms {
-    pub(crate) const fn new() -> Self {
-        Self {
-            template: LogThrottle::new(INTERVAL),
-            withdrawn: LogThrottle::new(INTERVAL),
-        }
-    }
-
     /// Logs the fault that a refusal's detail points at, if it points at one. Returns the event to emit.
-    pub(crate) fn report(&self, detail: &'static str, now: Timestamp) -> Option<AuditEvent<'static>> {
-        if detail == KEY_WITHDRAWN && self.withdrawn.is_due(now) {
+    pub(crate) fn report<'t>(
+        &self,
+        tenant: &'t str,
+        detail: &'static str,
+        now: Timestamp,
+    ) -> Option<AuditEvent<'t>> {
+        if detail == KEY_WITHDRAWN && self.is_due(tenant, detail, now) {
             tracing::warn!(
+                tenant,
                 "a token was refused whose key left the key set within the last hour: if the gateway still sends such tokens, set \
                  `jwks.grace` to nine tenths of its `ttl`, which is how long it caches them"
             );
         }
 
-        let remedy = template_remedy(detail).filter(|_| self.template.is_due(now))?;
-        tracing::error!(detail, "{remedy}");
+        let remedy = template_remedy(detail).filter(|_| self.is_due(tenant, detail, now))?;
+        tracing::error!(tenant, detail, "{remedy}");
         let mut event = AuditEvent::notice(EventName::TokenTemplateFault, now);
+        event.tenant = Some(tenant.into());
         event.detail = Some(detail);
         Some(event)
+    }
+
+    fn is_due(&self, tenant: &str, detail: &'static str, now: Timestamp) -> bool {
+        let Ok(mut throttles) = self.throttles.lock() else {
+            return false;
+        };
+        throttles
+            .entry((tenant.to_owned(), detail))
+            .or_insert_with(|| LogThrottle::new(INTERVAL))
+            .is_due(now)
     }
 }
 

@@ -256,13 +256,10 @@ impl RouteAccess {
         let policy = chain.map(Chain::effective);
         let effective: Option<&EffectivePolicy> =
             policy.as_ref().and_then(|policy| policy.as_ref().ok().copied());
-        let named = effective.and_then(EffectivePolicy::tenant);
-        let tenant = named
-            .and_then(|name| registry.get(name))
-            .unwrap_or_else(|| registry.default_tenant());
-        let transport = effective
-            .and_then(EffectivePolicy::transport)
-            .unwrap_or_else(|| tenant.transport());
+        // A route whose policies have no target is a finding; its row names the default tenant.
+        let resolved = registry.resolve(effective).ok();
+        let tenant = resolved.map_or_else(|| registry.default_tenant(), |resolved| resolved.tenant());
+        let transport = resolved.map_or_else(|| tenant.transport(), |resolved| resolved.transport());
 
         Self {
             method: target.method_name().to_owned(),
@@ -273,7 +270,7 @@ impl RouteAccess {
                 None => Openness::Protected,
                 Some(Ok(policy)) => Openness::of(policy),
             },
-            tenant: named.unwrap_or_else(|| tenant.name()).to_owned(),
+            tenant: tenant.name().to_owned(),
             transport: transport.as_str(),
             requirements: chain
                 .iter()

@@ -6,7 +6,7 @@ use actix_web::{
     dev::{Service, ServiceResponse},
 };
 use iam_core::{
-    requirement::{Access, EffectivePolicy, RoutePolicy},
+    requirement::{EffectivePolicy, RoutePolicy},
     tenant::TenantRegistry,
 };
 
@@ -276,30 +276,11 @@ fn find_faults_of_tenant(
     declared: &Declaration,
     pattern: &str,
 ) -> Vec<Finding> {
-    let tenant = match policy.tenant() {
-        None => registry.default_tenant(),
-        Some(name) => match registry.get(name) {
-            Some(tenant) => tenant,
-            None => {
-                return vec![Finding::Tenant {
-                    name: name.to_owned(),
-                    declared: declared.clone(),
-                    pattern: pattern.to_owned(),
-                }];
-            }
-        },
+    let Ok(target) = registry.resolve(Some(policy)) else {
+        return vec![unresolved(registry, policy, declared, pattern)];
     };
+    let tenant = target.tenant();
 
-    // Public routes read no credential.
-    let transport = policy
-        .transport()
-        .filter(|transport| policy.access() != Access::Public && !tenant.transports().contains(transport))
-        .map(|transport| Finding::Transport {
-            declared: declared.clone(),
-            pattern: pattern.to_owned(),
-            tenant: tenant.name().to_owned(),
-            transport,
-        });
     let permissions = policy
         .permissions()
         .filter(|_| tenant.keto().is_none())
@@ -309,5 +290,32 @@ fn find_faults_of_tenant(
             requirement: format!("permission:{permission}"),
             tenant: tenant.name().to_owned(),
         });
-    transport.into_iter().chain(permissions).collect()
+    permissions.collect()
+}
+
+/// Tells why a policy has no target: its tenant is not configured, or does not use the transport.
+fn unresolved(
+    registry: &TenantRegistry,
+    policy: &EffectivePolicy,
+    declared: &Declaration,
+    pattern: &str,
+) -> Finding {
+    let named = policy
+        .tenant()
+        .unwrap_or_else(|| registry.default_tenant().name());
+    let (declared, pattern) = (declared.clone(), pattern.to_owned());
+
+    match registry.get(named) {
+        None => Finding::Tenant {
+            name: named.to_owned(),
+            declared,
+            pattern,
+        },
+        Some(tenant) => Finding::Transport {
+            declared,
+            pattern,
+            tenant: tenant.name().to_owned(),
+            transport: policy.transport().unwrap_or_else(|| tenant.transport()),
+        },
+    }
 }

@@ -1,16 +1,17 @@
-//! The gate: who may come in?
+//! The gate: one middleware around the whole application.
 //!
 //! ```text
-//! request ─▶ request id, copy of the head, slot
-//!            call the router: it routes now, wrappers announce their policies in the slot
-//!            no future has been polled yet: read the policies
+//! request ─▶ request id, copy of the head, request state
+//!            call the router: it routes now, and wrappers announce their policies in the request state
+//!            no future has been polled yet: read the announcements
 //!            authenticate ── refused ─▶ drop the future unpolled, answer on a rebuilt request
 //!            poll the future ─▶ wrapper ─▶ extractors, handler ── a refusal as an error ─▶ the same answer
-//! response ◀─ request id; one audit event; the payload is kept until it is sent
+//! response ◀─ request id; one audit event; the payload is kept until the response is sent
 //! ```
 //!
-//! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the
-//! decision is about the route that the router has really chosen, not about a second reading of the path.
+//! In Actix Web 4 routing is synchronous inside `Service::call`, and a future does nothing until it is polled. So the decision is
+//! about the route that the router has chosen, not about a second reading of the path. Sample requests of
+//! [`Iam::check`](crate::Iam::check) end here: the gate shows what was announced, and polls nothing.
 
 mod payload;
 
@@ -68,7 +69,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(Gate {
             service,
-            context: Rc::new(GateContext::new(&self.shared)),
+            context: Rc::new(GateContext::of::<S>(&self.shared)),
         }))
     }
 }

@@ -58,13 +58,14 @@ fn changes_the_target(policy: &RoutePolicy) -> bool {
 /// The hidden policies that are already reported. Bounded by the size of the code: every entry is a place in it.
 #[derive(Debug, Default)]
 pub(crate) struct HiddenPolicies {
-    reported: Mutex<HashSet<&'static str>>,
+    proven: Mutex<HashSet<&'static str>>,
+    suspected: Mutex<HashSet<&'static str>>,
 }
 
 impl HiddenPolicies {
     /// Reports, once for each place in the code, that a policy was not announced before the gate decided.
     pub(crate) fn report(&self, policy: &RoutePolicy) {
-        if self.is_new(policy) {
+        if is_new(&self.proven, policy) {
             tracing::warn!(
                 declared_at = policy.declared_at(),
                 name = policy.name(),
@@ -74,41 +75,44 @@ impl HiddenPolicies {
         }
     }
 
-    /// Reports the policies that may belong to a route which was refused and had announced nothing. `resource` is the name that
-    /// Actix Web gives to a handler with a route attribute.
-    ///
-    /// A policy from an attribute has its handler's name, so it is found exactly. One from an extension trait has none: it is
-    /// reported as a possibility when it was never announced in time.
-    pub(crate) fn report_for_route(&self, pattern: &str, resource: Option<&str>) {
-        let never_in_time: Vec<_> = BUILT.with_borrow(|built| {
-            let announcers = built.iter().filter_map(Weak::upgrade);
-            announcers
-                .filter(|announcer| !announcer.is_in_time.get())
-                .collect()
-        });
+    /// Reports the policy of a route that was refused and had announced nothing. `handler` is the name of the route's handler, where
+    /// no other route has that name.
+    pub(crate) fn report_for_handler(&self, handler: &str) {
+        for announcer in never_in_time().filter(|announcer| announcer.policy.name() == handler) {
+            self.report(&announcer.policy);
+        }
+    }
 
-        for announcer in never_in_time {
+    /// Reports the policies from extension traits that may be hidden from a route that was refused and had announced nothing. They
+    /// have no handler's name, so this is a possibility.
+    pub(crate) fn suspect(&self, pattern: &str) {
+        let is_built = |announcer: &Rc<Announcer>| super::is_builder_word(announcer.policy.name());
+        for announcer in never_in_time().filter(is_built) {
             let policy = &announcer.policy;
-            if resource == Some(policy.name()) {
-                self.report(policy);
-            } else if super::is_builder_word(policy.name()) && self.is_new(policy) {
+            if is_new(&self.suspected, policy) {
                 tracing::warn!(
                     declared_at = policy.declared_at(),
                     name = policy.name(),
                     pattern,
-                    "a request was refused and its route announced no policy, while this policy was never announced in time. \
-                     If it belongs to this route, it is hidden: {}",
+                    "a request was refused, and neither its route nor any other has announced a policy so far. If this policy belongs \
+                     to the route, it is hidden: {}",
                     REMEDY
                 );
             }
         }
     }
+}
 
-    fn is_new(&self, policy: &RoutePolicy) -> bool {
-        self.reported
-            .lock()
-            .is_ok_and(|mut reported| reported.insert(policy.declared_at()))
-    }
+/// Returns the announcers of this worker that were never in time.
+fn never_in_time() -> impl Iterator<Item = Rc<Announcer>> {
+    let built: Vec<_> = BUILT.with_borrow(|built| built.iter().filter_map(Weak::upgrade).collect());
+    built.into_iter().filter(|announcer| !announcer.is_in_time.get())
+}
+
+fn is_new(reported: &Mutex<HashSet<&'static str>>, policy: &RoutePolicy) -> bool {
+    reported
+        .lock()
+        .is_ok_and(|mut reported| reported.insert(policy.declared_at()))
 }
 
 const REMEDY: &str = "a middleware inside the gate (`from_fn`, a session middleware, a `Condition` around one) answers before it \
@@ -126,7 +130,7 @@ mod tests {
         hidden.report(&RoutePolicy::new("a.rs:1", "one"));
         hidden.report(&RoutePolicy::new("a.rs:2", "two"));
 
-        assert_eq!(hidden.reported.lock().unwrap().len(), 2);
+        assert_eq!(hidden.proven.lock().unwrap().len(), 2);
     }
 
     #[test]
@@ -143,10 +147,14 @@ mod tests {
         let _requirement = Announcer::new(&requirement);
         known.note_in_time();
 
-        hidden.report_for_route("/open", Some("open"));
+        hidden.report_for_handler("open");
+        assert_eq!(*hidden.proven.lock().unwrap(), HashSet::from(["h.rs:1"]));
 
-        let reported = hidden.reported.lock().unwrap();
-        assert_eq!(*reported, HashSet::from(["h.rs:1", "h.rs:4"]));
+        hidden.suspect("/open");
+        assert_eq!(*hidden.suspected.lock().unwrap(), HashSet::from(["h.rs:4"]));
+        // A suspicion does not silence the proof.
+        hidden.report(&built.policy);
+        assert!(hidden.proven.lock().unwrap().contains("h.rs:4"));
         drop((own, other, known, built));
     }
 }

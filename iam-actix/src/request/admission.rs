@@ -6,7 +6,6 @@ use std::{
 
 use iam_core::{
     authenticate::{Authenticated, Authentication, authenticate},
-    clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
     request::RequestHead,
@@ -59,11 +58,6 @@ impl Admission {
         self.access
     }
 
-    /// Returns the time of the authentication.
-    pub(super) fn at(&self) -> Timestamp {
-        self.attempt.at
-    }
-
     /// Returns the tenant.
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
         &self.attempt.tenant
@@ -78,7 +72,6 @@ impl Admission {
 /// One authentication and its result. On public routes, where no credential is looked at, the result is no principal.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    at: Timestamp,
     claim: Cell<ClaimState>,
     result: Result<Option<Authenticated>, Refusal>,
     tenant: Arc<Tenant>,
@@ -201,13 +194,11 @@ impl RequestState {
             return attempt;
         }
 
-        let at = self.shared().now();
         let result = match target.access() {
             Access::Public => Ok(None),
-            Access::Optional | Access::Protected => self.authenticate(target, at).await.map(Some),
+            Access::Optional | Access::Protected => self.authenticate(target).await.map(Some),
         };
         self.attempts.push(Attempt {
-            at,
             claim: Cell::new(ClaimState::Open),
             result,
             tenant: Arc::clone(target.tenant()),
@@ -215,7 +206,7 @@ impl RequestState {
         })
     }
 
-    async fn authenticate(&self, target: &Target<'_>, now: Timestamp) -> Result<Authenticated, Refusal> {
+    async fn authenticate(&self, target: &Target<'_>) -> Result<Authenticated, Refusal> {
         let headers = self.head.lines(self.shared().registry().credential_headers());
         let head = RequestHead {
             method: self.head.method(),
@@ -223,7 +214,7 @@ impl RequestState {
             headers: &headers,
         };
 
-        match authenticate(target, &head, now)? {
+        match authenticate(target, &head, self.shared().now())? {
             Authentication::Known(authenticated) => Ok(authenticated),
             Authentication::Ask(lookup) => {
                 let runtime = self.shared().runtime(target.tenant())?;

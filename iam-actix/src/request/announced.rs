@@ -37,7 +37,10 @@ impl RequestState {
     pub(crate) fn announce(&self, chain: Rc<Chain>, by: &Announcer) {
         let mut announced = self.announced.borrow_mut();
         match announced.phase {
-            Phase::Routing | Phase::InsideClosedScope => by.note_in_time(),
+            Phase::Routing | Phase::InsideClosedScope => {
+                by.note_in_time();
+                self.context.note_announcement();
+            }
             Phase::Read => self.shared().hidden_policies().report(chain.policy()),
         }
 

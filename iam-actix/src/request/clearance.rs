@@ -25,10 +25,12 @@ pub(super) struct Clearance {
 }
 
 /// The request was refused.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) at: Timestamp,
+    /// The tuples that Keto was asked about, when its answer is the reason.
+    pub(super) tuples: Option<Rc<str>>,
 }
 
 /// The permission that a principal was granted.
@@ -57,15 +59,25 @@ impl RequestState {
 
     /// Clears a request whose route announces no policy: an authenticated principal is all it asks for.
     pub(super) async fn clear_unannounced(&self) -> Result<(), Refusal> {
-        let at = if self.claim(false).await? {
-            self.shared().now()
-        } else {
-            self.admission()
-                .map_or_else(|| self.shared().now(), |admission| admission.at())
-        };
+        self.claim(false).await?;
 
-        self.clear_at(at, None, false);
+        self.clear_at(self.shared().now(), None, false);
         Ok(())
+    }
+
+    /// Dates a refusal, and attaches the tuples of the denial that was noted last.
+    pub(super) fn refused(&self, refusal: Refusal) -> Refused {
+        let is_denial = matches!(
+            refusal.reason,
+            Reason::PermissionDeny | Reason::PermissionUnavailable
+        );
+        let denied = self.questions.borrow().denied.clone();
+
+        Refused {
+            refusal,
+            at: self.shared().now(),
+            tuples: denied.filter(|_| is_denial),
+        }
     }
 
     /// Enforces what the principal alone decides, for a scope that calls inward only then. Asks and claims nothing: a wrapper
@@ -170,7 +182,18 @@ impl RequestState {
         tuples: &[RelationTuple],
         answer: impl FnOnce(&[bool]) -> Option<bool>,
     ) -> Result<(), Refusal> {
-        self.note_asked(tuples);
+        let result = self.answer_of(tenant, tuples, answer).await;
+        // Read before the caller yields, so the denial of a question that is asked side by side does not take its place.
+        self.note_denied(tuples, result);
+        result
+    }
+
+    async fn answer_of(
+        &self,
+        tenant: &Arc<Tenant>,
+        tuples: &[RelationTuple],
+        answer: impl FnOnce(&[bool]) -> Option<bool>,
+    ) -> Result<(), Refusal> {
         let answers = self
             .shared()
             .runtime(tenant)?
@@ -187,10 +210,8 @@ impl RequestState {
         }
     }
 
-    /// Claims every credential of this request that is accepted once only. Nothing is checked after this. Returns whether there
-    /// was one.
-    async fn claim(&self, single_use: bool) -> Result<bool, Refusal> {
-        let mut has_claimed = false;
+    /// Claims every credential of this request that is accepted once only. Nothing is checked after this.
+    async fn claim(&self, single_use: bool) -> Result<(), Refusal> {
         for attempt in self.attempts.all() {
             let Some(authenticated) = attempt.authenticated() else {
                 continue;
@@ -206,9 +227,8 @@ impl RequestState {
                 return Err(refusal);
             }
             attempt.set_claim(ClaimState::Made);
-            has_claimed = true;
         }
-        Ok(has_claimed)
+        Ok(())
     }
 
     fn clear_at(&self, at: Timestamp, grant: Option<Rc<Grant>>, is_enforced: bool) {

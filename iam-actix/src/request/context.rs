@@ -1,4 +1,9 @@
-use std::{cell::OnceCell, fmt, sync::Arc};
+use std::{
+    any::type_name,
+    cell::{Cell, OnceCell},
+    fmt,
+    sync::Arc,
+};
 
 use actix_web::{
     HttpRequest,
@@ -18,6 +23,10 @@ pub(crate) struct GateContext {
     /// Known with the first request.
     tree: OnceCell<Option<web::Data<IntrospectionTree>>>,
     routes: OnceCell<Vec<Route>>,
+    /// Whether the gate stands directly around the router: then no middleware of the application hides its routes.
+    is_around_router: bool,
+    /// Whether any policy was announced before the gate decided.
+    has_announced: Cell<bool>,
 }
 
 /// A route as the application was built, whether it announces a policy or not.
@@ -32,8 +41,12 @@ pub(crate) struct Route {
 }
 
 impl GateContext {
-    pub(crate) fn new(state: &Arc<State>) -> Self {
+    /// Makes the context of a gate around a service of type `S`.
+    pub(crate) fn of<S>(state: &Arc<State>) -> Self {
         Self {
+            // Actix Web does not export the type of its router. Only the log depends on the name.
+            is_around_router: type_name::<S>().ends_with("::AppRouting"),
+            has_announced: Cell::new(false),
             state: Arc::clone(state),
             tree: OnceCell::new(),
             routes: OnceCell::new(),
@@ -45,6 +58,25 @@ impl GateContext {
         &self.state
     }
 
+    /// Notes that a policy was announced before the gate decided.
+    pub(super) fn note_announcement(&self) {
+        self.has_announced.set(true);
+    }
+
+    /// Reports the policies that may be hidden from a route that was refused and had announced nothing.
+    pub(super) fn report_hidden(&self, route: &Route) {
+        let hidden = self.state.hidden_policies();
+        let same_name = |other: &&Route| other.name == route.name;
+
+        match &route.name {
+            Some(name) if self.routes().iter().filter(same_name).count() == 1 => {
+                hidden.report_for_handler(name)
+            }
+            Some(_) | None if self.is_around_router || self.has_announced.get() => {}
+            Some(_) | None => hidden.suspect(&route.pattern),
+        }
+    }
+
     /// Keeps the routes of the application that a request came to.
     pub(crate) fn see(&self, request: &HttpRequest) {
         self.tree
@@ -54,18 +86,26 @@ impl GateContext {
     /// Returns the first route that a path fits, one of its method if there is one, for the event of a request that was refused
     /// before its route announced anything. Guards other than those for methods are not looked at: no decision rests on the result.
     pub(super) fn route_of(&self, method: &Method, path: &str) -> Option<&Route> {
-        let routes = self.routes.get_or_init(|| {
+        let fitting = || {
+            self.routes()
+                .iter()
+                .filter(|route| route.definition.is_match(path))
+        };
+        fitting()
+            .find(|route| route.methods.is_empty() || route.methods.contains(method))
+            .or_else(|| fitting().next())
+    }
+}
+
+impl GateContext {
+    fn routes(&self) -> &[Route] {
+        self.routes.get_or_init(|| {
             let mut routes = Vec::new();
             if let Some(Some(tree)) = self.tree.get() {
                 collect(&tree.root, &mut routes);
             }
             routes
-        });
-
-        let fitting = || routes.iter().filter(|route| route.definition.is_match(path));
-        fitting()
-            .find(|route| route.methods.is_empty() || route.methods.contains(method))
-            .or_else(|| fitting().next())
+        })
     }
 }
 

@@ -10,11 +10,7 @@ use std::{
 
 use actix_web::dev::ServiceResponse;
 use iam_core::{
-    audit::AuditEvent,
-    clock::Timestamp,
-    decision::{Reason, Refusal},
-    principal::Principal,
-    requirement::Access,
+    audit::AuditEvent, clock::Timestamp, decision::Refusal, principal::Principal, requirement::Access,
     tenant::Tenant,
 };
 use iam_grammar::RelationTuple;
@@ -30,9 +26,10 @@ use crate::policy::{chain::Chain, params};
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     texts: Vec<String>,
-    last: Option<(Result<(), Refusal>, Timestamp)>,
-    /// The tuples of the last call to Keto.
-    tuples: String,
+    /// The answer to the last question, and its time.
+    last: Option<(Result<(), Refused>, Timestamp)>,
+    /// The tuples of the last call to Keto, when its answer was not yes.
+    pub(super) denied: Option<Rc<str>>,
 }
 
 /// The refusals that extractors and handlers were given, in order.
@@ -47,13 +44,10 @@ struct HandlerError {
 }
 
 impl HandlerErrors {
-    pub(super) fn push(&mut self, refusal: Refusal, at: Timestamp, answered: Arc<AtomicBool>) {
+    pub(super) fn push(&mut self, refused: Refused, answered: Arc<AtomicBool>) {
         // An error that was swallowed cannot become a response any more.
         self.0.retain(HandlerError::may_count);
-        self.0.push(HandlerError {
-            refused: Refused { refusal, at },
-            answered,
-        });
+        self.0.push(HandlerError { refused, answered });
     }
 
     /// Returns the last refusal that became a response.
@@ -61,7 +55,7 @@ impl HandlerErrors {
         self.0
             .iter()
             .rfind(|error| error.answered.load(Ordering::Relaxed))
-            .map(|error| error.refused)
+            .map(|error| error.refused.clone())
     }
 }
 
@@ -75,6 +69,7 @@ impl HandlerError {
 impl RequestState {
     /// Notes a question of the handler and its answer.
     pub(super) fn note_question(&self, text: String, result: Result<(), Refusal>) {
+        let result = result.map_err(|refusal| self.refused(refusal));
         let mut questions = self.questions.borrow_mut();
         questions.texts.push(text);
         questions.last = Some((result, self.shared().now()));
@@ -86,10 +81,13 @@ impl RequestState {
         }
     }
 
-    /// Notes what Keto is asked.
-    pub(super) fn note_asked(&self, tuples: &[RelationTuple]) {
-        let texts: Vec<String> = tuples.iter().map(ToString::to_string).collect();
-        self.questions.borrow_mut().tuples = texts.join(", ");
+    /// Notes the tuples of a question to Keto when its answer is not yes.
+    pub(super) fn note_denied(&self, tuples: &[RelationTuple], result: Result<(), Refusal>) {
+        let text = || {
+            let texts: Vec<String> = tuples.iter().map(ToString::to_string).collect();
+            texts.join(", ").into()
+        };
+        self.questions.borrow_mut().denied = result.is_err().then(text);
     }
 
     /// Emits the event of the request. A request without an answer, whose caller went away before the last check, has none.
@@ -104,14 +102,15 @@ impl RequestState {
             Some(Err(_)) => true,
             None => false,
         };
-        let refused = clearance.and_then(|result| result.as_ref().err().copied());
-        let mut event = match (errors.answered().or(refused), questions.last, clearance) {
-            (Some(refused), _, _) => denial(refused),
-            (None, Some((Err(refusal), at)), _) => denial(Refused { refusal, at }),
-            (None, Some((Ok(()), at)), _) => AuditEvent::allow(at),
-            (None, None, Some(Ok(clearance))) => AuditEvent::allow(clearance.at),
+        let refused = clearance.and_then(|result| result.as_ref().err().cloned());
+        let (mut event, tuples) = match (errors.answered().or(refused), questions.last, clearance) {
+            (Some(refused), _, _) | (None, Some((Err(refused), _)), _) => denial(refused),
+            (None, Some((Ok(()), at)), _) => (AuditEvent::allow(at), None),
+            (None, None, Some(Ok(clearance))) => (AuditEvent::allow(clearance.at), None),
             // A middleware between the gate and the wrappers has answered.
-            (None, None, Some(Err(_)) | None) if is_answered => AuditEvent::allow(self.shared().now()),
+            (None, None, Some(Err(_)) | None) if is_answered => {
+                (AuditEvent::allow(self.shared().now()), None)
+            }
             (None, None, Some(Err(_)) | None) => return,
         };
 
@@ -122,13 +121,7 @@ impl RequestState {
         event.route = announced.route().map(Cow::Borrowed);
         event.tenant = owner.tenant().map(|tenant| tenant.name().into());
         event.actor = owner.principal().map(|principal| principal.actor().into());
-        if matches!(
-            event.reason,
-            Some(Reason::PermissionDeny | Reason::PermissionUnavailable)
-        ) && !questions.tuples.is_empty()
-        {
-            event.tuple = Some(questions.tuples.as_str().into());
-        }
+        event.tuple = tuples.as_deref().map(Cow::from);
         // Requirements that nothing enforced are omitted.
         let chain = announced
             .chain
@@ -188,10 +181,11 @@ impl Owner {
     }
 }
 
-fn denial(refused: Refused) -> AuditEvent<'static> {
+/// Makes the event of a refusal. Its tuples stay outside, because the event borrows them.
+fn denial(refused: Refused) -> (AuditEvent<'static>, Option<Rc<str>>) {
     let mut event = AuditEvent::deny(refused.refusal.reason, refused.at);
     event.detail = refused.refusal.detail;
-    event
+    (event, refused.tuples)
 }
 
 /// Shortens a method for the event. Methods are ASCII, so any byte is a boundary.
@@ -251,10 +245,7 @@ impl Recorder {
 
         state.note_unannounced_pattern(route.pattern.clone());
         if state.chain().is_none() {
-            state
-                .shared()
-                .hidden_policies()
-                .report_for_route(&route.pattern, route.name.as_deref());
+            state.context.report_hidden(route);
         }
     }
 }
@@ -272,6 +263,7 @@ const LONGEST_METHOD: usize = 32;
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError as _;
+    use iam_core::decision::Reason;
 
     use super::*;
     use crate::answer::error::Error;
@@ -285,6 +277,7 @@ mod tests {
             refused: Refused {
                 refusal,
                 at: Timestamp::default(),
+                tuples: None,
             },
             answered: error.answered(),
         });

@@ -138,10 +138,8 @@ impl RequestState {
 
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
-        *self.clearance.borrow_mut() = Some(Err(Refused {
-            refusal,
-            at: self.shared().now(),
-        }));
+        let refused = self.refused(refusal);
+        *self.clearance.borrow_mut() = Some(Err(refused));
         // The caller sees this refusal, not one that was made further in.
         self.errors.take();
         self.log(refusal);
@@ -162,7 +160,9 @@ impl RequestState {
         if refusal.reason == Reason::Csrf {
             fault::log_csrf(self.head.origin(), announced.route());
         }
-        self.shared().raise_alarm(refusal);
+        if let Some(attempt) = self.attempts.last_looked() {
+            self.shared().raise_alarm(attempt.tenant().name(), refusal);
+        }
     }
 
     /// Answers an error that a middleware further in returned, if it is one of ours.
@@ -191,7 +191,7 @@ impl RequestState {
 
         self.errors
             .borrow_mut()
-            .push(refusal, self.shared().now(), error.answered());
+            .push(self.refused(refusal), error.answered());
         error
     }
 }

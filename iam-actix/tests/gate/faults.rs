@@ -6,8 +6,9 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
 };
-use iam_actix::{Access, Error, Identity, Permission, RouteExt as _, ScopeExt as _, public};
+use iam_actix::{Access, Error, Identity, Permission, RouteExt as _, ScopeExt as _, Transport, public};
 use iam_core::{audit::EventName, decision::Reason};
+use serde_json::json;
 use tokio::task::yield_now;
 use tracing::subscriber;
 
@@ -155,7 +156,12 @@ async fn an_unannotated_route_that_announces_nothing_is_not_reported_as_hidden()
     let _guard = subscriber::set_default(warnings.clone());
     let world = World::start().await;
     let touched = Touched::default();
-    let app = app!(world, touched, .service(about).route("/plain", web::get().to(handler)));
+    let app = app!(
+        world, touched,
+        .service(about)
+        .route("/login", web::get().to(handler).public())
+        .route("/plain", web::get().to(handler))
+    );
 
     assert_refusal(&send!(app, GET "/plain"), 401);
     assert_refusal(&send!(app, GET "/nothing"), 401);
@@ -210,4 +216,85 @@ async fn the_event_of_a_denied_permission_does_not_say_what_was_asked() {
 
     let event = world.denied(Reason::PermissionDeny).await;
     assert_eq!(event.tuple.as_deref(), Some(r#"orders:7#view@"user:alice""#));
+}
+
+async fn answers_the_first_of_two_denials(access: Access) -> Result<HttpResponse, Error> {
+    let first = access.require("orders", "view", "1").await;
+    let _second = access.require("orders", "view", "2").await;
+    let _allowed = access.require("orders", "view", "3").await;
+    first?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// 3.8
+#[actix_web::test]
+async fn the_event_of_a_denial_named_the_question_that_was_asked_last() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/", web::get().to(answers_the_first_of_two_denials)));
+    world.keto.allow("orders:3#view@user:alice");
+
+    assert_refusal(&send!(app, GET "/", world.bearer()), 403);
+
+    let event = world.denied(Reason::PermissionDeny).await;
+    assert_eq!(event.tuple.as_deref(), Some(r#"orders:1#view@"user:alice""#));
+}
+
+/// 2.2
+#[actix_web::test]
+async fn a_claims_template_that_prints_nothing_raised_no_alarm() {
+    let warnings = Warnings::default();
+    let _guard = subscriber::set_default(warnings.clone());
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/orders", web::get().to(handler)));
+    let printed = json!({ "client_id": "<no value>" });
+
+    for _ in 0..3 {
+        assert_refusal(&send!(app, GET "/orders", world.bearer_with(&printed)), 401);
+    }
+
+    let mut events = Vec::new();
+    for _ in 0..4 {
+        events.push(world.event().await);
+    }
+    world.nothing_more();
+    let alarms: Vec<_> = events
+        .iter()
+        .filter(|event| event.event == EventName::TokenTemplateFault)
+        .collect();
+    assert_eq!(alarms.len(), 1, "{events:?}");
+    assert_eq!(alarms[0].detail, Some("go_template_in_client_id"));
+    assert_eq!(alarms[0].tenant.as_deref(), Some("default"));
+    assert_eq!(warnings.with("claims template").len(), 1, "{warnings:?}");
+}
+
+/// 3.5
+#[actix_web::test]
+async fn a_subject_of_blanks_was_a_person() {
+    let mut world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/orders", web::get().to(handler)));
+
+    for blank in ["   ", "\u{a0}", "\u{200b}", " \u{2003} "] {
+        let bearer = world.bearer_with(&json!({ "sub": blank }));
+        assert_refusal(&send!(app, GET "/orders", bearer), 401);
+        world.denied(Reason::Malformed).await;
+    }
+    touched.nothing();
+}
+
+/// A public route reads no credential, so it needs no transport.
+#[actix_web::test]
+async fn a_public_route_of_a_transport_that_the_tenant_lacks_was_500() {
+    let world = World::start().await;
+    let touched = Touched::default();
+    let app = app!(
+        world, touched,
+        .route("/open", web::get().to(handler).transport(Transport::Cookie).public())
+        .route("/closed", web::get().to(handler).transport(Transport::Cookie))
+    );
+
+    assert_eq!(send!(app, GET "/open").status(), 200);
+    assert_refusal(&send!(app, GET "/closed"), 500);
 }

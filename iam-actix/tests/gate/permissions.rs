@@ -141,7 +141,7 @@ async fn a_subject_as_people_have_them_was_401_where_a_permission_is_required() 
     ] {
         for (claims, kind) in [
             (json!({ "sub": text }), "user"),
-            (json!({ "client_id": text }), "client"),
+            (json!({ "sub": text, "client_id": text }), "client"),
         ] {
             let bearer = world.bearer_with(&claims);
             assert_refusal(&send!(app, GET "/docs/7", bearer.clone()), 403);

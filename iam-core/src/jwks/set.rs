@@ -40,6 +40,8 @@ impl Default for KeyLimits {
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
+    /// The ids of keys that are an [incident](KeyFault::is_incident): a key of such an id gets no grace.
+    compromised: Vec<String>,
 }
 
 impl KeySet {
@@ -114,6 +116,14 @@ impl KeySet {
         self.keys.iter().filter_map(|key| key.kid())
     }
 
+    /// Tells whether the set holds an incident under the id of a key.
+    pub(super) fn compromises(&self, key: &VerificationKey) -> bool {
+        let kid = key.kid();
+        self.compromised
+            .iter()
+            .any(|compromised| Some(compromised.as_str()) == kid)
+    }
+
     pub(super) fn keys(&self) -> &[Arc<VerificationKey>] {
         &self.keys
     }
@@ -184,6 +194,8 @@ impl KeySet {
             }
         }
         problems.sort_by_key(|problem| problem.index);
+        let incidents = problems.iter().filter(|problem| problem.fault.is_incident());
+        set.compromised = incidents.filter_map(|problem| problem.kid.clone()).collect();
         (set, problems)
     }
 }

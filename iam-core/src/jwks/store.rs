@@ -83,8 +83,11 @@ impl KeyStore {
                 .cloned(),
         );
         // INVARIANT: no id and algorithm are those of two keys, current or on grace, so that an older key never answers for a newer.
+        // A key whose private part is published, or whose id is ambiguous now, verifies no longer at once.
         retired.retain(|Retired { key, .. }| {
-            key.kid().is_some() && !keys.keys().iter().any(|new| new.is_successor_of(key))
+            key.kid().is_some()
+                && !keys.compromises(key)
+                && !keys.keys().iter().any(|new| new.is_successor_of(key))
         });
         retired.truncate(most);
 

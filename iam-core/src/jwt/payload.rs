@@ -21,7 +21,7 @@ const LIMITS: JsonLimits = JsonLimits::new(MAX_TOKEN_BYTES, 16);
 const MAX_MEMBERS: usize = 128;
 
 /// The longest `sub`, `jti`, `client_id` and tenant name in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
+pub const MAX_NAME_BYTES: usize = 512;
 
 /// The claims of a payload, each of the right type.
 pub(super) struct Claims<'p> {
@@ -204,8 +204,18 @@ fn subject_of(value: Json<'_>) -> Result<Cow<'_, str>, TokenFault> {
     if template::is_printed_nothing(&subject) {
         return Err(TokenFault::TemplateInSubject);
     }
+    if is_blank(&subject) {
+        return Err(TokenFault::SubjectType);
+    }
 
     Ok(subject)
+}
+
+/// Tells whether a text shows nothing, though it is not empty.
+fn is_blank(text: &str) -> bool {
+    let shows_nothing = |c: char| c.is_whitespace() || iam_grammar::name::is_unseen(c);
+
+    !text.is_empty() && text.chars().all(shows_nothing)
 }
 
 /// Reads a client id. A claims template renders a missing one as an empty text or as `null`.

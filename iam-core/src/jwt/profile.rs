@@ -414,7 +414,7 @@ mod tests {
                 ProfileError::ClaimOfBoth,
             ),
             (
-                builder().anonymous_subjects(vec!["s".repeat(257)]),
+                builder().anonymous_subjects(vec!["s".repeat(513)]),
                 ProfileError::AnonymousSubject,
             ),
             (

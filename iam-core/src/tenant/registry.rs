@@ -37,7 +37,7 @@ impl TenantRegistry {
     }
 
     /// Resolves the tenant and the transport that a policy asks for. A policy that names none, and a route without a policy, get
-    /// the default tenant and its first transport.
+    /// the default tenant and its first transport. A public route reads no credential, so its transport is not checked.
     ///
     /// # Errors
     ///
@@ -53,7 +53,8 @@ impl TenantRegistry {
         let transport = policy
             .and_then(EffectivePolicy::transport)
             .unwrap_or_else(|| tenant.transport());
-        if !tenant.transports().contains(&transport) {
+        let access = policy.map_or(Access::Protected, EffectivePolicy::access);
+        if access != Access::Public && !tenant.transports().contains(&transport) {
             return Err(Refusal::with_detail(
                 Reason::UnknownTenant,
                 "transport_not_configured",
@@ -61,7 +62,7 @@ impl TenantRegistry {
         }
 
         Ok(Target {
-            access: policy.map_or(Access::Protected, EffectivePolicy::access),
+            access,
             tenant,
             transport,
         })

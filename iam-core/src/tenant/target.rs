@@ -5,7 +5,8 @@ use crate::requirement::Access;
 
 /// The tenant and the transport that a request is decided for, and who may come at all.
 ///
-/// There is no other way to one than [`TenantRegistry::resolve`](super::TenantRegistry::resolve), so the tenant has the transport.
+/// There is no other way to one than [`TenantRegistry::resolve`](super::TenantRegistry::resolve), so the tenant has the
+/// transport wherever a credential is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     pub(super) access: Access,

@@ -66,6 +66,36 @@ fn private_or_symmetric_key_is_left_out_and_is_an_incident() {
     assert!(!KeyFault::Weak("").is_incident());
 }
 
+/// 3.10, CVE-2017-15361 (Wycheproof JWK 7): a power of 65537 has the fingerprint, whatever it is a remainder of.
+#[test]
+fn rsa_key_of_the_vulnerable_generator_was_accepted() {
+    let mut modulus = vec![1_u8];
+    for _ in 0..128 {
+        // Times 65537 is the number and the number shifted by two bytes.
+        let mut product = [modulus.clone(), vec![0, 0]].concat();
+        let mut carry = 0_u16;
+        for (place, digit) in product.iter_mut().rev().enumerate() {
+            let added = modulus.len().checked_sub(place + 1).map_or(0, |at| modulus[at]);
+            let sum = u16::from(*digit) + u16::from(added) + carry;
+            *digit = u8::try_from(sum & 0xff).unwrap();
+            carry = sum >> 8;
+        }
+        modulus = product;
+    }
+    assert_eq!(modulus.len(), 257, "2049 bits");
+
+    left_out(
+        json!({"kty": "RSA", "kid": "k1", "n": encode(&modulus), "e": "AQAB"}),
+        KeyFault::Weak("`n` has the fingerprint of CVE-2017-15361 (ROCA)"),
+    );
+    // One more is no power of it.
+    *modulus.last_mut().unwrap() ^= 2;
+    let (set, faults) = parse(jwks([
+        json!({"kty": "RSA", "kid": "k1", "n": encode(&modulus), "e": "AQAB"}),
+    ]));
+    assert_eq!((set.len(), faults), (1, Vec::new()));
+}
+
 /// R033: what a key is for.
 #[test]
 fn key_that_is_not_for_signatures_alone_is_left_out() {

@@ -14,7 +14,7 @@ use iam_core::{
     jwks::{KeyLimits, KeySet, KeyStatus, KeyStore, RefreshPolicy},
     jwt::{Algorithm, TokenFault, Verifier, VerifyError},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{ABSENT, NOW, Signer, claims_with, key_set, profile};
 
@@ -46,6 +46,14 @@ impl World {
 
     fn install<const N: usize>(&self, signers: [&Signer; N], secs: u64) {
         self.store.install(key_set(signers.map(Signer::jwk)), at(secs));
+    }
+
+    /// Installs a set in which not every key is usable.
+    fn install_with_faults(&self, keys: Vec<Value>, secs: u64) {
+        let body = json!({ "keys": keys }).to_string();
+        let (set, problems) = KeySet::parse(body.as_bytes(), KeyLimits::default()).unwrap();
+        assert!(!problems.is_empty());
+        self.store.install(set, at(secs));
     }
 
     /// Verifies one long-lived token of a signer.
@@ -94,6 +102,30 @@ fn outage_is_bridged_for_the_stated_time_and_no_longer() {
     world.install([&world.old], end + 5);
     assert_eq!(world.verdict(&world.old, end + 5), None);
     assert_eq!(world.store.status(at(end + 5)), KeyStatus::Fresh);
+}
+
+/// 2.3, R036: a key whose private part is published, or whose id means two keys now, verifies no longer, without a grace.
+#[test]
+fn key_that_became_an_incident_had_its_grace() {
+    let fresh = || {
+        let world = World::new();
+        world.install([&world.old, &world.new], 0);
+        assert_eq!(world.verdict(&world.old, 0), None);
+        world
+    };
+
+    let world = fresh();
+    let leaked = world.old.jwk_with(json!({"d": "AQAB"}));
+    world.install_with_faults(vec![leaked, world.new.jwk()], 1);
+    assert_eq!(world.verdict(&world.old, 1), Some(VerifyError::UnknownKey));
+    assert_eq!(world.verdict(&world.new, 1), None);
+
+    let world = fresh();
+    let impostor = Signer::named("old", Algorithm::EdDsa);
+    world.install_with_faults(vec![world.old.jwk(), impostor.jwk(), world.new.jwk()], 1);
+    assert_eq!(world.verdict(&world.old, 1), Some(VerifyError::UnknownKey));
+    assert_eq!(world.verdict(&impostor, 1), Some(VerifyError::UnknownKey));
+    assert_eq!(world.verdict(&world.new, 1), None);
 }
 
 /// R153: a key that leaves the set is refused after its grace, and its tokens leave the cache.

@@ -376,7 +376,7 @@ impl Task {
             tracing::warn!(
                 tenant = self.refresh.tenant,
                 url = self.refresh.url,
-                "the key set has no usable key: every token is refused"
+                "the key set has no usable key: tokens are refused, except those of keys that are still within `jwks.grace`"
             );
         }
     }

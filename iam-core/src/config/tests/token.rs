@@ -231,7 +231,7 @@ fn what_a_token_may_be_is_checked_at_the_start() {
         ("max_token = \"65KiB\"", "max_token`: expected 1KiB to 64KiB"),
         (
             "anonymous_subjects = [\"a\\nb\"]",
-            "anonymous_subjects[0]`: expected a text of at most 256 bytes without control characters",
+            "anonymous_subjects[0]`: expected a text of at most 512 bytes without control characters",
         ),
         (
             "anonymous_subjects = [\"\", \"\"]",
