@@ -183,7 +183,7 @@ async fn address_that_is_taken_is_400_with_the_flow() {
 }
 
 #[actix_web::test]
-async fn flow_that_nobody_started_is_what_kratos_says() {
+async fn unknown_flow_is_answered_by_kratos() {
     let (bff, kratos, _) = with_kratos().await;
     for id in [
         "00000000-0000-0000-0000-000000000000",

@@ -95,7 +95,7 @@ fn gateway(handler: &Value, service: SocketAddr) -> Oathkeeper {
 }
 
 #[actix_web::test]
-async fn visitor_of_the_gateway_is_nobody_in_the_service() {
+async fn visitor_of_the_gateway_is_anonymous_in_the_service() {
     for handler in [json!({"handler": "anonymous"}), json!({"handler": "noop"})] {
         let world = World::start(&handler, "").await;
 
@@ -107,7 +107,7 @@ async fn visitor_of_the_gateway_is_nobody_in_the_service() {
 }
 
 #[actix_web::test]
-async fn subject_that_an_operator_chose_for_visitors_is_nobody_once_it_is_configured() {
+async fn subject_that_an_operator_chose_for_visitors_is_anonymous_once_it_is_configured() {
     let handler = json!({"handler": "anonymous", "config": {"subject": "guest"}});
     let world = World::start(&handler, "").await;
     assert_eq!(world.ask("/protected").await, (200, json!("guest")));

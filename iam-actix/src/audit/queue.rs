@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_an_event() {
+    fn an_event_wakes_the_waiting_thread() {
         assert_eq!(
             woken_by(wait, |queue| assert!(queue.push(&event(1)))),
             Found::Events
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_the_end() {
+    fn the_end_wakes_the_waiting_thread() {
         assert_eq!(woken_by(wait, Queue::close), Found::End);
     }
 
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_ends_when_somebody_waits_for_what_is_in_the_queue() {
+    fn a_flush_of_queued_events_ends_the_pause() {
         woken_by(pause, |queue| {
             assert!(queue.push(&event(1)));
             assert_eq!(queue.hurry(), 1);
@@ -313,7 +313,7 @@ mod tests {
 
     /// A batch counts as delivered only when the next batch is taken.
     #[test]
-    fn there_is_no_pause_until_what_somebody_waits_for_is_known_to_be_delivered() {
+    fn there_is_no_pause_until_flushed_events_are_delivered() {
         let queue = Arc::new(Queue::new(10));
         let mut batch = queue.another_batch();
         assert!(queue.push(&event(1)));
@@ -348,7 +348,7 @@ mod tests {
 
     /// Waking the thread costs the caller of `push` a system call.
     #[test]
-    fn a_sleep_is_ended_once_and_nobody_is_woken_who_does_not_sleep() {
+    fn each_sleep_is_ended_once_and_only_a_sleeping_thread_is_woken() {
         let queue = Queue::new(10);
         queue.wait(Duration::ZERO);
         queue.pause(Duration::ZERO);

@@ -141,7 +141,7 @@ async fn flush_does_not_wait_for_ever() {
 
 /// Events are counted as lost when the thread has ended for any reason.
 #[test]
-fn events_that_nobody_will_deliver_are_counted() {
+fn events_after_the_end_of_the_thread_are_counted_as_lost() {
     let auditor = Auditor::start(vec![Arc::new(Counting::default())], 10, None).unwrap();
     auditor.queue.close();
     auditor.worker.lock().unwrap().take().unwrap().join();

@@ -56,7 +56,7 @@ impl Replay {
             }
             Err(err) => {
                 if self.alarm.is_due(now) {
-                    tracing::error!(tenant, error = %err, "tokens that count once cannot be accepted");
+                    tracing::error!(tenant, error = %err, "the replay store failed: single-use tokens are refused");
                 }
                 Err(Refusal::with_detail(Reason::ReplayUnavailable, code(err)))
             }
@@ -90,7 +90,7 @@ fn code(err: ReplayError) -> &'static str {
 
 /// R163: a common mistake with the gateway's token cache.
 const TOKEN_CACHE: &str = "a token came back within a second of its first use: if these are different requests of one \
-    user, it is Oathkeeper's token cache, which sends the same token again and again. Put something unique for each \
+    user, the cause is Oathkeeper's token cache, which reuses tokens. Put something unique for each \
     request into the claims template of the gateway's rule, such as \"jti\": \"{{ uuidv4 }}\"";
 
 /// A replay within this time is more likely caused by a cache than by an attacker.

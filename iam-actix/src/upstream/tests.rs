@@ -97,7 +97,7 @@ async fn a_connection_that_the_upstream_closed_meanwhile_is_not_used_again() {
 
 /// R123, D90: a redirect is returned as a response, and is not followed.
 #[tokio::test]
-async fn redirects_are_followed_by_nobody() {
+async fn redirects_are_not_followed() {
     let elsewhere = TestUpstream::always(Answer::Json(200, "{}".to_owned()));
     let upstream = raw(&format!(
         "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
@@ -263,7 +263,7 @@ async fn bytes_beyond_the_announced_length_do_not_become_the_next_answer() {
 
 /// A small body must not expand to a large one: nothing is decompressed.
 #[tokio::test]
-async fn a_compressed_answer_that_nobody_asked_for_is_refused() {
+async fn an_unrequested_compressed_answer_is_refused() {
     let upstream = raw("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x0b");
 
     assert_eq!(ask(&upstream, LIMITS).await.err(), Some(TransportError::Protocol));
@@ -293,7 +293,7 @@ async fn a_connection_closed_without_an_answer_is_no_answer() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_no_connection() {
+async fn a_closed_port_is_a_connect_error() {
     let threads = Threads::start(1).unwrap();
 
     assert_eq!(
@@ -328,7 +328,7 @@ async fn plain_text_where_tls_is_expected_is_refused() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_nobody_with_it() {
+async fn a_caller_that_goes_away_affects_no_other_call() {
     let upstream = TestUpstream::start(|request| {
         if request.line.contains("hang") {
             Answer::Hang

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{PASSWORD, Stand, node};
 
 #[actix_web::test]
-async fn malformed_login_bodies_log_nobody_in() {
+async fn malformed_login_bodies_open_no_session() {
     let stand = Stand::start();
     stand.register("bad@example.com").await;
     let deep = format!("{{\"password\":{}", "[".repeat(20_000));

@@ -139,7 +139,7 @@ async fn page_that_submits_a_form_is_sent_on_with_its_cookies() {
 }
 
 #[actix_web::test]
-async fn form_without_its_cookie_or_token_is_refused_and_logs_nobody_in() {
+async fn form_without_its_cookie_or_token_is_refused_without_a_session() {
     let stand = Stand::start();
     stand.register("csrf@example.com").await;
     let own = start(&stand, "login", "", "").await;

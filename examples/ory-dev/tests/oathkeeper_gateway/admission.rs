@@ -194,7 +194,7 @@ async fn a_header_listed_as_the_connection_s_own_is_no_credential() {
 }
 
 #[actix_web::test]
-async fn a_session_service_that_is_down_lets_nobody_in() {
+async fn a_session_service_that_is_down_admits_no_request() {
     let stand = Stand::start(&bearer_rules(&noop()));
     let login = logged_in(&stand);
     assert_eq!(stand.ask("GET", "/a", &[login.bearer()]).await.status, 200);
@@ -214,7 +214,7 @@ async fn a_session_service_that_is_down_lets_nobody_in() {
 }
 
 #[actix_web::test]
-async fn odd_answers_of_the_session_service_let_nobody_in() {
+async fn odd_answers_of_the_session_service_admit_no_request() {
     let stand = Stand::start(&bearer_rules(&noop()));
     let session = |id: &Value| json!({"identity": {"id": id}}).to_string();
     for (status, body, expected) in [
