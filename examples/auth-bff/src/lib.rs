@@ -73,7 +73,7 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// # Errors
 ///
-/// When the configuration or a policy is wrong, with every problem, or when the address is in use.
+/// When the configuration or a policy is invalid, with every problem, or when the address is in use.
 pub async fn run(config: Config, ports: Ports) -> Result<Running, BoxError> {
     let origin: Arc<str> = config.origin.into();
 

@@ -1,4 +1,4 @@
-//! Why is a text or a value refused, and where is the mistake?
+//! The reasons for rejecting a text or a value, and the position of the mistake.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Is this text a valid role, scope, namespace, relation or tenant name?
+//! The names of roles, scopes, namespaces, relations and tenants.
 //!
 //! # Characters that are refused everywhere
 //!

@@ -1,4 +1,4 @@
-//! How is a tuple written? Cuts a text into its parts, without checking the characters of a part.
+//! The notation of tuples: cuts a text into its parts, without checking the characters of a part.
 //!
 //! ```text
 //! tuple   = namespace ":" object "#" relation [ "@" ( subject | "(" subject ")" ) ]

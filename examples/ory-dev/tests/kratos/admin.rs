@@ -1,4 +1,4 @@
-//! Does the admin interface do what it says, and nothing by halves?
+//! The admin interface: every request has its whole effect, or none.
 
 use std::collections::BTreeSet;
 

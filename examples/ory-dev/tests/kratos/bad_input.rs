@@ -1,4 +1,4 @@
-//! What does nonsense get? A clear refusal, never a session, a panic or a full memory.
+//! Invalid requests are rejected, and never cause a session, a panic or unbounded memory.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! Step 8: can the gateway's key be rotated under load, without a restart and without a refused request?
+//! Step 8: the gateway's key is rotated under load, without a restart and without a refused request.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use crate::{
     world::{Person, World, eventually},
 };
 
-/// Rotates the key as Oathkeeper does it: the appended key signs at once.
+/// Rotates the key as Oathkeeper does: the appended key signs at once.
 ///
 /// # Errors
 ///
