@@ -43,7 +43,7 @@ use serde::Serialize;
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use = "a problem tells nobody anything unless it is returned"]
+#[must_use = "a problem reaches the caller only as a response or an error"]
 pub struct ProblemDetails {
     status: StatusCode,
     detail: Option<&'static str>,

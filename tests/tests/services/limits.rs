@@ -205,7 +205,7 @@ async fn form_that_arrives_in_pieces_is_taken() {
     connection.write(b"}").await.unwrap();
 
     let judged = within(connection.response()).await.unwrap();
-    assert_eq!(judged.json()["detail"], "this is no flow");
+    assert_eq!(judged.json()["detail"], "the path has no valid flow id");
 }
 
 #[actix_web::test]

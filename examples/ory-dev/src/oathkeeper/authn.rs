@@ -179,8 +179,8 @@ impl SessionCheck {
         }
 
         let mut answer = send_empty(request).await.map_err(|error| {
-            tracing::warn!(%error, "the session check cannot be asked");
-            Refusal::unchecked("the session check cannot be asked")
+            tracing::warn!(%error, "the session check is unreachable");
+            Refusal::unchecked("the session check is unreachable")
         })?;
         match answer.status().as_u16() {
             200 => {}

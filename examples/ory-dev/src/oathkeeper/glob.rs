@@ -26,7 +26,7 @@ pub(crate) enum GlobError {
     #[error("a character class is not well formed")]
     Class,
     /// A `\` with nothing behind it.
-    #[error("`\\` stands at the end")]
+    #[error("`\\` at the end escapes nothing")]
     Escape,
     /// The pattern exceeds the maximum length.
     #[error("the pattern is longer than {MAX_PATTERN} characters")]

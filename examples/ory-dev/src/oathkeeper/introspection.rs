@@ -107,8 +107,8 @@ impl Introspection {
         }
 
         let mut answer = request.send_body(form.finish()).await.map_err(|error| {
-            tracing::warn!(%error, "the introspection endpoint cannot be asked");
-            Refusal::internal("The introspection endpoint cannot be asked")
+            tracing::warn!(%error, "the introspection endpoint is unreachable");
+            Refusal::internal("The introspection endpoint is unreachable")
         })?;
         if answer.status() != 200 {
             return Err(Refusal::internal(

@@ -259,7 +259,7 @@ fn reload(gate: &Gate, told: &mut BTreeMap<PathBuf, String>) {
             Err(error) => {
                 let problem = error.to_string();
                 if told.get(path) != Some(&problem) {
-                    tracing::warn!(%error, "the key file cannot be used; the keys stay as they were");
+                    tracing::warn!(%error, "the key file is invalid: the previous keys stay in use");
                     told.insert(path.clone(), problem);
                 }
             }

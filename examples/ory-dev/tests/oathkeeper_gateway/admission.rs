@@ -209,7 +209,7 @@ async fn a_session_service_that_is_down_admits_no_request() {
     let answer = ask(gateway.proxy_addr(), "GET", "/a", &[login.bearer()], None).await;
 
     assert_eq!(answer.status, 403);
-    assert_eq!(error_of(&answer)["reason"], "the session check cannot be asked");
+    assert_eq!(error_of(&answer)["reason"], "the session check is unreachable");
     assert_eq!(echo.hits(), 1);
 }
 

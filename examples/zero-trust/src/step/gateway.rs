@@ -83,7 +83,7 @@ async fn health(walk: &mut Walk<'_>) -> io::Result<()> {
     walk.observe(
         "GET /inventory/health at the gateway",
         answer.status(),
-        "the gateway's rule wants a session of everybody",
+        "the gateway's rule requires a session",
         answer.status() == 401,
     );
     Ok(())

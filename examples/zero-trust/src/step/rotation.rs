@@ -33,7 +33,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
     let Some(key_file) = world.key_file.as_ref().map(KeyFile::at) else {
         walk.report
-            .say("left out: without --jwks-file the gateway's key file is not at hand");
+            .say("skipped: rotating the gateway's key needs --jwks-file");
         return Ok(());
     };
 

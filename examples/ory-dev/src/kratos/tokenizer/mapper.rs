@@ -43,7 +43,7 @@ pub(crate) struct ParseError {
 pub(crate) enum EvaluationError {
     #[error("a member does not exist")]
     Member,
-    #[error("the two sides of `+` do not go together")]
+    #[error("`+` does not support these operands")]
     Sum,
 }
 

@@ -52,7 +52,7 @@ impl OathkeeperConfig {
         let warn = &mut warnings;
         let mut root = document.options()?;
         root.version(warn)?;
-        root.harmless("log", "this stand-in does not read it");
+        root.harmless("log", "this stand-in does not log as configured");
         root.harmless("tracing", "this stand-in does not trace");
         root.harmless("profiling", "this stand-in does not profile");
 
