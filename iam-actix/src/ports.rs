@@ -1,4 +1,4 @@
-//! What can be plugged into an `Iam`?
+//! The replaceable parts of an `Iam`.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,7 @@ use iam_core::{
     replay::ReplayStore,
 };
 
-/// Everything that can be plugged in, in one place, so that a service can take it as one argument.
+/// All replaceable parts in one value, so that a service can take them as one argument.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -52,15 +52,15 @@ impl Ports {
     ///
     /// # Security
     ///
-    /// The client must hold to every limit of its calls, follow no redirects, and verify whom it talks to. A call is given up a
-    /// second after its deadline; until then it is the client's.
+    /// The client must keep every limit of its calls, follow no redirects, and verify the identity of upstreams. A call is
+    /// cancelled a second after its deadline.
     pub fn http_client(mut self, client: Arc<dyn HttpClient>) -> Self {
         self.http_client = Some(client);
         self
     }
 
-    /// Sets where used tokens are remembered (D4). Defaults to the memory of this process, for a million live tokens:
-    /// services of several processes need a store that they share.
+    /// Sets the store of used tokens (D4). Defaults to the memory of this process, for a million live tokens. Services with
+    /// several processes need a shared store.
     pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
         self.replay_store = Some(store);
         self

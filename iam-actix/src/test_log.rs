@@ -1,4 +1,4 @@
-//! What was said to the log, for tests.
+//! Captures log lines in tests.
 
 use std::{
     fmt::{Debug, Write as _},
@@ -12,12 +12,12 @@ use tracing::{
     subscriber::{DefaultGuard, set_default},
 };
 
-/// The lines that this thread says to the log.
+/// The log lines of this thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    /// Listens until the guard is dropped.
+    /// Captures until the guard is dropped.
     pub(crate) fn listen() -> (Self, DefaultGuard) {
         let log = Self::default();
         let guard = set_default(log.clone());

@@ -1,4 +1,4 @@
-//! An upstream over real sockets that behaves as badly as it is told.
+//! An upstream over real sockets that misbehaves as a test tells it to.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// One request as it arrived.
+/// One received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) line: String,
@@ -28,22 +28,22 @@ impl Received {
     }
 }
 
-/// What the upstream does with a request.
+/// The upstream's behaviour for a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// Closes the connection.
     Close,
     /// Writes one byte at a time, with pauses.
     Dribble(String, Duration),
-    /// Says nothing until the upstream is dropped.
+    /// Sends nothing until the upstream is dropped.
     Hang,
     /// Writes these bytes and closes the connection.
     Raw(Vec<u8>),
     /// Writes these bytes and keeps the connection.
     RawKept(Vec<u8>),
-    /// Answers properly and keeps the connection.
+    /// Sends a valid response and keeps the connection.
     Json(u16, String),
-    /// Waits, then answers properly.
+    /// Waits, then sends a valid response.
     Late(Duration, u16, String),
 }
 
@@ -124,7 +124,7 @@ impl Drop for TestUpstream {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.close_connections();
-        // Wakes the thread that accepts, which frees the port.
+        // Wakes the accepting thread, which frees the port.
         let _ = TcpStream::connect(self.addr);
     }
 }
@@ -179,7 +179,7 @@ fn write(stream: &mut TcpStream, answer: Answer) -> Option<()> {
             None
         }
         Answer::Hang => {
-            // Ends when the other side, or the drop of the upstream, closes the connection.
+            // Ends when the client, or the drop of the upstream, closes the connection.
             let _ = stream.read(&mut [0]);
             None
         }

@@ -1,4 +1,4 @@
-//! What time is it, and who says so?
+//! The clock port, and points in time.
 
 #[cfg(any(test, feature = "testing"))]
 use std::sync::{
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Tells the time. Called on every decision; must not block.
+/// Tells the time. Every decision calls it, so it must not block.
 ///
 /// A clock that cannot tell the time answers [`Timestamp::MAX`], so that every credential counts as expired: fails closed.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -33,7 +33,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest time that can be told.
+    /// The latest representable time.
     pub const MAX: Self = Self(u64::MAX);
 
     /// Returns the time that lies `millis` milliseconds after the Unix epoch.
@@ -68,7 +68,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// Returns how long `earlier` lies back, zero when it does not.
+    /// Returns how long ago `earlier` was, or zero if it is in the future.
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -98,7 +98,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise. Clones show the same time.
+/// A clock that stands still until a test moves it. Clones share the same time.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -116,12 +116,12 @@ pub struct ManualClock(Arc<AtomicU64>);
 
 #[cfg(any(test, feature = "testing"))]
 impl ManualClock {
-    /// Makes a clock that shows `now`.
+    /// Creates a clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.as_millis())))
     }
 
-    /// Makes a clock that shows what the system's clock shows at this moment.
+    /// Creates a clock that shows the current time of the system.
     pub fn at_system_time() -> Self {
         Self::new(SystemClock::new().now())
     }
@@ -131,7 +131,7 @@ impl ManualClock {
         self.set(self.now().saturating_add(duration));
     }
 
-    /// Sets the clock, also back.
+    /// Sets the clock, also to an earlier time.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 
-/// A boxed future that may travel between threads.
+/// A boxed future that is `Send`.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Sends one request to an upstream and returns the whole response.
@@ -52,7 +52,7 @@ impl CallLimits {
     }
 }
 
-/// Why there is no response. Holds nothing of the request or the response.
+/// Why there is no response. Contains nothing of the request or the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {

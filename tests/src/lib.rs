@@ -1,10 +1,10 @@
 //! Black-box tests over HTTP and the public API.
 //!
-//! # Rows without a test, and why
+//! # Requirements without a test
 //!
-//! A test carries the number of the requirement (R…) or the defect (D…) that it covers in its doc comment. The rows below
-//! are about features that this version does not have; its configuration refuses the keys that would switch them on. The
-//! test `rows` holds the table to the sources, in both directions.
+//! The doc comment of a test contains the number of the requirement (R…) or the defect (D…) that it covers. The rows below
+//! concern features that this version does not have; its configuration rejects the keys that would enable them. The test
+//! `rows` compares the table with the sources, in both directions.
 //!
 //! | Row | Why there is no test |
 //! |---|---|

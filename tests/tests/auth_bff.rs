@@ -1,4 +1,4 @@
-//! Does auth-bff say what Kratos says, to applications and to browsers, and nothing more to Kratos than it needs?
+//! auth-bff relays Kratos's answers to applications and browsers, and sends Kratos only what a flow needs.
 
 #![expect(
     clippy::indexing_slicing,
@@ -58,7 +58,7 @@ impl Bff {
         started.json()
     }
 
-    /// Starts a flow of a kind and fills it in.
+    /// Starts a flow of a kind and submits it.
     async fn submit(&self, kind: &str, filled_in: &Value) -> Response {
         let flow = self.flow(&format!("/auth/{kind}")).await;
         let path = format!("/auth/{kind}/{}", id(&flow));
@@ -183,7 +183,7 @@ async fn address_that_is_taken_is_400_with_the_flow() {
 }
 
 #[actix_web::test]
-async fn flow_that_nobody_started_is_what_kratos_says() {
+async fn unknown_flow_is_answered_by_kratos() {
     let (bff, kratos, _) = with_kratos().await;
     for id in [
         "00000000-0000-0000-0000-000000000000",
@@ -495,7 +495,7 @@ async fn no_credential_of_the_application_is_forwarded() {
     bff.stop().await;
 }
 
-/// R085: what is no id is not passed on; Kratos is told the one that stands in the audit.
+/// R085: an invalid request id is not forwarded; Kratos gets the id of the audit event.
 #[actix_web::test]
 async fn kratos_is_asked_with_the_id_of_the_request() {
     let (address, seen) = recorder(200, r#"{"id":"f","ui":{"action":"x"}}"#);
@@ -539,7 +539,7 @@ async fn other_methods_and_paths_are_not_there() {
         (Request::new("DELETE", "/auth/login"), [404, 405]),
         (Request::get("/auth/login/some-flow"), [404, 405]),
         (Request::get("/auth/settings"), [404, 404]),
-        // Outside of the open scope nothing is said, so it is protected.
+        // Routes outside the public scope have no policy, so they are protected.
         (Request::get("/"), [401, 401]),
         (Request::get("/authx/login"), [401, 401]),
     ] {
@@ -564,7 +564,7 @@ fn preflight(origin: &str, method: &str) -> Request {
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
-/// Something on Kratos's place that answers always the same and keeps the headers that it was sent.
+/// A stand-in for Kratos with a fixed answer, which records the received headers.
 fn recorder(status: u16, body: &'static str) -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let kept = Arc::clone(&seen);

@@ -1,6 +1,6 @@
 //! The walk against real Ory servers on their usual ports: `cargo test -p iam-tests --features live-ory --test live`.
 //!
-//! `ZERO_TRUST_JWKS_FILE` names the gateway's key file. The rotation step needs it and is left out without it.
+//! `ZERO_TRUST_JWKS_FILE` names the gateway's key file. Without it the rotation step is skipped.
 
 #![cfg(feature = "live-ory")]
 

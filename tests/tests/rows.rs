@@ -1,4 +1,4 @@
-//! Is every requirement that this version must meet named by a test?
+//! Every requirement on this version is named by a test.
 
 #![expect(
     clippy::unwrap_used,
@@ -88,7 +88,7 @@ fn tested() -> BTreeSet<String> {
         collect(&fs::read_to_string(&file).unwrap(), &mut rows);
     }
 
-    // Whoever moves the sources must move the search.
+    // If the sources move, this path must be changed.
     assert!(rows.len() > 50, "the sources were not found");
     rows
 }

@@ -1,4 +1,5 @@
-//! Visitors behind the gateway's handlers `anonymous` and `noop` are nobody in the service, though the gateway signs tokens for them.
+//! Visitors of the gateway's handlers `anonymous` and `noop` are anonymous in the service, although the gateway signs
+//! tokens for them.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,7 +26,7 @@ async fn open(user: Option<Identity>) -> String {
     user.map_or_else(|| "nobody".to_owned(), |user| user.subject().to_owned())
 }
 
-/// A gateway whose rules let everybody pass, as the subject of a handler, with a service behind it.
+/// A gateway whose rules admit every request with the subject of a handler, and a service behind it.
 struct World {
     gateway: Oathkeeper,
     service: ServerHandle,
@@ -54,7 +55,7 @@ impl World {
         Self { gateway, service }
     }
 
-    /// Asks through the gateway, and returns status and body.
+    /// Sends a request through the gateway, and returns status and body.
     async fn ask(&self, path: &str) -> (u16, Value) {
         let response = Request::get(path).send(self.gateway.proxy_addr()).await.unwrap();
         let json = response.json();
@@ -95,7 +96,7 @@ fn gateway(handler: &Value, service: SocketAddr) -> Oathkeeper {
 }
 
 #[actix_web::test]
-async fn visitor_of_the_gateway_is_nobody_in_the_service() {
+async fn visitor_of_the_gateway_is_anonymous_in_the_service() {
     for handler in [json!({"handler": "anonymous"}), json!({"handler": "noop"})] {
         let world = World::start(&handler, "").await;
 
@@ -107,7 +108,7 @@ async fn visitor_of_the_gateway_is_nobody_in_the_service() {
 }
 
 #[actix_web::test]
-async fn subject_that_an_operator_chose_for_visitors_is_nobody_once_it_is_configured() {
+async fn subject_that_an_operator_chose_for_visitors_is_anonymous_once_it_is_configured() {
     let handler = json!({"handler": "anonymous", "config": {"subject": "guest"}});
     let world = World::start(&handler, "").await;
     assert_eq!(world.ask("/protected").await, (200, json!("guest")));

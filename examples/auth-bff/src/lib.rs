@@ -73,7 +73,7 @@ pub fn routes(app: &mut ServiceConfig) {
 ///
 /// # Errors
 ///
-/// When the configuration or a policy is wrong, with every problem, or when the address is in use.
+/// When the configuration or a policy is invalid, with every problem, or when the address is in use.
 pub async fn run(config: Config, ports: Ports) -> Result<Running, BoxError> {
     let origin: Arc<str> = config.origin.into();
 
@@ -242,11 +242,12 @@ impl Config {
     }
 }
 
-const NO_FLOW: ProblemDetails = ProblemDetails::new(StatusCode::BAD_REQUEST).detail("this is no flow");
+const NO_FLOW: ProblemDetails =
+    ProblemDetails::new(StatusCode::BAD_REQUEST).detail("the path has no valid flow id");
 const TOO_LONG: ProblemDetails =
     ProblemDetails::new(StatusCode::BAD_REQUEST).detail("`returnTo` is too long");
 const NO_ANSWER: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE)
-    .detail("sign-in does not answer, try again")
+    .detail("the sign-in service does not answer: try again")
     .retry_after(5);
 /// The largest accepted form, in bytes.
 const LARGEST_FORM: usize = 64 << 10;

@@ -35,7 +35,7 @@ impl FromRequest for Visitor {
 
 fn visitor(request: &HttpRequest, id: &RequestId) -> Result<Visitor, Error> {
     let wanted = Query::<Wanted>::from_query(request.query_string()).map_err(|_| {
-        let detail = "`kind` is `native` or `browser`, `returnTo` a URL, and nothing else is known";
+        let detail = "the only parameters are `kind`, `native` or `browser`, and `returnTo`, a URL";
         ProblemDetails::new(StatusCode::BAD_REQUEST).detail(detail)
     })?;
     let headers: Vec<_> = request

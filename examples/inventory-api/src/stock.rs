@@ -1,4 +1,4 @@
-//! What is in stock, and who changed it? A bounded ledger in memory.
+//! The stock and the bounded ledger of its changes, in memory.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Which orders were placed? A bounded book in memory.
+//! A bounded order book in memory.
 
 use std::{
     collections::BTreeMap,
@@ -26,9 +26,9 @@ pub struct Wanted {
 pub struct Order {
     /// The order's id.
     pub id: String,
-    /// The subject of the identity that placed it.
+    /// The subject of the identity that placed the order.
     pub owner: String,
-    /// What was ordered.
+    /// The ordered article and quantity.
     #[serde(flatten)]
     pub wanted: Wanted,
 }

@@ -1,4 +1,4 @@
-//! Does the program finish what it has begun when it is told to stop, and put it on record?
+//! A stopping program finishes its requests and writes their audit events.
 
 #![cfg(unix)]
 #![expect(
@@ -38,7 +38,7 @@ fn events_of_answered_requests_survive_ctrl_c() {
     assert_every_answer_has_its_event(Signal::INT);
 }
 
-/// Stops the program under load: four clients send one request after the other, and one is in the middle of a body.
+/// Stops the program under load: four clients send requests in sequence, and one is in the middle of a body.
 fn assert_every_answer_has_its_event(signal: Signal) {
     let mut program = Program::start();
     let (tell, told) = mpsc::channel();
@@ -77,7 +77,7 @@ fn assert_every_answer_has_its_event(signal: Signal) {
     );
 }
 
-/// Sends one request after the other until the service closes the connection, and tells the id of each that was answered.
+/// Sends requests in sequence until the service closes the connection, and reports the id of each answered request.
 fn load(address: SocketAddr, client: usize, token: &str, answered: &mpsc::Sender<String>) {
     let mut connection = BufReader::new(TcpStream::connect(address).unwrap());
     for number in 0.. {
@@ -116,7 +116,7 @@ fn read_response(connection: &mut BufReader<TcpStream>) -> io::Result<u16> {
     Ok(status)
 }
 
-/// orders-api as a process of its own, whose audit goes to a file.
+/// orders-api as a separate process with its audit in a file.
 struct Program {
     address: SocketAddr,
     child: Child,
@@ -173,12 +173,12 @@ impl Program {
         kill_process(id, signal).unwrap();
     }
 
-    /// Waits until the program has ended, and tells whether it succeeded.
+    /// Waits until the program has ended, and returns whether it succeeded.
     fn wait(&mut self) -> bool {
         eventually("the program ends", || self.child.try_wait().unwrap()).success()
     }
 
-    /// Returns how many events each request id has.
+    /// Returns the number of events of each request id.
     fn events(&self) -> HashMap<String, usize> {
         let mut events = HashMap::new();
         for line in fs::read_to_string(self.folder.path().join("audit.jsonl"))
@@ -196,7 +196,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended already, unless the test failed.
+        // The program has already ended, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -225,7 +225,7 @@ fn configuration(issuer: &TestIssuer, audit: &Path) -> String {
         + &format!("\n[audit]\nsink = {{ file = \"{}\" }}\n", audit.display())
 }
 
-/// Asks again and again until there is an answer, for half a minute.
+/// Retries until there is a result, for half a minute.
 fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let answer = (0..1_500).find_map(|_| {
         let answer = ask();

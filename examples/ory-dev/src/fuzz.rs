@@ -1,6 +1,7 @@
-//! What becomes of damaged input? One body for each parser of this stand-in, which the package `iam-fuzz` drives.
+//! Fuzz targets: one function for each parser of this stand-in, which the package `iam-fuzz` drives.
 //!
-//! Each takes any bytes, must not panic on its own account, and panics when what was accepted breaks a promise.
+//! Each function takes arbitrary bytes. The parser must not panic; the function panics when an accepted input breaks an
+//! invariant.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ pub use crate::{
     },
 };
 
-/// Parses the input as a file, in the notation that it looks like.
+/// Parses the input as JSON if it looks like JSON, else as YAML.
 pub(crate) fn document(data: &[u8]) -> Option<Document> {
     let text = str::from_utf8(data).ok()?;
     let name = if text.trim_start().starts_with(['{', '[']) {
@@ -28,16 +29,16 @@ pub(crate) fn document(data: &[u8]) -> Option<Document> {
     Document::parse(Path::new(name), text, &vars()).ok()
 }
 
-/// The folder of the shipped files, so that a configuration finds the files that it names.
+/// The folder of the shipped files, so that a configuration can refer to them.
 pub(crate) fn vars() -> Vars {
     Vars::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config"), "/state")
 }
 
-/// Checks that the members of a mapping are among those that somebody knows.
+/// Checks that all members of a mapping are known.
 ///
 /// # Panics
 ///
-/// When one is not: then an option was passed over in silence.
+/// When a member is unknown, because then an option was ignored silently.
 pub(crate) fn assert_known(value: &serde_json::Value, known: &[&str]) {
     let mut members = value.as_object().into_iter().flatten();
     assert!(

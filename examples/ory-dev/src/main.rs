@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
         stack.oathkeeper.proxy_url(),
         stack.oathkeeper.api_url()
     );
-    println!("Ctrl-C stops it, and everything that it remembers is gone.");
+    println!("Press Ctrl-C to stop. All data is lost then.");
     if let Err(err) = actix_rt::signal::ctrl_c().await {
         eprintln!("ory-dev: cannot wait for Ctrl-C: {err}");
     }

@@ -1,7 +1,7 @@
-//! How does each product listen, and how does it let its ports go again?
+//! The HTTP server of each product, which frees its ports when it stops.
 //!
-//! A [`Server`] runs on a thread with its own actix `System`, so that it works under every runtime, and can be
-//! stopped and started while the rest of the process goes on.
+//! A [`Server`] runs on a thread with its own actix `System`. It therefore works under every runtime, and can be stopped
+//! and started while the process runs.
 
 use std::{
     io,
@@ -22,16 +22,16 @@ use futures_util::future;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The port cannot be bound for another reason.
+    /// The port cannot be bound, for a reason other than being in use.
     #[error("{server}: cannot listen on {address} ({listener}): {source}")]
     Listen {
         /// The product.
         server: String,
-        /// Which of its listeners.
+        /// The listener.
         listener: String,
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The address is reachable from other machines.
@@ -41,12 +41,12 @@ pub enum StartError {
     NotLoopback {
         /// The product.
         server: String,
-        /// Which of its listeners.
+        /// The listener.
         listener: String,
         /// The address.
         address: SocketAddr,
     },
-    /// Another program has the port.
+    /// Another program uses the port.
     #[error(
         "{server}: port {port} ({listener}) is in use: stop the program that listens on {address} \
          (`ss -ltnp` names it), or configure another port",
@@ -55,25 +55,24 @@ pub enum StartError {
     PortInUse {
         /// The product.
         server: String,
-        /// Which of its listeners.
+        /// The listener.
         listener: String,
         /// The address.
         address: SocketAddr,
     },
-    /// The server's thread cannot be started.
+    /// The server's thread cannot be spawned.
     #[error("{server}: cannot start its thread: {source}")]
     Thread {
         /// The product.
         server: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 /// A running server with one or more listeners, each with its own routes.
 ///
-/// Dropping it stops it too: requests that are being answered are cut off then, and [`Server::stop`] lets them finish
-/// for up to a second.
+/// Dropping the server stops it and aborts requests in progress. [`Server::stop`] gives them up to a second to finish.
 ///
 /// # Examples
 ///
@@ -105,12 +104,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds every address and starts `workers` workers for each. `configure` is called by each worker, with the name
-    /// of the listener whose routes it should add; what workers share must be created before and captured.
+    /// Binds every address and starts `workers` workers for each. Each worker calls `configure` with the name of its
+    /// listener, to add the listener's routes. State that workers share must be created before and captured.
     ///
     /// # Errors
     ///
-    /// When an address is not a loopback address or cannot be bound. Nothing is left running then.
+    /// When an address is not a loopback address or cannot be bound. No listener is left running then.
     pub fn start<F>(
         name: &str,
         listeners: &[(&str, SocketAddr)],
@@ -129,7 +128,7 @@ impl Server {
         self.join();
     }
 
-    /// Returns the address of a listener: with the port that the operating system chose where 0 was asked for.
+    /// Returns the address of a listener, with the actual port if port 0 was requested.
     pub fn addr(&self, listener: &str) -> Option<SocketAddr> {
         self.addrs
             .iter()
@@ -146,7 +145,7 @@ impl Server {
     }
 }
 
-/// A switch that takes a product down while it keeps its ports and its memory, for tests of what depends on it.
+/// A switch that makes a product unavailable while it keeps its ports and its data, for tests of its clients.
 ///
 /// # Examples
 ///
@@ -166,7 +165,7 @@ impl Outage {
         self.0.store(status, Ordering::SeqCst);
     }
 
-    /// Leaves every request without an answer, until [`Outage::end`].
+    /// Answers no request until [`Outage::end`].
     pub fn stay_silent(&self) {
         self.0.store(SILENT, Ordering::SeqCst);
     }
@@ -176,7 +175,7 @@ impl Outage {
         self.0.store(UP, Ordering::SeqCst);
     }
 
-    /// Returns the answer of a product that is down. A silent one does not return before the outage ends.
+    /// Returns the answer of an unavailable product, if it is unavailable. A silent one returns only when the outage ends.
     pub(crate) async fn answer(&self) -> Option<HttpResponse> {
         loop {
             match self.0.load(Ordering::SeqCst) {
@@ -191,7 +190,7 @@ impl Outage {
     }
 }
 
-/// Ports that are bound and not served yet, for a server whose answers name its own ports.
+/// Bound ports that are not served yet, for a server whose answers name its own ports.
 #[derive(Debug)]
 pub struct Listeners {
     name: String,
@@ -222,11 +221,11 @@ impl Listeners {
             .map(|(_, address, _)| *address)
     }
 
-    /// Starts the workers, as [`Server::start`] does.
+    /// Starts the workers, as in [`Server::start`].
     ///
     /// # Errors
     ///
-    /// When no thread can be started.
+    /// When no thread can be spawned.
     pub fn serve<F>(self, workers: usize, configure: F) -> Result<Server, StartError>
     where
         F: Fn(&str, &mut ServiceConfig) + Clone + Send + 'static,
@@ -263,7 +262,7 @@ impl Listeners {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // `stop` sends its command at once; the returned future only waits for the end, and `join` does that here.
+        // `stop` sends its command at once. The returned future only waits for the end, as `join` does here.
         for handle in self.handles.drain(..) {
             drop(handle.stop(false));
         }
@@ -319,7 +318,7 @@ fn run<F>(
             match server {
                 Ok(server) => servers.push(server.run()),
                 Err(err) => {
-                    // The receiver waits in `start`, so this cannot fail.
+                    // The receiver waits in `start`, so sending succeeds.
                     let _ = started.send(Err(err));
                     return;
                 }
@@ -337,10 +336,10 @@ fn run<F>(
     });
 }
 
-/// How long requests that are being answered may take to finish once the server stops.
+/// The grace period for requests in progress when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Neither is a status.
+/// Values that are not HTTP statuses.
 const UP: u16 = 0;
 const SILENT: u16 = 1;
 

@@ -1,4 +1,4 @@
-//! How does everything start together, on the ports that the files say?
+//! Starts the whole stack on the ports of its configuration files.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ pub struct Stack {
     pub oathkeeper: Oathkeeper,
 }
 
-/// What the files say, before anything starts.
+/// The configurations of all products.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StackConfig {
@@ -48,18 +48,18 @@ pub struct StackConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {
-    /// A file cannot be used.
+    /// A configuration file is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The gateway did not start.
     #[error(transparent)]
     Oathkeeper(#[from] OathkeeperError),
-    /// The folder for what the servers write cannot be made.
+    /// The folder for the servers' state cannot be created.
     #[error("`{}`: cannot be made: {source}", folder.display())]
     State {
         /// The folder.
         folder: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A port cannot be bound.
@@ -68,11 +68,12 @@ pub enum StackError {
 }
 
 impl StackConfig {
-    /// Reads `kratos.yml`, `keto.yml`, `hydra.yml` and `oathkeeper.yml` in `config`, and makes the folder `state` if need be.
+    /// Reads `kratos.yml`, `keto.yml`, `hydra.yml` and `oathkeeper.yml` in `config`, and creates the folder `state` if it
+    /// is missing.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or sets an option that is not known here, or the folder cannot be made.
+    /// When a file cannot be read, an option is unknown, or the folder cannot be created.
     pub fn read(config: &Path, state: &Path) -> Result<Self, StackError> {
         std::fs::create_dir_all(state).map_err(|source| StackError::State {
             folder: state.to_owned(),
@@ -87,8 +88,8 @@ impl StackConfig {
         })
     }
 
-    /// Lets the operating system choose all ports. What Kratos, Hydra and the gateway say about themselves follows, and so
-    /// does what the gateway asks of the others.
+    /// Lets the operating system choose all ports. The URLs of Kratos, Hydra and the gateway, and the gateway's calls to
+    /// the others, use the chosen ports.
     #[must_use]
     pub fn any_ports(mut self) -> Self {
         self.kratos = self.kratos.ports(0, 0);
@@ -98,7 +99,7 @@ impl StackConfig {
         self
     }
 
-    /// Returns what the files set without effect here, one sentence each.
+    /// Returns one sentence for each option of the files that has no effect here.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let (kratos, keto) = (self.kratos.warnings(), self.keto.warnings());
         kratos
@@ -111,12 +112,12 @@ impl StackConfig {
 }
 
 impl Stack {
-    /// Starts everything on the ports that the files in `config` say; what the servers write goes to `state`. Says on
-    /// the error output that this is a stand-in, and what the files set without effect.
+    /// Starts everything on the ports of the files in `config`. The servers write their state to `state`. Prints to
+    /// standard error that this is a stand-in, and which options have no effect.
     ///
     /// # Errors
     ///
-    /// When a file cannot be used, or a port cannot be bound. Nothing is left running then.
+    /// When a file is invalid, or a port cannot be bound. Nothing is left running then.
     ///
     /// # Examples
     ///
@@ -135,11 +136,11 @@ impl Stack {
         Self::run(StackConfig::read(config, state)?).await
     }
 
-    /// Starts everything as `config` says, for a caller that has changed what the files say.
+    /// Starts everything with `config`, for a caller that has changed the configuration.
     ///
     /// # Errors
     ///
-    /// When a port cannot be bound, or a key file cannot be used. Nothing is left running then.
+    /// When a port cannot be bound, or a key file is invalid. Nothing is left running then.
     pub async fn run(config: StackConfig) -> Result<Self, StackError> {
         announce(&config);
         let configured_kratos = config.kratos.configured_public_url().clone();
@@ -190,7 +191,7 @@ impl Stack {
             hydra,
             oathkeeper,
         } = self;
-        // The gateway first: nothing reaches it while the others go.
+        // The gateway stops first, so that no request reaches the others while they stop.
         oathkeeper.stop().await;
         futures_util::future::join3(kratos.stop(), keto.stop(), hydra.stop()).await;
     }

@@ -1,4 +1,4 @@
-//! What the embedded Keto says to what it should not get: a clear refusal, no panic, nothing stored.
+//! The embedded Keto rejects invalid requests without a panic, and stores nothing.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! What the embedded Keto does beyond the recordings: states, pages, limits, circles, other files.
+//! Behaviour of the embedded Keto beyond the recordings: states, pages, limits, circles and other files.
 
 #![cfg(test)]
 
@@ -13,7 +13,7 @@ use ory_dev::{
 };
 use serde_json::{Value, json};
 
-/// Starts a Keto with a permission file and limits of its own.
+/// Starts a Keto with the given permission file and limits.
 fn start_with(opl: &str, limits: &str) -> Keto {
     let folder = std::env::temp_dir().join(format!("ory-dev-keto-{}", uuid::Uuid::new_v4()));
     fs::create_dir(&folder).unwrap();

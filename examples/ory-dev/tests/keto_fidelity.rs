@@ -11,7 +11,7 @@ use keto_support::{Answer, get, send, start};
 use ory_dev::keto::{Filter, Keto, Tuple};
 use serde_json::{Value, json};
 
-/// Every recorded exchange in its order, and by how many tuples the store grows with it.
+/// Every recorded exchange in order, and the number of tuples that it adds to the store.
 const EXCHANGES: &[(&str, isize)] = &[
     ("create: subject id", 1),
     ("create: the same again", 1),
@@ -98,7 +98,7 @@ const EXCHANGES: &[(&str, isize)] = &[
     ("unknown route", 0),
 ];
 
-/// Headers whose value a client sees. `Date` and `Connection` are the server's own.
+/// Headers that are compared. `Date` and `Connection` are the server's own.
 const HEADERS: &[&str] = &[
     "Content-Type",
     "Content-Length",
@@ -153,7 +153,7 @@ impl Fresh {
     }
 }
 
-/// Puts lists whose order Keto draws by lot into one order, and replaces what is random by its type.
+/// Sorts lists whose order is random in Keto, and replaces random values by their type.
 fn comparable(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(comparable).collect(),

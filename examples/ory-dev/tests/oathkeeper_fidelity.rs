@@ -1,4 +1,4 @@
-//! Does the embedded gateway answer as the real one did? Every recorded exchange, with fresh sessions and keys.
+//! Compares the embedded gateway with recordings of the real one, with new sessions and keys.
 
 #![cfg(test)]
 
@@ -17,7 +17,7 @@ const RECORDING: &str = include_str!("recordings/oathkeeper.json");
 
 const RULES: &str = include_str!("recordings/oathkeeper-rules.json");
 
-/// The recorded exchanges that are played again, in the order of the recording.
+/// The recorded exchanges that are sent again, in the recorded order.
 const PLAYED: [&str; 33] = [
     "jwks",
     "rules",
@@ -54,7 +54,7 @@ const PLAYED: [&str; 33] = [
     "POST with a body",
 ];
 
-/// Played too, after the session was revoked.
+/// Sent after the session was revoked.
 const AFTER_REVOCATION: &str = "id_token: after the session was revoked";
 
 struct Replay {
@@ -111,7 +111,7 @@ impl Replay {
             .clone();
         let recorded_cookie = self.exchange("id_token: by cookie")["request"]["headers"]["Cookie"].clone();
 
-        // The recorder's own client sent these two besides.
+        // The recorder's client also sent these two headers.
         let mut headers = vec![
             ("User-Agent", "Python-urllib/3.11".to_owned()),
             ("Accept-Encoding", "identity".to_owned()),
@@ -141,7 +141,7 @@ impl Replay {
                 url.strip_prefix("http://127.0.0.1:4456").expect("the API"),
             ),
         };
-        // The recorder wrote JSON with a space behind each colon.
+        // The recorder wrote JSON with a space after each colon.
         let body = request["body"]
             .is_object()
             .then(|| request["body"].to_string().replace(':', ": "));
@@ -190,7 +190,7 @@ async fn hydra_with_a_token() -> (Hydra, String) {
     (hydra, token)
 }
 
-/// Names and types of a JSON value, without the values; an array is what its first item is.
+/// Replaces the values of a JSON value by their types; an array is represented by its first item.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),
@@ -213,7 +213,7 @@ fn header_names(echo: &Value) -> BTreeSet<String> {
     let names = headers
         .iter()
         .map(|pair| pair[0].as_str().expect("a name").to_lowercase());
-    // The HTTP client behind the embedded gateway dates every request.
+    // The HTTP client of the embedded gateway adds `Date` to every request.
     names.filter(|name| name != "date").collect()
 }
 
@@ -231,7 +231,7 @@ fn token_of(echo: &Value) -> Option<&str> {
         .filter(|token| token.starts_with("eyJ"))
 }
 
-/// Compares what every answer has in common.
+/// Compares the common parts of all answers.
 fn assert_alike(name: &str, recorded: &Value, answer: &Answer) {
     assert_eq!(
         json!(answer.status),
@@ -255,7 +255,7 @@ fn assert_alike(name: &str, recorded: &Value, answer: &Answer) {
         assert_eq!(answer.text(), page, "{name}");
     } else if body.get("error").is_some() {
         assert_eq!(answer.json(), *body, "{name}");
-        // To the byte, the line feed at the end included.
+        // Compared byte by byte, including the line feed at the end.
         let length = recorded_headers
             .iter()
             .find(|pair| pair[0] == "Content-Length")
@@ -272,7 +272,7 @@ fn assert_alike(name: &str, recorded: &Value, answer: &Answer) {
     }
 }
 
-/// Compares what reached the service.
+/// Compares the forwarded requests.
 fn assert_same_echo(name: &str, recorded: &Value, echo: &Value) {
     for member in ["method", "path", "body"] {
         assert_eq!(echo[member], recorded[member], "{name}: {member}");

@@ -1,4 +1,4 @@
-//! Is any option passed over in silence? Every mapping of every shipped file, with one more member.
+//! No option is ignored silently: each test adds one member to a mapping of a shipped file.
 
 #![cfg(test)]
 
@@ -10,7 +10,7 @@ use std::{
 use ory_dev::{StackConfig, StackError, shipped_configuration};
 use serde_json::{Value, json};
 
-/// A copy of the shipped files, one of which says something else.
+/// A copy of the shipped files with one changed file.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -25,7 +25,7 @@ impl Folder {
     }
 
     fn read_with(&self, file: &str, content: &Value) -> Result<StackConfig, StackError> {
-        // JSON is YAML.
+        // JSON is valid YAML.
         fs::write(self.0.join(file), content.to_string()).unwrap();
         StackConfig::read(&self.0, &self.0.join("state"))
     }
@@ -61,7 +61,7 @@ fn mappings(value: &Value, pointer: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a warning names the option, or a section that it lies in.
+/// Returns whether a warning names the option, or a section that contains it.
 fn is_warned_of(config: &StackConfig, file: &str, pointer: &str) -> bool {
     let mut path = String::new();
     let mut sections = Vec::new();
@@ -93,7 +93,7 @@ fn no_option_is_passed_over_in_silence_wherever_it_stands() {
     ] {
         let mut shipped = shipped(file);
         if file == "access-rules.json" {
-            // The shipped rules take the configuration of their handlers as it is.
+            // The shipped rules use the common configuration of their handlers.
             shipped[1]["authenticators"][1]["config"] = json!({"token_from": {"header": "X-Token"}});
             shipped[1]["mutators"][0]["config"] = json!({"ttl": "1s"});
         }
@@ -116,7 +116,7 @@ fn no_option_is_passed_over_in_silence_wherever_it_stands() {
                     // The configuration of a handler is checked where a rule uses it.
                     let is_named = error.contains(file)
                         || file == "oathkeeper.yml" && error.contains("access-rules.json");
-                    // The members of `headers` are names of headers, so there it is the value that is wrong.
+                    // The members of `headers` are header names, so there the value is invalid instead.
                     let option = if place.ends_with("/headers") {
                         "headers"
                     } else {

@@ -1,4 +1,4 @@
-//! Does the whole stack start from the files that come with it, and stop?
+//! The whole stack starts from the shipped files, and stops.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -11,7 +11,7 @@ use ory_dev::{
     shipped_configuration,
 };
 
-/// A folder for what the servers write, gone at the end of the test.
+/// A folder for the servers' state, removed at the end of the test.
 struct State(PathBuf);
 
 impl State {
@@ -22,7 +22,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // Nothing is lost when a temporary folder stays.
+        // A leftover temporary folder does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -108,7 +108,7 @@ async fn gateway_on_a_free_port_asks_kratos_on_its_free_port() {
     let orders = format!("{}orders", stack.oathkeeper.proxy_url());
     let (cookie, bearer) = (("cookie", "ory_kratos_session=x"), ("authorization", "Bearer x"));
 
-    // A session check that cannot be asked is 403; Kratos says that the session is unknown.
+    // An unreachable session check gives 403; here Kratos answers that the session is unknown.
     assert_eq!(status(&orders, &[cookie]).await.unwrap(), 401);
     assert_eq!(status(&orders, &[bearer]).await.unwrap(), 401);
     stack.stop().await;

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A relay that listens on one address and passes on to another.
+/// A relay that listens on one address and forwards to another.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -144,7 +144,7 @@ async fn pass_on(mut client: TcpStream, state: Arc<Mutex<State>>) -> io::Result<
     tokio::try_join!(inward, outward).map(|_| ())
 }
 
-/// Reads lines out of a stream of bytes, and keeps what an attacker would.
+/// Reads lines from a stream of bytes, and keeps the lines that an attacker would keep.
 #[derive(Default)]
 struct Eavesdropper {
     line: Vec<u8>,
@@ -194,7 +194,7 @@ mod tests {
 
     const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-    /// Answers everything with its own name.
+    /// A server that answers every request with its name.
     async fn server(name: &'static str) -> SocketAddr {
         let listener = TcpListener::bind(SocketAddr::from(LOCAL)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,6 +1,6 @@
-//! What does the program say when it cannot start, and does it stop when it is told to?
+//! The program's errors at start, and its end on a signal.
 //!
-//! These tests use the usual ports, one after the other.
+//! These tests use the usual ports, so they run one after the other.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,13 +29,13 @@ fn program(arguments: &[&str]) -> Command {
     program
 }
 
-/// Returns the exit code and what was written to the error output.
+/// Returns the exit code and the text on standard error.
 fn refused(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = program(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// A folder with the three configuration files, gone at the end of the test.
+/// A folder with the three configuration files, removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -64,7 +64,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nothing is lost when a temporary folder stays.
+        // A leftover temporary folder does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! How does an answer say what went wrong?
+//! Problem details (RFC 9457) as the body of an error response.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use actix_web::{
 };
 use serde::Serialize;
 
-/// An answer that tells a caller what went wrong, in the words of RFC 9457. What is wrong with a route is a
-/// [`Finding`](crate::Finding), which is told at start.
+/// An error response with problem details (RFC 9457). Problems of a route's policy are [`Finding`](crate::Finding)s, which
+/// are reported at start.
 ///
-/// The gate's own refusals look alike but for the `request_id`, which stands in the header `x-request-id` of every
-/// response. A handler returns it as its response or as its error. The type of the problem is `about:blank`, so the title is that
-/// of the status; the detail can only be words that are written in the program, never what a caller or an upstream sent.
-/// The answer must not be stored. With 503 it asks to try again a second later, unless [`retry_after`](Self::retry_after)
-/// says otherwise. With 408 it ends the connection, on which the rest of the request may still come; over HTTP/2 only its
-/// stream ends.
+/// The gate's own refusals look alike except for the `request_id`, which every response also carries in the header
+/// `x-request-id`. A handler returns a value of this type as its response or as its error. The problem type is
+/// `about:blank`, so the title is that of the status. The detail is a text of the program, never of a caller or an
+/// upstream. The response must not be stored. With 503 it asks the client to retry after a second, unless
+/// [`retry_after`](Self::retry_after) sets another time. With 408 it closes the connection, because the rest of the request
+/// may still arrive; over HTTP/2 only the stream ends.
 ///
 /// ```
 /// use actix_web::{HttpResponse, http::StatusCode, web};
@@ -43,7 +43,7 @@ use serde::Serialize;
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use = "a problem tells nobody anything unless it is returned"]
+#[must_use = "a problem reaches the caller only as a response or an error"]
 pub struct ProblemDetails {
     status: StatusCode,
     detail: Option<&'static str>,
@@ -51,8 +51,8 @@ pub struct ProblemDetails {
 }
 
 impl ProblemDetails {
-    /// Makes the problem that a status tells by itself: a 4xx or a 5xx. 401 is the gate's, which sends the challenge that
-    /// belongs to it.
+    /// Creates problem details for a 4xx or 5xx status. Only the gate answers 401, together with the challenge that belongs
+    /// to it.
     pub const fn new(status: StatusCode) -> Self {
         Self {
             status,
@@ -61,13 +61,13 @@ impl ProblemDetails {
         }
     }
 
-    /// Says more, in fixed words.
+    /// Sets the detail, a fixed text.
     pub const fn detail(mut self, detail: &'static str) -> Self {
         self.detail = Some(detail);
         self
     }
 
-    /// Asks to try again so many seconds later (RFC 9110 §10.2.3).
+    /// Asks the client to retry after so many seconds (RFC 9110 §10.2.3).
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -78,7 +78,7 @@ impl ProblemDetails {
         self.status.canonical_reason().unwrap_or("Refused")
     }
 
-    /// Makes the response, with what more is known of the request.
+    /// Creates the response with further members about the request.
     pub(crate) fn response(self, more: Extension<'_>) -> HttpResponse<BoxBody> {
         let document = Document {
             kind: "about:blank",
@@ -99,7 +99,8 @@ impl ProblemDetails {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::REQUEST_TIMEOUT {
-            // RFC 9112 §9.6: whoever is going to close says so. HTTP/2 has no such field, and resets the stream.
+            // RFC 9112 §9.6: a server that is about to close the connection announces it. HTTP/2 has no such field; the
+            // stream is reset.
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response
@@ -138,14 +139,14 @@ impl ResponseError for ProblemDetails {
     }
 }
 
-/// What a refusal of the gate says besides: members of its own (RFC 9457 §3.2).
+/// Further members of the gate's refusals (RFC 9457 §3.2).
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Extension<'a> {
     pub(crate) request_id: Option<&'a str>,
     pub(crate) reason: Option<&'static str>,
 }
 
-/// Problem details of RFC 9457 §3.1, as they stand in a body.
+/// Problem details (RFC 9457 §3.1) as they are serialized.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
@@ -160,7 +161,7 @@ struct Document<'a> {
     reason: Option<&'static str>,
 }
 
-/// Seconds after which a caller may try again what nobody could answer.
+/// The default of `Retry-After` for 503, in seconds.
 const RETRY_SECONDS: u32 = 1;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub struct ChannelAuditSink(mpsc::Sender<AuditEvent<'static>>);
 
 impl AuditSink for ChannelAuditSink {
     fn emit(&self, event: &AuditEvent<'_>) {
-        // A test that ended or does not receive loses events.
+        // Events are lost when the test has ended or does not receive.
         let _ = self.0.try_send(event.clone().into_owned());
     }
 }

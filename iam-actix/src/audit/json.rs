@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// The disk is full for a while.
+    /// A disk that is full for a while.
     #[test]
     fn a_torn_line_does_not_take_the_next_event_with_it() {
         #[derive(Clone, Default)]

@@ -179,7 +179,7 @@ mod tests {
         AuditEvent::allow(Timestamp::from_millis(number))
     }
 
-    /// Takes out what waits.
+    /// Takes out the queued events.
     fn numbers(queue: &Queue, batch: &mut AuditBatch) -> Vec<u64> {
         let mut numbers = Vec::new();
         queue.take(batch);
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Two batches at most, however long it goes on.
+    /// The queue uses two batches at most, however long it runs.
     #[test]
     fn batches_are_used_again_and_again() {
         let queue = Queue::new(10);
@@ -227,7 +227,7 @@ mod tests {
         assert!(queue.push(&event(4)));
     }
 
-    /// Does something on the other side, and tells what came of it.
+    /// Runs a closure on another thread, and returns a receiver of its result.
     fn beside<T: Send + 'static>(
         queue: &Arc<Queue>,
         act: impl FnOnce(&Queue) -> T + Send + 'static,
@@ -239,7 +239,7 @@ mod tests {
         told
     }
 
-    /// As [`beside`], and returns when it sleeps there.
+    /// Like [`beside`], and returns when the other thread sleeps.
     fn asleep_beside<T: Send + 'static>(
         queue: &Arc<Queue>,
         sleep: impl FnOnce(&Queue) -> T + Send + 'static,
@@ -252,7 +252,7 @@ mod tests {
         told
     }
 
-    /// Returns what comes of `sleep` when `act` is done after it has begun. Too late is a failure.
+    /// Returns the result of `sleep` when `act` runs after `sleep` has begun. Fails when it comes too late.
     fn woken_by<T: Send + 'static>(
         sleep: impl FnOnce(&Queue) -> T + Send + 'static,
         act: impl FnOnce(&Queue),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_an_event() {
+    fn an_event_wakes_the_waiting_thread() {
         assert_eq!(
             woken_by(wait, |queue| assert!(queue.push(&event(1)))),
             Found::Events
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_the_end() {
+    fn the_end_wakes_the_waiting_thread() {
         assert_eq!(woken_by(wait, Queue::close), Found::End);
     }
 
@@ -291,7 +291,7 @@ mod tests {
         woken_by(pause, Queue::close);
     }
 
-    /// A slow sink finds the next events at once.
+    /// A slow sink gets the next events at once.
     #[test]
     fn a_pause_ends_when_the_queue_is_half_full() {
         woken_by(pause, |queue| {
@@ -304,16 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_ends_when_somebody_waits_for_what_is_in_the_queue() {
+    fn a_flush_of_queued_events_ends_the_pause() {
         woken_by(pause, |queue| {
             assert!(queue.push(&event(1)));
             assert_eq!(queue.hurry(), 1);
         });
     }
 
-    /// Nothing is known to be delivered before the next batch is asked for.
+    /// A batch counts as delivered only when the next batch is taken.
     #[test]
-    fn there_is_no_pause_until_what_somebody_waits_for_is_known_to_be_delivered() {
+    fn there_is_no_pause_until_flushed_events_are_delivered() {
         let queue = Arc::new(Queue::new(10));
         let mut batch = queue.another_batch();
         assert!(queue.push(&event(1)));
@@ -346,9 +346,9 @@ mod tests {
         assert!(told.recv_timeout(SHORT).is_err());
     }
 
-    /// Waking costs whoever puts an event in a system call.
+    /// Waking the thread costs the caller of `push` a system call.
     #[test]
-    fn a_sleep_is_ended_once_and_nobody_is_woken_who_does_not_sleep() {
+    fn each_sleep_is_ended_once_and_only_a_sleeping_thread_is_woken() {
         let queue = Queue::new(10);
         queue.wait(Duration::ZERO);
         queue.pause(Duration::ZERO);

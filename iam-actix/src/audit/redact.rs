@@ -93,7 +93,7 @@ fn holds_token(text: &str) -> bool {
     any(ORY_START, is_ory_token) || any(JWT_START, is_jwt)
 }
 
-/// Tells whether a token may begin behind this text: the text ends in no letter or digit, or in a percent-encoded byte.
+/// Tells whether a token may begin after this text: the text ends in no letter or digit, or in a percent-encoded byte.
 fn ends_at_boundary(before: &str) -> bool {
     let is_encoded =
         |end: &[u8]| matches!(end, [b'%', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit));
@@ -280,7 +280,7 @@ mod tests {
         }
     }
 
-    /// Tokens of every kind, and the part that must not be seen.
+    /// Tokens of every kind, and the part that must be redacted.
     fn token() -> impl Strategy<Value = (String, String)> {
         let ory = (
             select(ORY_KINDS.to_vec()),

@@ -14,7 +14,7 @@ fn event(number: u64) -> AuditEvent<'static> {
     AuditEvent::deny(Reason::Replay, Timestamp::from_millis(number))
 }
 
-/// Takes events once it is let.
+/// Takes events once it is released.
 #[derive(Debug)]
 struct Gated {
     gate: Barrier,
@@ -78,7 +78,7 @@ fn what_is_queued_is_delivered_when_the_auditor_goes() {
     assert_eq!(events.drain().len(), 1000);
 }
 
-/// D83: a slow sink delays nobody, and what finds no room is counted.
+/// D83: a slow sink delays no caller, and events beyond the queue are counted.
 #[test]
 fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
     let sink = Gated::new();
@@ -98,7 +98,7 @@ fn a_sink_that_blocks_fills_the_queue_and_the_rest_is_counted() {
     assert_eq!(sink.seen.load(Ordering::SeqCst), 11);
 }
 
-/// R137, R138, D83: the other sinks, and the next event, are served as if nothing had happened.
+/// R137, R138, D83: a panicking sink does not affect other sinks or the next event.
 #[tokio::test]
 async fn a_sink_that_panics_loses_its_own_event_only() {
     let (sink, mut events) = audit_channel();
@@ -139,9 +139,9 @@ async fn flush_does_not_wait_for_ever() {
     sink.gate.wait();
 }
 
-/// Whatever ends the thread, events are not lost unseen.
+/// Events are counted as lost when the thread has ended for any reason.
 #[test]
-fn events_that_nobody_will_deliver_are_counted() {
+fn events_after_the_end_of_the_thread_are_counted_as_lost() {
     let auditor = Auditor::start(vec![Arc::new(Counting::default())], 10, None).unwrap();
     auditor.queue.close();
     auditor.worker.lock().unwrap().take().unwrap().join();
@@ -151,7 +151,7 @@ fn events_that_nobody_will_deliver_are_counted() {
     assert_eq!(auditor.dropped(), 1);
 }
 
-/// D82: sinks of the user's own get cleaned events too.
+/// D82: custom sinks get redacted events too.
 #[tokio::test]
 async fn a_token_sent_as_a_request_id_reaches_no_sink() {
     let (sink, mut events) = audit_channel();
@@ -177,7 +177,7 @@ fn an_auditor_that_is_dropped_leaves_a_sink_behind_that_never_returns() {
     sink.gate.wait();
 }
 
-/// Counts how often what it holds back is written out.
+/// Counts how often its buffer is flushed.
 #[derive(Debug, Default)]
 struct Counting {
     events: AtomicU64,
@@ -194,7 +194,7 @@ impl AuditSink for Counting {
     }
 }
 
-/// Each time the thread waits for an event, the request that brings one pays for waking it.
+/// Each time the thread waits for an event, the next request has to wake it.
 #[test]
 fn a_steady_stream_of_events_is_written_in_few_pieces() {
     let sink = Arc::new(Counting::default());
@@ -208,7 +208,7 @@ fn a_steady_stream_of_events_is_written_in_few_pieces() {
     drop(auditor);
     let lasted = SystemClock::new().now().duration_since(begun);
 
-    // Between two pauses it writes what a pause brought, and what woke it after nothing had come.
+    // The sink flushes once per pause, and once for the event that woke the thread.
     let pauses = lasted.as_millis() / LINGER.as_millis();
     assert_eq!(sink.events.load(Ordering::SeqCst), 200);
     assert!(u128::from(sink.flushes.load(Ordering::SeqCst)) <= 2 * pauses + 3);

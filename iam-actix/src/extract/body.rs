@@ -1,7 +1,7 @@
-//! Did the body arrive, and in time?
+//! Bodies that must arrive whole and before a deadline.
 //!
-//! A refusal of access has the status of its reason. These decide nothing about access, which was granted by then, so
-//! they say what HTTP has a status for.
+//! Access was already granted when a body is read, so an error here is no denial. It has the status that HTTP defines for
+//! it.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use futures_util::future::{FutureExt as _, LocalBoxFuture};
 
 use crate::answer::problem::ProblemDetails;
 
-/// What a handler takes from a body that arrived whole and in time. *Unverified*: as it came.
+/// An extractor's value from a body that arrived whole and in time. *Unverified.*
 ///
-/// The gate decides by a request's head and never waits for the body, so a caller whom it let in could keep one open for
-/// as long as it likes. `T` is any extractor that reads the whole body itself: `Json<…>`, `Form<…>`, `Bytes`, `String`.
-/// `Payload` and `Multipart` only hand out a stream, and that stream has no deadline.
+/// The gate decides by a request's head and never waits for the body, so an authenticated caller could keep a body open
+/// indefinitely. `T` is any extractor that reads the whole body: `Json<…>`, `Form<…>`, `Bytes`, `String`. `Payload` and
+/// `Multipart` only return a stream, and that stream has no deadline.
 ///
-/// `T` still has its own configuration, such as the limit of a [`JsonConfig`](actix_web::web::JsonConfig) or a
-/// [`PayloadConfig`](actix_web::web::PayloadConfig). Of what an `error_handler` in it answers only the status is kept.
+/// `T` keeps its own configuration, such as the limit of a [`JsonConfig`](actix_web::web::JsonConfig) or a
+/// [`PayloadConfig`](actix_web::web::PayloadConfig). Only the status of an `error_handler`'s response is kept.
 ///
 /// ```
 /// use actix_web::{
@@ -41,9 +41,9 @@ use crate::answer::problem::ProblemDetails;
 ///
 /// # Errors
 ///
-/// 408 after the deadline of [`BodyConfig`], which also ends the connection, or over HTTP/2 the stream; else the status
-/// that `T` fails with, such as 400 or 413. The words are fixed, for the caller as for a log: the cause is not kept, since
-/// it may quote the body.
+/// 408 after the deadline of [`BodyConfig`], which also closes the connection, or over HTTP/2 the stream. Otherwise the
+/// status of the error of `T`, such as 400 or 413. The response has a fixed text, and the cause is not kept, because it may
+/// quote the body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// Keeps the status of an extractor's error and nothing else: what it says may quote the body.
+/// Keeps only the status of an extractor's error, because its text may quote the body.
 fn unreadable(cause: &Error) -> ProblemDetails {
     ProblemDetails::new(cause.as_response_error().status_code()).detail("the body cannot be taken")
 }
@@ -82,7 +82,7 @@ fn unreadable(cause: &Error) -> ProblemDetails {
 const LATE: ProblemDetails =
     ProblemDetails::new(StatusCode::REQUEST_TIMEOUT).detail("the body took too long to arrive");
 
-/// How long a [`Body`] may take: data of an application, a scope or a resource, as it is or in a [`Data`].
+/// The deadline of a [`Body`]: application data of an application, a scope or a resource, plain or in a [`Data`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -112,8 +112,8 @@ impl BodyConfig {
             .unwrap_or(Self::DEFAULT)
     }
 
-    /// Sets how long a whole body may take, from when the gate has let the request in and the handler's extractor begins
-    /// to read. Defaults to 5 seconds, in which a line of 100 kbit/s carries 60 KiB.
+    /// Sets the longest time for a whole body, from the moment when the handler's extractor begins to read. Defaults to 5
+    /// seconds, in which a line of 100 kbit/s carries 60 KiB.
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// Returns the status of an extractor's error and what its answer says.
+    /// Returns the status and the body of an extractor's error.
     fn told<T>(refused: Result<Body<T>, ProblemDetails>) -> (u16, String) {
         says(refused.err().unwrap().error_response())
     }
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Middleware may ask the error of a response again, and Actix Web's `Logger` writes it down.
+    /// Middleware may render the error of a response again, and Actix Web's `Logger` logs it.
     #[actix_web::test]
     async fn refusal_says_the_same_however_often_it_is_asked_and_nothing_of_the_body() {
         let refused = read::<Json<Word>>(json(r#""secret""#).app_data(JsonConfig::default())).await;
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(says(again), first);
     }
 
-    /// Its error quotes what it is not.
+    /// An extractor whose error quotes the body.
     #[derive(Debug, serde::Deserialize)]
     enum Word {
         Known,

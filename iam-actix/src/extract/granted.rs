@@ -8,10 +8,10 @@ use iam_grammar::RelationTuple;
 use super::let_in;
 use crate::{answer::error::Error, request::Grant};
 
-/// The path parameter that the route's permission was checked for, and the tuples that Keto was asked.
+/// The path parameter that the route's permission was checked for, and the checked tuples.
 ///
-/// A handler that takes its id from here cannot load another object than the one that was checked. The permissions on
-/// the way must ask for exactly one path parameter.
+/// A handler that takes its id from here cannot load another object than the checked one. The permissions of the route and
+/// of its scopes must have exactly one path parameter.
 ///
 /// ```
 /// use iam_actix::Granted;
@@ -32,7 +32,7 @@ impl<T> Granted<T> {
         self.value
     }
 
-    /// Returns the tuples that Keto was asked for.
+    /// Returns the tuples that Keto checked.
     pub fn tuples(&self) -> &[RelationTuple] {
         &self.tuples
     }

@@ -1,9 +1,9 @@
-//! What becomes of a body that nobody reads?
+//! Closes the connection of a request whose body is not read.
 //!
-//! Actix Web takes the rest of a chunked body off a connection for as long as the caller likes to send one, once whoever
-//! could have read it is gone, and no timer runs meanwhile. A refusal drops the request unread, so a caller whom nobody
-//! knows could hold any number of connections open. While the payload is there until the answer has been sent, the
-//! connection is closed behind the answer instead, as it is for a body of announced length.
+//! When the reader of a chunked body is gone, Actix Web drains the rest of it from the connection without a timer, for as
+//! long as the caller sends. A refusal drops the request unread, so an unauthenticated caller could hold any number of
+//! connections open. If the payload is kept until the response has been sent, Actix Web closes the connection after the
+//! response instead, as it does for a body with `Content-Length`.
 
 use std::{
     cell::RefCell,
@@ -21,12 +21,12 @@ use actix_web::{
 };
 use futures_util::Stream;
 
-/// The payload of a request over HTTP/1, shared by its reader and its answer. Only the reader polls it.
+/// The payload of an HTTP/1 request, shared by its reader and its response. Only the reader polls it.
 #[derive(Clone)]
 pub(crate) struct SharedPayload(Rc<RefCell<Payload>>);
 
 impl SharedPayload {
-    /// Shares the payload of a request that has one. Streams of HTTP/2 end by themselves.
+    /// Shares the payload of a request that has one. HTTP/2 streams end by themselves.
     pub(crate) fn of(request: &mut ServiceRequest) -> Option<Self> {
         let payload = request.take_payload();
         if !matches!(payload, Payload::H1 { .. }) {
@@ -41,7 +41,7 @@ impl SharedPayload {
         Some(shared)
     }
 
-    /// Keeps the payload until the answer has been sent.
+    /// Keeps the payload until the response has been sent.
     pub(crate) fn until_sent(self, answer: ServiceResponse) -> ServiceResponse {
         answer.map_body(|_head, body| BoxBody::new(Answer { body, _payload: self }))
     }
@@ -55,7 +55,7 @@ impl Stream for SharedPayload {
     }
 }
 
-/// The body of an answer, and what must not go before it.
+/// The body of a response, and the payload that must outlive it.
 struct Answer {
     body: BoxBody,
     _payload: SharedPayload,

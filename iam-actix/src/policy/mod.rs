@@ -1,8 +1,8 @@
-//! How does a route that is built, not annotated, say what it requires?
+//! Policies of routes that are built with methods instead of attributes.
 //!
-//! The attributes' words as methods, on [`Route`], [`Resource`] and [`Scope`]. They stand last: behind `to(…)` on a
-//! route, behind every `service(…)`, `route(…)` and `wrap(…)` on a resource or scope, because each wraps what stands
-//! before it.
+//! The methods of [`Route`], [`Resource`] and [`Scope`] have the names of the attributes. They are called last: after
+//! `to(…)` on a route, and after every `service(…)`, `route(…)` and `wrap(…)` on a resource or scope, because each call
+//! wraps what was registered before it.
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, web};
@@ -37,7 +37,7 @@ use iam_grammar::{GrammarError, Permission};
 
 use crate::policy::enforce::{Enforce, Place};
 
-/// The service factory of a resource or scope that is held to a policy.
+/// The service factory of a resource or scope with a policy.
 pub trait SecuredFactory:
     ServiceFactory<
         ServiceRequest,
@@ -60,12 +60,12 @@ impl<T> SecuredFactory for T where
 {
 }
 
-/// Declares the words of one trait, each a call of `$secure` with a policy that says one thing.
+/// Declares the methods of one trait. Each one calls `$secure` with a policy of one property.
 macro_rules! words {
     ($returns:ty) => {
-        /// Opens it: everybody may come, credentials are not looked at.
+        /// Makes it public: all requests are admitted, and credentials are ignored.
         ///
-        /// A requirement anywhere on the way still counts.
+        /// A requirement of an enclosing scope, of the resource or of the route still applies.
         #[track_caller]
         #[must_use]
         fn public(self) -> $returns {
@@ -73,7 +73,7 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Lets requests without a credential in. A credential that is presented must be good.
+        /// Admits requests without a credential. A presented credential must be valid.
         #[track_caller]
         #[must_use]
         fn optional(self) -> $returns {
@@ -97,9 +97,9 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Requires a permission, as [`Permission::new`] or [`Permission::tuple`] make it.
+        /// Requires a permission, created with [`Permission::new`] or [`Permission::tuple`].
         ///
-        /// A permission that cannot be read refuses everybody.
+        /// An invalid permission denies every request.
         #[track_caller]
         #[must_use]
         fn require_permission(self, permission: Result<Permission, GrammarError>) -> $returns {
@@ -107,7 +107,7 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Accepts each credential once only.
+        /// Accepts each credential only once.
         #[track_caller]
         #[must_use]
         fn single_use(self) -> $returns {
@@ -115,7 +115,7 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Takes principals of the tenant `name` instead of the default tenant's.
+        /// Accepts principals of the tenant `name` instead of the default tenant.
         #[track_caller]
         #[must_use]
         fn tenant(self, name: &str) -> $returns {
@@ -123,7 +123,7 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Takes credentials that travel by `transport` instead of the tenant's first.
+        /// Accepts credentials by `transport` instead of the tenant's first transport.
         #[track_caller]
         #[must_use]
         fn transport(self, transport: Transport) -> $returns {
@@ -133,7 +133,7 @@ macro_rules! words {
     };
 }
 
-/// The words of the attributes for a [`Route`]. They stand behind `to(…)`.
+/// The attributes as methods of a [`Route`]. They are called after `to(…)`.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};
@@ -145,7 +145,7 @@ macro_rules! words {
 pub trait RouteExt: Sized {
     words!(Route);
 
-    /// Says that an authenticated principal is required, as it is where nothing is said.
+    /// Requires an authenticated principal, which is also the default.
     #[track_caller]
     #[must_use]
     fn protected(self) -> Route {
@@ -153,7 +153,7 @@ pub trait RouteExt: Sized {
         self.secured(policy)
     }
 
-    /// Holds the route to a whole policy.
+    /// Applies a whole policy to the route.
     #[must_use]
     fn secured(self, policy: RoutePolicy) -> Route;
 }
@@ -164,7 +164,7 @@ impl RouteExt for Route {
     }
 }
 
-/// The words of the attributes for a [`Resource`]. They stand behind every `route(…)`, `to(…)` and `wrap(…)`.
+/// The attributes as methods of a [`Resource`]. They are called after every `route(…)`, `to(…)` and `wrap(…)`.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};
@@ -178,7 +178,7 @@ impl RouteExt for Route {
 pub trait ResourceExt: Sized {
     words!(Resource<impl SecuredFactory>);
 
-    /// Says that an authenticated principal is required, as it is where nothing is said.
+    /// Requires an authenticated principal, which is also the default.
     #[track_caller]
     #[must_use]
     fn protected(self) -> Resource<impl SecuredFactory> {
@@ -186,7 +186,7 @@ pub trait ResourceExt: Sized {
         self.secured(policy)
     }
 
-    /// Holds every route of the resource to a whole policy.
+    /// Applies a whole policy to every route of the resource.
     #[must_use]
     fn secured(self, policy: RoutePolicy) -> Resource<impl SecuredFactory>;
 }
@@ -207,10 +207,9 @@ where
     }
 }
 
-/// The words of the attributes for a [`Scope`]. They stand last, outermost.
+/// The attributes as methods of a [`Scope`]. They are called last, outermost.
 ///
-/// A scope that is public opens its unannotated routes and its 404s. A requirement of the scope is added to those of
-/// its routes.
+/// A public scope opens its unannotated routes and its 404s. Requirements of the scope are added to those of its routes.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};
@@ -222,16 +221,16 @@ where
 pub trait ScopeExt: Sized {
     words!(Scope<impl SecuredFactory>);
 
-    /// Authenticates before anything inside is called at all.
+    /// Authenticates before any service inside the scope is called.
     ///
-    /// Use it around services that act in their synchronous `call`, such as raw `fn_service`s or `wrap_fn` closures. Roles and
-    /// scopes that are required behind it, as in `.protected().require_role(["admin"])`, are checked before too.
-    /// What its routes say of tenant and transport is known too late then: say it on the scope as well.
+    /// Use it around services that act in their synchronous `call`, such as raw `fn_service`s or `wrap_fn` closures. Roles
+    /// and scopes that are required after it, as in `.protected().require_role(["admin"])`, are also checked before. The
+    /// tenant and transport of the routes inside are announced too late, so set them on the scope as well.
     #[track_caller]
     #[must_use]
     fn protected(self) -> Scope<impl SecuredFactory>;
 
-    /// Holds everything in the scope to a whole policy.
+    /// Applies a whole policy to everything in the scope.
     #[must_use]
     fn secured(self, policy: RoutePolicy) -> Scope<impl SecuredFactory>;
 }
@@ -257,7 +256,7 @@ where
     }
 }
 
-/// Tells whether a policy's name is that of a method of the extension traits, not of a handler.
+/// Tells whether a policy's name is a method of the extension traits instead of a handler.
 pub(crate) fn is_builder_word(name: &str) -> bool {
     BUILDER_WORDS.contains(&name)
 }
@@ -274,13 +273,13 @@ const BUILDER_WORDS: [&str; 9] = [
     "transport",
 ];
 
-/// Starts the policy of the line that calls.
+/// Starts a policy that is declared at the caller's line.
 #[track_caller]
 fn here(word: &'static str) -> RoutePolicy {
     RoutePolicy::new(declared_at(Location::caller()), word)
 }
 
-/// Returns `file:line` of a place in the code. Each place is kept once, however often applications are built.
+/// Returns `file:line` of a source location. Each location is stored once, however often applications are built.
 fn declared_at(location: &'static Location<'static>) -> &'static str {
     static PLACES: LazyLock<Mutex<HashMap<(&'static str, u32), &'static str>>> =
         LazyLock::new(Mutex::default);

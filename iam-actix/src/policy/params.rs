@@ -1,10 +1,10 @@
-//! What does the path say?
+//! Path parameters and patterns of a routed request.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use actix_web::HttpRequest;
 
-/// Returns the full pattern of the route that a request was routed to; nothing at a default service.
+/// Returns the full pattern of the request's route; `None` at a default service.
 pub(crate) fn pattern_of(request: &HttpRequest) -> Option<String> {
     if is_at_default_service(request) {
         return None;
@@ -13,24 +13,25 @@ pub(crate) fn pattern_of(request: &HttpRequest) -> Option<String> {
     request.match_pattern()
 }
 
-/// Tells whether a part of the path is left that no pattern has matched.
+/// Tells whether a part of the path was matched by no pattern.
 ///
-/// Actix Web looks for a pattern by the path alone then, and names a resource whose guard has turned the request away.
+/// Actix Web then looks for a pattern by the path alone, and returns that of a resource whose guard has rejected the
+/// request.
 pub(crate) fn is_at_default_service(request: &HttpRequest) -> bool {
     !request.match_info().unprocessed().is_empty()
 }
 
-/// The path parameters of a request, as `web::Path` gives them: percent-decoded.
+/// The path parameters of a request, percent-decoded as by `web::Path`.
 ///
-/// `match_info` leaves `%2F`, `%25` and `%2B` alone. Were those values taken, Keto would be asked about another object
-/// than the handler loads.
+/// `match_info` does not decode `%2F`, `%25` and `%2B`. With its values, Keto would check another object than the handler
+/// loads.
 #[derive(Debug, Default)]
 pub(crate) struct PathValues(HashMap<String, String>);
 
 impl PathValues {
-    /// Decodes the parameters that the patterns matched so far have.
+    /// Decodes the parameters of the patterns matched so far.
     ///
-    /// A name that occurs twice, in a scope's pattern and in the route's, has no value: nobody could tell which is meant.
+    /// A name that occurs both in a scope's pattern and in the route's has no value, because it is ambiguous.
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let info = request.match_info();
         let decoded: Vec<String> = info.load().unwrap_or_default();

@@ -70,7 +70,7 @@ impl GateContext {
 
         match &route.name {
             Some(name) if self.routes().iter().filter(same_name).count() == 1 => {
-                hidden.report_for_handler(name)
+                hidden.report_for_handler(name);
             }
             Some(_) | None if self.is_around_router || self.has_announced.get() => {}
             Some(_) | None => hidden.suspect(&route.pattern),

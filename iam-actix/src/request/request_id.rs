@@ -1,24 +1,24 @@
-//! Which request is this?
+//! The id of a request.
 //!
-//! Every request has one id: the caller's, when it is one line of 1 to 128 harmless characters, or a new one. It is on
-//! every response, in every audit event, and on every call to an upstream that the request causes.
+//! Every request has one id: the caller's, if it is a single line of 1 to 128 harmless characters, or a new one. The id is
+//! in every response, in every audit event, and in every upstream call that the request causes.
 
 use std::fmt;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::{Uuid, fmt::Hyphenated};
 
-/// The header that carries the id, in both directions.
+/// The header of the id, in requests and responses.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is accepted from a caller.
+/// The longest accepted id of a caller.
 const MAX_LENGTH: usize = 128;
 
-/// The id of one request: the caller's, or one that the gate made. Cloning is cheap.
+/// The id of one request: the caller's, or one that the gate generated. Cloning is cheap.
 ///
-/// Hand it to whatever else the request causes, so that other logs can be read beside the audit. As an extractor it
-/// fails with 500 when the request did not come through the gate. Keep `as_str().to_owned()` where it outlives the request: a
-/// caller's id is a piece of what was read from its connection.
+/// Pass it to further calls, so that other logs can be correlated with the audit events. As an extractor it fails with 500
+/// if the request did not pass through the gate. Keep `as_str().to_owned()` where the id outlives the request, because a
+/// caller's id shares the buffer of its connection.
 ///
 /// ```
 /// use iam_actix::RequestId;
@@ -30,22 +30,22 @@ const MAX_LENGTH: usize = 128;
 ///
 /// # Security
 ///
-/// *Unverified*: a caller may choose it, also one that somebody else uses.
+/// *Unverified*: a caller may choose it, even the id of another request.
 #[derive(Clone)]
 pub struct RequestId(Id);
 
 #[derive(Clone)]
 enum Id {
     Accepted(HeaderValue),
-    /// Kept inline: no allocation, no reference count.
+    /// Stored inline: no allocation, no reference count.
     Made([u8; Hyphenated::LENGTH]),
 }
 
 impl RequestId {
-    /// Accepts the caller's id or makes one.
+    /// Accepts the caller's id or generates one.
     ///
-    /// An id on two lines, an empty or long one, or one with other characters than letters, digits and `-._:/+=@` is not
-    /// taken: it ends in logs and upstream requests.
+    /// An id is rejected if it is repeated, empty, too long, or has characters other than letters, digits and `-._:/+=@`,
+    /// because it is written to logs and upstream requests.
     pub(crate) fn accept_or_make(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(X_REQUEST_ID);
 
@@ -57,7 +57,7 @@ impl RequestId {
 
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
-        // INVARIANT: only characters of ASCII that can be seen get in. `to_str` would look at each byte by itself.
+        // INVARIANT: only visible ASCII characters are accepted. `to_str` would check each byte again.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -65,7 +65,7 @@ impl RequestId {
     pub(crate) fn header(&self) -> HeaderValue {
         match &self.0 {
             Id::Accepted(value) => value.clone(),
-            // INVARIANT: hexadecimal digits and hyphens may stand in a header.
+            // INVARIANT: hexadecimal digits and hyphens are valid in a header.
             Id::Made(text) => HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-")),
         }
     }
@@ -78,7 +78,7 @@ impl RequestId {
     }
 
     fn random() -> Self {
-        // Not to be guessed, and with the feature `fast-rng` without a system call for each request.
+        // The id cannot be guessed. With the feature `fast-rng` it needs no system call for each request.
         let mut text = [0; Hyphenated::LENGTH];
         Uuid::new_v4().hyphenated().encode_lower(&mut text);
 

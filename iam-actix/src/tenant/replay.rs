@@ -1,4 +1,4 @@
-//! How is a token used up, and what is said when that goes wrong for an innocent reason?
+//! Claims one-time ids of tokens, and logs failures that have an innocent cause.
 
 use std::{
     future::{self, Future},
@@ -17,7 +17,7 @@ use tokio::time;
 
 use crate::log_throttle::LogThrottle;
 
-/// The replay store, and the memory of what was last said about it.
+/// The replay store, and the times of the last log lines about it.
 #[derive(Debug)]
 pub(crate) struct Replay {
     alarm: LogThrottle,
@@ -38,7 +38,7 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// When it was used before, or there is no answer: fails closed.
+    /// When the id was used before, or the store gave no answer: fails closed.
     pub(crate) async fn claim(
         &self,
         tenant: &str,
@@ -56,7 +56,7 @@ impl Replay {
             }
             Err(err) => {
                 if self.alarm.is_due(now) {
-                    tracing::error!(tenant, error = %err, "tokens that count once cannot be accepted");
+                    tracing::error!(tenant, error = %err, "the replay store failed: single-use tokens are refused");
                 }
                 Err(Refusal::with_detail(Reason::ReplayUnavailable, code(err)))
             }
@@ -64,7 +64,7 @@ impl Replay {
     }
 }
 
-/// Asks at once, which is all that a store in memory needs, and then waits for a bounded time.
+/// Polls the claim once, which is enough for a store in memory, and then waits for a bounded time.
 async fn bounded(claim: impl Future<Output = Result<Claim, ReplayError>>) -> Result<Claim, ReplayError> {
     let mut claim = pin!(claim);
     let at_once = future::poll_fn(|context| match claim.as_mut().poll(context) {
@@ -88,15 +88,15 @@ fn code(err: ReplayError) -> &'static str {
     }
 }
 
-/// R163: the trap that everybody falls into once.
+/// R163: a common mistake with the gateway's token cache.
 const TOKEN_CACHE: &str = "a token came back within a second of its first use: if these are different requests of one \
-    user, it is Oathkeeper's token cache, which sends the same token again and again. Put something unique for each \
+    user, the cause is Oathkeeper's token cache, which reuses tokens. Put something unique for each \
     request into the claims template of the gateway's rule, such as \"jti\": \"{{ uuidv4 }}\"";
 
-/// A replay as fast as this is more likely a cache than a thief.
+/// A replay within this time is more likely caused by a cache than by an attacker.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How long a store outside of this process may take.
+/// The longest time that an external store may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(claim(&replay, "b").await, Ok(()));
     }
 
-    /// R137: a store that is full or does not answer lets nobody in.
+    /// R137: a store that is full or does not answer admits no request.
     #[tokio::test]
     async fn a_store_without_an_answer_refuses() {
         let full = Replay::new(Arc::new(Broken(Some(ReplayError::Full))));

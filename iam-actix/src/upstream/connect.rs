@@ -1,4 +1,4 @@
-//! How is a connection to an upstream made, and how is the end of a response found on it?
+//! Connections to upstreams, and the end of a response on them.
 //!
 //! A response with neither `Content-Length` nor `Transfer-Encoding` ends with the connection (RFC 9112 §6.3). The decoder of
 //! `actix-http` implements that for HTTP/1.0 only: an HTTP/1.1 response of this kind is decoded as a response without a body, and
@@ -24,7 +24,7 @@ use futures_util::future::LocalBoxFuture;
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Connects to an upstream, with TLS where a configuration for it is given, whatever the scheme of the URI.
+/// Connects to an upstream. With a TLS configuration the connection uses TLS, whatever the scheme of the URI.
 #[derive(Clone)]
 pub(super) struct Connect {
     tcp: ConnectorService,
@@ -89,14 +89,14 @@ pub(super) struct UntilClose<T> {
     reading: Reading,
 }
 
-/// What is read next.
+/// The part of the stream that is read next.
 #[derive(Debug)]
 enum Reading {
-    /// The head of a response, of which this much has arrived.
+    /// The head of a response, with the bytes that have arrived so far.
     Head(Vec<u8>),
     /// Bytes that have arrived with the head, and the head itself.
     Buffered(Bytes),
-    /// Bytes that pass as they come: a body, or nothing between two exchanges.
+    /// Bytes that are passed on unchanged: a body, or nothing between two exchanges.
     Rest,
 }
 
@@ -146,18 +146,18 @@ impl<T: AsyncRead + Unpin> AsyncRead for UntilClose<T> {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Progress {
-    /// The head is complete, or the decoder will refuse it.
+    /// The head is complete, or invalid in a way that the decoder rejects.
     Done,
     /// More bytes are needed.
     Partial,
 }
 
-/// Gives the head of a response whose body ends with the connection the version 1.0.
+/// Sets the version of a response head to 1.0 if the body ends with the connection.
 fn adjust(bytes: &mut [u8]) -> Progress {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let mut config = httparse::ParserConfig::default();
-    // As the decoder reads it: both must find the same headers.
+    // The same parser settings as the decoder's: both must find the same headers.
     config.allow_spaces_after_header_name_in_responses(true);
 
     match config.parse_response(&mut response, bytes) {
@@ -232,6 +232,6 @@ const VERSION: &[u8] = b"HTTP/1.1";
 
 const CHUNK: usize = 8 * 1024;
 
-/// The limits of the decoder, which refuses what is beyond them.
+/// The limits of the decoder, which rejects larger heads.
 const MAX_HEAD: usize = 128 * 1024;
 const MAX_HEADERS: usize = 96;

@@ -56,7 +56,7 @@ pub(super) async fn exchange(
     assemble(&answer, body)
 }
 
-/// The awc clients of one thread, one for each connect timeout that the configuration knows.
+/// The awc clients of one thread, one for each configured connect timeout.
 #[derive(Default)]
 pub(super) struct Clients {
     known: RefCell<HashMap<(bool, Duration), awc::Client>>,
@@ -64,7 +64,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Makes clients with other trust roots.
+    /// Creates clients with other trust roots.
     #[cfg(test)]
     pub(super) fn with_tls(config: Arc<ClientConfig>) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Clients {
         Ok(client)
     }
 
-    /// Made at the first https request: reading the trust roots takes time, and many services need no TLS.
+    /// Created at the first https request: loading the trust roots takes time, and many services need no TLS.
     fn tls(&self) -> Result<Arc<ClientConfig>, TransportError> {
         if let Some(config) = self.tls.get() {
             return Ok(Arc::clone(config));

@@ -1,4 +1,4 @@
-//! How does a service on many threads use an HTTP client that runs on one?
+//! The HTTP client for upstreams: many threads share a client that runs on its own threads.
 //!
 //! `awc` runs inside a `LocalSet` only, so it gets threads of its own: each has a current-thread runtime, a `LocalSet` and
 //! connection pools. Other threads hold a [`Client`], which is `Send + Sync` and works under any runtime; dropping one, or one of
@@ -73,7 +73,7 @@ impl Client {
                     () = answer.closed() => return,
                     outcome = time::timeout(limits.timeout, call) => outcome,
                 };
-                // The receiver may be gone by now, which is fine.
+                // The receiver may be gone by now, which is not an error.
                 let _ = answer.send(outcome.unwrap_or(Err(TransportError::Timeout)));
             })
         });

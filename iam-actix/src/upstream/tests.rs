@@ -95,9 +95,9 @@ async fn a_connection_that_the_upstream_closed_meanwhile_is_not_used_again() {
     assert_eq!(upstream.connections(), 2);
 }
 
-/// R123, D90: a redirect is an answer, and nobody goes where it points.
+/// R123, D90: a redirect is returned as a response, and is not followed.
 #[tokio::test]
-async fn redirects_are_followed_by_nobody() {
+async fn redirects_are_not_followed() {
     let elsewhere = TestUpstream::always(Answer::Json(200, "{}".to_owned()));
     let upstream = raw(&format!(
         "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
@@ -110,7 +110,7 @@ async fn redirects_are_followed_by_nobody() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-/// D78: an upstream that hangs is a timeout, not an error of ours.
+/// D78: an upstream that hangs is a timeout, not an internal error.
 #[tokio::test]
 async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
     let upstream = TestUpstream::always(Answer::Hang);
@@ -118,7 +118,7 @@ async fn an_upstream_that_hangs_is_given_up_at_the_deadline() {
     assert_eq!(ask(&upstream, SHORT).await.err(), Some(TransportError::Timeout));
 }
 
-/// R083: the deadline covers the body, not the head alone.
+/// R083: the deadline covers the body, not only the head.
 #[tokio::test]
 async fn an_upstream_that_dribbles_its_body_is_given_up_at_the_deadline() {
     let text = format!(
@@ -138,7 +138,7 @@ async fn an_upstream_that_dribbles_its_head_is_given_up_at_the_deadline() {
     assert_eq!(ask(&upstream, SHORT).await.err(), Some(TransportError::Timeout));
 }
 
-/// R142: the largest body passes, one byte more does not, announced or not.
+/// R142: a body of the largest size passes; one more byte fails, announced or not.
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_refused() {
     let fits = TestUpstream::always(Answer::Json(200, "x".repeat(1024)));
@@ -261,9 +261,9 @@ async fn bytes_beyond_the_announced_length_do_not_become_the_next_answer() {
     assert_eq!(second.body().as_ref(), b"real");
 }
 
-/// A small body may not become a large one: nothing is decoded.
+/// A small body must not expand to a large one: nothing is decompressed.
 #[tokio::test]
-async fn a_compressed_answer_that_nobody_asked_for_is_refused() {
+async fn an_unrequested_compressed_answer_is_refused() {
     let upstream = raw("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x0b");
 
     assert_eq!(ask(&upstream, LIMITS).await.err(), Some(TransportError::Protocol));
@@ -293,7 +293,7 @@ async fn a_connection_closed_without_an_answer_is_no_answer() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_no_connection() {
+async fn a_closed_port_is_a_connect_error() {
     let threads = Threads::start(1).unwrap();
 
     assert_eq!(
@@ -312,7 +312,7 @@ async fn nobody_listening_is_no_connection() {
     );
 }
 
-/// R129: what does not prove who it is is not talked to.
+/// R129: an upstream that does not prove its identity gets no request.
 #[tokio::test]
 async fn plain_text_where_tls_is_expected_is_refused() {
     let plain = raw("HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -328,7 +328,7 @@ async fn plain_text_where_tls_is_expected_is_refused() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_nobody_with_it() {
+async fn a_caller_that_goes_away_affects_no_other_call() {
     let upstream = TestUpstream::start(|request| {
         if request.line.contains("hang") {
             Answer::Hang
@@ -337,7 +337,7 @@ async fn a_caller_that_goes_away_takes_nobody_with_it() {
         }
     });
     let threads = Threads::start(1).unwrap();
-    // One slot: whoever does not give it back would block the other.
+    // There is one slot: a call that does not return it would block the other calls.
     let client = threads.client(ConcurrencyLimit::new(1));
 
     let gone = client.send(get(&upstream.url("/hang")), LIMITS);
@@ -347,7 +347,7 @@ async fn a_caller_that_goes_away_takes_nobody_with_it() {
     assert_eq!(stays.await.unwrap().status(), 200);
 }
 
-/// R164: slots are each upstream's own.
+/// R164: each upstream has its own slots.
 #[tokio::test]
 async fn an_upstream_that_hangs_starves_no_other() {
     let hanging = TestUpstream::always(Answer::Hang);
@@ -438,7 +438,7 @@ async fn a_panic_in_one_task_ends_no_other_call() {
     assert_eq!(answer.unwrap().status(), 200);
 }
 
-/// R131: nothing of a request can be printed.
+/// R131: no part of a request can be printed.
 #[test]
 fn debug_output_of_client_and_error_holds_nothing_of_the_request() {
     let threads = Threads::start(1).unwrap();

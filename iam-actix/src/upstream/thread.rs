@@ -105,7 +105,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = blocking::channel();
 
-        // The runtime is made on its own thread: it must not be dropped inside another runtime.
+        // The runtime is created on its own thread: it must not be dropped inside another runtime.
         let run = move || match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
                 let _ = ready.send(Ok(()));

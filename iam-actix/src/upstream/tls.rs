@@ -70,7 +70,7 @@ mod tests {
                 let mut stream = stream.unwrap();
                 let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
                 let mut tls = Stream::new(&mut connection, &mut stream);
-                // A client that does not trust the certificate leaves here.
+                // A client that does not trust the certificate disconnects here.
                 if tls.read(&mut [0; 1024]).is_ok() {
                     let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
                     let _ = tls.flush();
@@ -83,7 +83,7 @@ mod tests {
     async fn ask(clients: Clients, host: &str, addr: SocketAddr) -> Result<Bytes, TransportError> {
         let url = format!("https://{host}:{}/", addr.port());
         let request = http::Request::get(url).body(Bytes::new()).unwrap();
-        // The clients go inside of the set, for that is where awc closes its connections.
+        // The clients are created inside the set, because awc closes its connections there.
         let call = async move { exchange(&clients, request, LIMITS).await };
         LocalSet::new()
             .run_until(call)
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(answer, Err(TransportError::Tls));
     }
 
-    /// R129: a good certificate of somebody else.
+    /// R129: a valid certificate of another server.
     #[tokio::test]
     async fn an_upstream_with_a_certificate_for_another_name_is_refused() {
         let (addr, certificate) = serve();

@@ -5,11 +5,11 @@ use iam_core::{
     request::RequestHead,
 };
 
-/// Reads each line of the input as a header line of its own.
+/// Reads each line of the input as one header line.
 ///
 /// # Panics
 ///
-/// When a token was read that is not written as it has to be.
+/// When an accepted token does not follow the grammar.
 pub fn run(data: &[u8]) {
     let headers: Vec<_> = data
         .split(|&byte| byte == b'\n')

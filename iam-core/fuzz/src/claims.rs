@@ -1,4 +1,4 @@
-//! Payloads behind a genuine signature: what a careless or hostile issuer could make a verifier read.
+//! Payloads with a valid signature, as a careless or hostile issuer could create them.
 
 use std::{
     fmt::Debug,
@@ -29,7 +29,7 @@ struct World {
 }
 
 impl World {
-    /// Signs a payload, whatever it is.
+    /// Signs any payload.
     fn token(&self, payload: &[u8]) -> String {
         let [header, payload] = [br#"{"alg":"EdDSA"}"#, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
         let signed = format!("{header}.{payload}");
@@ -39,7 +39,7 @@ impl World {
     }
 }
 
-/// Whatever is accepted says what a naive reader, too, would accept; and how plainly it is written makes no difference.
+/// A naive reader also accepts every accepted payload, with the same claims, and its notation makes no difference.
 ///
 /// # Panics
 ///
@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
     };
     let read = |payload: &[u8]| world.verifier.examine(world.token(payload).as_bytes(), NOW);
     let verified = read(data);
-    // An empty payload is no segment, which is another fault.
+    // An empty payload is not a segment, which is another fault.
     if (1..=LONGEST).contains(&data.len()) {
         let behind_a_blank = read(&[b" ", data].concat());
         assert_eq!(
@@ -93,7 +93,7 @@ pub fn run(data: &[u8]) {
     );
 }
 
-/// What is taken out of every payload.
+/// The claims that are extracted from every payload.
 fn said(claims: &VerifiedClaims) -> impl PartialEq + Debug {
     (
         [

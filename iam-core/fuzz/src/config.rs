@@ -5,11 +5,11 @@ use iam_core::{
     jwt::Verifier,
 };
 
-/// Reads and validates the input, in the format that it looks like.
+/// Reads and validates the input, in the format that it resembles.
 ///
 /// # Panics
 ///
-/// When a configuration is accepted that nothing can be verified with, or a problem cannot be printed on one line.
+/// When an accepted configuration cannot verify anything, or a problem cannot be printed on one line.
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;

@@ -3,7 +3,7 @@
 use iam_core::json::{self, JsonError, JsonLimits};
 use serde_json::Value;
 
-/// What is accepted, a second parser reads alike; what is refused for its text alone, that parser refuses too.
+/// A second parser reads every accepted text alike, and rejects every text that is rejected for its content alone.
 ///
 /// # Panics
 ///

@@ -7,7 +7,8 @@ use iam_core::{
     jwt::Algorithm,
 };
 
-/// No more keys are used or reported than are allowed, and no id names more keys than algorithms can tell apart.
+/// The number of used and reported keys is within the limit, and one id names no more keys than there are algorithms to
+/// tell them apart.
 ///
 /// # Panics
 ///

@@ -16,7 +16,7 @@ const KEYS: &[u8] = include_bytes!("../corpus/jwks/oathkeeper.json");
 /// A moment at which the recorded tokens are valid.
 const NOW: Timestamp = Timestamp::from_secs(1_795_328_690);
 
-/// Whatever is accepted has exactly one spelling, and an allowed algorithm.
+/// Every accepted token has exactly one spelling, and an allowed algorithm.
 ///
 /// # Panics
 ///

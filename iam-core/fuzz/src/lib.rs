@@ -1,13 +1,13 @@
 //! One fuzz target body for each parser of outside bytes.
 //!
-//! A body takes any bytes, must not panic on its own account, and checks what acceptance promises. To add one: a file here with
-//! `pub fn run(data: &[u8])`, a line in [`TARGETS`], a folder under `corpus/` with a few good and bad inputs, and a one-line
-//! file under `fuzz_targets/` with its `[[bin]]`.
+//! A body takes arbitrary bytes. The parser must not panic; the body panics when an accepted input breaks an invariant. To
+//! add one: a file here with `pub fn run(data: &[u8])`, a line in [`TARGETS`], a folder under `corpus/` with a few good and
+//! bad inputs, and a one-line file under `fuzz_targets/` with its `[[bin]]`.
 //!
-//! The bodies for the files and requests of the embedded Ory stack stand in `ory_dev::fuzz`, beside its private parsers.
+//! The bodies for the files and requests of the embedded Ory stack are in `ory_dev::fuzz`, beside its private parsers.
 //!
-//! `cargo test -p iam-fuzz` drives every body on stable: its corpus, then mutations of it from a fixed seed.
-//! `cargo +nightly fuzz run --features libfuzzer NAME` does it in earnest, from this folder.
+//! `cargo test -p iam-fuzz` drives every body on stable Rust: its corpus, then mutations of it from a fixed seed. `cargo
+//! +nightly fuzz run --features libfuzzer NAME`, run in this folder, fuzzes without an end.
 
 pub mod authorization;
 pub mod claims;
@@ -21,10 +21,10 @@ pub mod upstream;
 pub mod template;
 pub mod tuple;
 
-/// Takes any bytes and panics when a promise is broken.
+/// Takes arbitrary bytes and panics when an invariant is broken.
 pub type Body = fn(&[u8]);
 
-/// Every target by name, which is also that of its corpus folder.
+/// Every target by its name, which is also the name of its corpus folder.
 pub const TARGETS: &[(&str, Body)] = &[
     ("authorization", authorization::run),
     ("claims", claims::run),

@@ -2,8 +2,8 @@
 
 use iam_opl::{CheckLimits, MAX_ERRORS, Mode, Namespaces, ObjectRelation, Relations, Subject};
 
-/// What is refused, is refused with places that lie within the source; what is accepted, can be asked about everything that it
-/// declares, and answers within the limits whatever is stored.
+/// A rejected source has errors within the source. An accepted source answers a check of everything that it declares within
+/// the limits, whatever is stored.
 ///
 /// # Panics
 ///
@@ -51,14 +51,15 @@ fn ask(namespaces: &Namespaces) {
             };
             for mode in [Mode::Lenient, Mode::Strict] {
                 let limits = CheckLimits::default().depth(3).width(3).mode(mode);
-                // Too many steps are an error, and any answer will do: that it comes is the promise.
+                // Too many steps are an error. Any other answer is accepted: the check must only terminate.
                 let _ = namespaces.check(&store, of, Subject::Id("s"), limits);
             }
         }
     }
 }
 
-/// Every relation has the relations of the first namespace as its subjects, itself included, and nobody is anywhere.
+/// A store in which every relation has the relations of the first namespace as its subjects, itself included, and no
+/// subject ids.
 struct Circle<'a> {
     namespaces: &'a Namespaces,
 }

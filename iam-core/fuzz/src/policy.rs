@@ -1,13 +1,13 @@
-//! Policies on the way to a route.
+//! Policies of a route and its scopes.
 
 use iam_core::requirement::{EffectivePolicy, RoutePolicy};
 use iam_grammar::Permission;
 
-/// Takes each line of the input as one policy, each byte of it as one word of the policy.
+/// Takes each line of the input as one policy, and each byte of it as one property of the policy.
 ///
 /// # Panics
 ///
-/// When a further policy made the whole weaker.
+/// When a further policy weakened the combined policy.
 #[expect(clippy::panic, reason = "a broken promise has to be seen")]
 pub fn run(data: &[u8]) {
     let policies: Vec<_> = data.split(|&byte| byte == b'\n').take(6).map(policy).collect();
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
         before.requirements().iter().all(|one| requirements.contains(one)),
         "a requirement was lost"
     );
-    // Where nothing was said yet, `public` may open the route; a requirement is something said.
+    // Without an earlier requirement, `public` may open the route.
     let was_open = before.access() < iam_core::requirement::Access::Protected;
     assert!(
         !(was_open || before.has_requirements()) || before.access() <= after.access(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use iam_grammar::{Permission, RelationTuple, Subject, Template};
 
-/// A template prints as it was written, a value becomes part of the text as it is, and a resolved tuple keeps its parts.
+/// A template prints as it was written, a value becomes part of the text unchanged, and a resolved tuple keeps its parts.
 ///
 /// # Panics
 ///

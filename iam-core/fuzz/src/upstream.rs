@@ -24,7 +24,7 @@ use serde_json::Value;
 ///
 /// # Panics
 ///
-/// When something was allowed that a naive reader of the answer does not find allowed.
+/// When a tuple is allowed that a naive reader of the answer does not find allowed.
 #[expect(clippy::panic, reason = "a broken promise has to be seen")]
 pub fn keto_batch(data: &[u8]) {
     let (Some(keto), Some(tuples)) = (permission_client(data), tuples()) else {
@@ -52,7 +52,7 @@ pub fn keto_batch(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a tuple was read that cannot be written.
+/// When a read tuple cannot be written.
 #[expect(clippy::panic, reason = "a broken promise has to be seen")]
 pub fn keto_list(data: &[u8]) {
     let Some(keto) = permission_client(data) else {
@@ -71,14 +71,14 @@ pub fn keto_list(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When the body that is passed on is not the one that came.
+/// When the relayed body differs from the received one.
 #[expect(clippy::panic, reason = "a broken promise has to be seen")]
 pub fn kratos_flow(data: &[u8]) {
     let Some(settings) = settings().registry().default_tenant().kratos() else {
         panic!("the fixture is broken");
     };
     let flows = FlowClient::new(settings.clone(), answering(data));
-    // The same bytes, as what the client of a service sends.
+    // The same bytes as a submission of a client.
     let head = RequestHead {
         method: "GET",
         authority: None,
@@ -139,7 +139,7 @@ impl HttpClient for Answering {
     }
 }
 
-/// Runs a future that waits for nothing.
+/// Runs a future that is ready at once.
 fn poll<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

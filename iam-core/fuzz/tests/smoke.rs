@@ -154,7 +154,7 @@ struct Guard<'a> {
 }
 
 impl Drop for Guard<'_> {
-    #[expect(clippy::print_stderr, reason = "whoever mends the failure needs the input")]
+    #[expect(clippy::print_stderr, reason = "the input is needed to reproduce the failure")]
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("target `{}` fails on: {}", self.name, self.input.escape_ascii());

@@ -1,4 +1,4 @@
-//! Why is a text or a value refused, and where is the mistake?
+//! The reasons for rejecting a text or a value, and the position of the mistake.
 
 use std::fmt;
 
@@ -185,7 +185,7 @@ pub enum ResolveError {
     /// A value, or the text that it is part of, is too long.
     #[error("a value for a placeholder is too long")]
     TooLong,
-    /// A value contains U+FFFD, which stands for bytes that were not UTF-8, so that two different objects could look alike.
+    /// A value contains U+FFFD, which replaces bytes that were not UTF-8, so that two different objects could look alike.
     #[error("a value for a placeholder was not valid UTF-8")]
     Undecodable,
 }

@@ -1,4 +1,4 @@
-//! Is this text a valid role, scope, namespace, relation or tenant name?
+//! The names of roles, scopes, namespaces, relations and tenants.
 //!
 //! # Characters that are refused everywhere
 //!
@@ -12,7 +12,7 @@
 //!   reserved for further ones,
 //! - the marks of interlinear annotations, U+FFF9 to U+FFFB,
 //! - white space other than the plain space, and the empty Braille pattern U+2800, which looks like it,
-//! - U+FFFD, which stands for bytes that were not UTF-8.
+//! - U+FFFD, which replaces bytes that were not UTF-8.
 //!
 //! Ids that need joiners or variation selectors, as some words of Persian and Hindi and some emoji do, are therefore refused. Every
 //! other character is allowed where the kind of name allows it. Similar letters of two scripts are different letters.
@@ -149,7 +149,7 @@ pub(crate) fn check_spaces(name: &str) -> Result<(), NameError> {
 pub(crate) enum Deception {
     /// It looks like a plain space.
     Blank,
-    /// It stands for bytes that were not UTF-8.
+    /// It replaces bytes that were not UTF-8.
     Undecodable,
     /// It is invisible, or changes the direction or the lines of the text around it.
     Unseen,

@@ -1,4 +1,4 @@
-//! How is a tuple written? Cuts a text into its parts, without checking the characters of a part.
+//! The notation of tuples: cuts a text into its parts, without checking the characters of a part.
 //!
 //! ```text
 //! tuple   = namespace ":" object "#" relation [ "@" ( subject | "(" subject ")" ) ]
@@ -16,7 +16,7 @@
 //!
 //! A mark twice, as in `ns::object` or `@@id`, is an error, although Keto takes the second one for a part of the object or the id.
 //!
-//! Inside of quotes `""` stands for one `"`. Blanks around a part are not part of it.
+//! Inside of quotes `""` is one `"`. Blanks around a part are not part of it.
 
 use std::borrow::Cow;
 

@@ -119,7 +119,7 @@ impl Namespaces {
 
     /// Checks that the relation exists, so that a check of it can have an answer.
     ///
-    /// As in Keto, a namespace without any relations has every relation, and the empty relation stands for the object itself.
+    /// As in Keto, a namespace without any relations has every relation, and the empty relation is the object itself.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Is every name that a permission file uses declared in it?
+//! Checks that every name in a permission file is declared.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How long and how much: `"250ms"`, `"10m"`, `"256KiB"`.
+//! Durations and sizes: `"250ms"`, `"10m"`, `"256KiB"`.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +12,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     deserializer.deserialize_str(Unit(DURATION, parse_duration))
 }
 
-/// Reads a duration that may be left out.
+/// Reads an optional duration.
 pub(super) fn some_duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
@@ -24,7 +24,7 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
     deserializer.deserialize_str(Unit(SIZE, parse_size))
 }
 
-/// Reads a size in bytes that may be left out.
+/// Reads an optional size in bytes.
 pub(super) fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
     size(deserializer).map(Some)
 }

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 /// The members of an object.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
-/// A JSON value that lives no longer than its text: what is written without escapes is borrowed from there.
+/// A JSON value that borrows from its text: texts without escapes are not copied.
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) enum Json<'a> {
     Null,
@@ -15,7 +15,7 @@ pub(crate) enum Json<'a> {
     Number(Number),
     Text(Cow<'a, str>),
     Array(Vec<Self>),
-    /// Sorted by name, no two of the same. None where objects are read without their members.
+    /// Sorted by name, without duplicates. Empty when objects are read without their members.
     Object(Members<'a>),
 }
 

@@ -77,7 +77,7 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
         objects: Objects::Whole,
         refusal: &refusal,
     };
-    // One reader serves all, at the price of a second tree here: these texts have come through a network, which costs more.
+    // The borrowed tree is converted to a `Value`. These texts come over a network, which costs more than the second tree.
     read(text, limits, &refusal, strict).map(Value::from)
 }
 
@@ -130,16 +130,16 @@ pub(crate) fn members(text: &[u8], limits: JsonLimits, most: usize) -> Result<Me
     Ok(members)
 }
 
-/// How much of an object's members is read.
+/// How an object is read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading {
     pub(crate) limits: JsonLimits,
-    /// How many members the outermost object may have.
+    /// The largest number of members of the outermost object.
     pub(crate) most: usize,
     pub(crate) objects: Objects,
 }
 
-/// Reads an object as [`members`] does, and gives each member to `take`, which refuses a name that it has.
+/// Reads an object as [`members`] does, and passes each member to `take`, which rejects duplicate names.
 pub(crate) fn each_member<'a>(
     text: &'a [u8],
     reading: Reading,
@@ -162,7 +162,7 @@ pub(crate) fn each_member<'a>(
 /// How objects are returned. All are read by the same rules.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Objects {
-    /// They come without their members.
+    /// Objects are returned without their members.
     Empty,
     Whole,
 }
@@ -177,7 +177,7 @@ fn read<'de, S: DeserializeSeed<'de>>(
         return Err(JsonError::TooLong);
     }
 
-    // Once for the whole text is cheaper than for each string in it.
+    // Checking the whole text once is cheaper than checking each string.
     let text = str::from_utf8(text).map_err(|_err| JsonError::Malformed)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = seed
@@ -187,8 +187,8 @@ fn read<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-/// Builds a value and refuses what `serde_json` would let pass. The refusal travels in the cell, because the
-/// deserializer's own error is text.
+/// Builds a value and rejects what `serde_json` would accept. The error is stored in the cell, because the deserializer's
+/// own error is a text.
 #[derive(Clone, Copy)]
 struct Strict<'c> {
     depth: usize,
@@ -270,7 +270,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(name) = map.next_key_seed(Name)? {
             members.push((name, map.next_value_seed(inner)?));
         }
-        // In order, equal names are neighbours.
+        // Equal names are adjacent after sorting.
         members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         if members
             .windows(2)
@@ -285,7 +285,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// Gives away the members of the outermost object.
+/// Passes the members of the outermost object to a closure.
 struct Each<'c, T> {
     most: usize,
     strict: Strict<'c>,
@@ -327,7 +327,7 @@ where
     }
 }
 
-/// A member's name, borrowed unless it is written with escapes.
+/// The name of a member, borrowed unless it contains escapes.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -354,10 +354,10 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// How many members an object may have without an allocation.
+/// The number of members for which no allocation is needed.
 const FEW: usize = 4;
 
-/// Collects the elements of one member that is an array.
+/// Collects the elements of the array in one member.
 #[derive(Clone, Copy)]
 struct Elements<'c> {
     list: &'c str,

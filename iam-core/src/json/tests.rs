@@ -95,7 +95,7 @@ fn limits_hold_at_the_edge() {
     assert_eq!(refusal(format!("{text} ").as_bytes()), JsonError::TooLong);
 }
 
-/// R053: bounded by the limits, not by the stack.
+/// R053: the limits bound the nesting before the stack does.
 #[test]
 fn two_hundred_thousand_brackets_are_refused() {
     let deep = JsonLimits::new(1 << 20, usize::MAX);
@@ -110,7 +110,7 @@ fn two_hundred_thousand_brackets_are_refused() {
     );
 }
 
-/// R045, R053: a small object is read by the same rules, and its members are counted.
+/// R045, R053: small objects follow the same rules, and their members are counted.
 #[test]
 fn members_are_listed_by_the_same_rules() {
     let read = |text: &'static str| members(text.as_bytes(), LIMITS, 2);

@@ -31,7 +31,8 @@ impl VerificationKey {
     /// Reads a JWK (RFC 7517 §4) whose `null` members have been removed.
     pub(super) fn read(jwk: &Map<String, Value>, limits: KeyLimits) -> Result<Self, KeyFault> {
         let key_type = text(jwk, "kty")?.ok_or(KeyFault::Missing("kty"))?;
-        // Before anything else: a private or symmetric key in a published set is an incident, also where other members are wrong.
+        // This check comes first: a private or symmetric key in a published set is an incident, even if other members are
+        // invalid.
         if key_type == "oct" {
             return Err(KeyFault::Symmetric);
         }
@@ -68,7 +69,7 @@ impl VerificationKey {
         self.material == other.material
     }
 
-    /// Tells whether both have the same id and a token could mean the one as well as the other, or both have the same numbers.
+    /// Tells whether a token could mean either key by their common id, or both have the same numbers.
     pub(super) fn is_successor_of(&self, other: &Self) -> bool {
         self.kid == other.kid
             && (self.has_material_of(other) || self.algorithms().any(|one| other.with(one).is_some()))
@@ -84,8 +85,8 @@ impl VerificationKey {
     }
 }
 
-/// Returns the algorithms of the tokens that a key could have signed, going by what it says of itself: also for a key that cannot
-/// be used.
+/// Returns the algorithms of the tokens that a key could have signed, according to its own members, even if the key is
+/// unusable.
 pub(super) fn claimed_algorithms(jwk: &Map<String, Value>) -> Vec<Algorithm> {
     let member = |name: &str| jwk.get(name).and_then(Value::as_str);
     if check_purpose(jwk).is_err_and(|fault| matches!(fault, KeyFault::NotForSignatures(_))) {

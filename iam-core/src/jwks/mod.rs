@@ -1,4 +1,4 @@
-//! The issuer's keys, and when they are fetched again.
+//! The issuer's keys, and the schedule of fetching them.
 //!
 //! [`KeySet`] holds the usable keys of a JWKS body, [`KeyStore`] the keys that verify at one moment, [`Schedule`] the times of the
 //! fetches. None of them touches the network or a clock.

@@ -1,12 +1,12 @@
-//! When are the keys fetched again, and which requests wait for that?
+//! The schedule of key fetches, and the requests that wait for a fetch.
 //!
-//! [`Schedule`] is a state machine: time, randomness and events go in, the next step comes out. Its driver fetches, sleeps and
-//! wakes.
+//! [`Schedule`] is a state machine. Its inputs are the time, randomness and events; its output is the next step. The driver
+//! fetches, sleeps and wakes requests.
 //!
-//! An issuer may sign with a key the moment it publishes it. So a request whose `kid` is unknown waits for a fetch that
-//! *started after* it arrived; a fetch already on its way may have been answered too early. All waiting requests share the next
-//! fetch, and no two fetches start closer together than [`RefreshPolicy::refetch_interval`]: made-up ids, however many,
-//! cost at most one fetch an interval, and never the refusal of a valid token.
+//! An issuer may sign with a key as soon as it publishes it. A request with an unknown `kid` therefore waits for a fetch
+//! that *started after* the request arrived, because a fetch in progress may have been answered before. All waiting
+//! requests share the next fetch, and fetches start at least [`RefreshPolicy::refetch_interval`] apart. Made-up ids
+//! therefore cause at most one fetch per interval, and never the refusal of a valid token.
 
 use std::time::Duration;
 
@@ -24,11 +24,12 @@ pub struct RefreshPolicy {
     pub wait: Duration,
     /// How long the last good set serves beyond `refresh` when fetches fail. Defaults to 1 hour.
     pub stale: Duration,
-    /// How long a key that has left the set still verifies. Defaults to 60 seconds. Oathkeeper hands out a token again until nine
-    /// tenths of its `ttl` have passed, so after a rotation tokens of the old key arrive for as long: the grace has to cover that.
+    /// How long a key is accepted after it has left the set. Defaults to 60 seconds. Oathkeeper reuses a cached token for
+    /// nine tenths of its `ttl`, so tokens of the old key arrive for that long after a rotation. The grace must cover that
+    /// time.
     pub grace: Duration,
-    /// How many requests may wait at once. Defaults to 32,768: a waiting request costs little beyond its connection, and a short
-    /// queue could be filled with made-up ids, which would keep tokens of a new key out.
+    /// How many requests may wait at once. Defaults to 32,768: a waiting request costs little beyond its connection, and
+    /// made-up ids could fill a short queue, which would reject tokens of a new key.
     pub max_waiters: usize,
 }
 
@@ -45,10 +46,10 @@ impl Default for RefreshPolicy {
     }
 }
 
-/// Says when to fetch, and which waiting requests a fetch answers.
+/// Decides when to fetch, and which waiting requests a fetch answers.
 ///
-/// Call [`Schedule::step`] whenever something happened or the time that it named has come; do what it says. Report the end of
-/// each fetch with [`Schedule::finished`]. Register a request that waits with [`Schedule::wait`], and take it back with
+/// Call [`Schedule::step`] after every event and at the time that the last step named, and do what it returns. Report the
+/// end of each fetch with [`Schedule::finished`]. Register a waiting request with [`Schedule::wait`], and remove it with
 /// [`Schedule::give_up`] if it stops waiting before it is answered.
 ///
 /// ```
@@ -67,7 +68,7 @@ impl Default for RefreshPolicy {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     policy: RefreshPolicy,
-    /// When the next fetch is due while no request waits.
+    /// The time of the next fetch if no request waits.
     due: Timestamp,
     last_start: Option<Timestamp>,
     /// The number of fetches started so far, which is the ordinal of the last one.
@@ -78,29 +79,30 @@ pub struct Schedule {
     waiting_for_next: usize,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the driver must handle each")]
 pub enum Step {
     /// Fetch now. The schedule counts the fetch as started.
     Fetch,
-    /// Nothing before this time, unless something happens.
+    /// Wait until this time, unless an event occurs before.
     SleepUntil(Timestamp),
-    /// Nothing before the fetch that is on its way has finished.
+    /// Wait until the fetch in progress has finished.
     WaitForFetch,
 }
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a fetch gives a key set or none")]
 pub enum FetchResult {
-    /// No key set: no answer, a wrong one, or an unreadable one.
+    /// No key set: no response, an error status, or an invalid body.
     Failed,
     /// A key set, which has been installed.
     Installed,
 }
 
-/// Names the fetch that answers a waiting request. Tickets compare with the ordinal that [`Schedule::finished`] returns.
+/// Identifies the fetch that answers a waiting request. Tickets are compared with the ordinal that [`Schedule::finished`]
+/// returns.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(u64);
 
@@ -137,7 +139,7 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// When [`RefreshPolicy::max_waiters`] wait already. There is no answer then: fails closed.
+    /// When [`RefreshPolicy::max_waiters`] requests wait already: fails closed.
     pub fn wait(&mut self) -> Result<Ticket, WaitersFullError> {
         if self.waiters() >= self.policy.max_waiters {
             return Err(WaitersFullError);
@@ -157,7 +159,7 @@ impl Schedule {
         }
     }
 
-    /// Returns what to do at this moment.
+    /// Returns the next step.
     pub fn step(&mut self, now: Timestamp) -> Step {
         if self.in_flight {
             return Step::WaitForFetch;
@@ -174,10 +176,10 @@ impl Schedule {
         Step::Fetch
     }
 
-    /// Reports the end of the fetch on its way, and returns which tickets that answers. After a failure the
-    /// waiting requests are answered with the keys of before.
+    /// Reports the end of the fetch in progress, and returns the ticket up to which requests are answered. After a failure
+    /// the waiting requests are answered with the previous keys.
     ///
-    /// `jitter` is a random number in [0, 1); any other value counts as the nearest.
+    /// `jitter` is a random number in [0, 1); other values are clamped.
     pub fn finished(&mut self, result: FetchResult, now: Timestamp, jitter: f64) -> Ticket {
         self.in_flight = false;
         self.waiting_for_current = 0;
@@ -206,9 +208,9 @@ impl Schedule {
         self.waiting_for_current.saturating_add(self.waiting_for_next)
     }
 
-    /// Returns the earliest start of the next fetch. A waiting request does not wait for a backoff, only for the interval.
+    /// Returns the earliest start of the next fetch. A waiting request waits for the interval, and never for a backoff.
     fn next_start(&mut self, now: Timestamp) -> Timestamp {
-        // A clock that was set back must not put the next fetch off by as much.
+        // A clock that was set back must not delay the next fetch by the same amount.
         self.last_start = self.last_start.map(|last| last.min(now));
         self.due = self
             .due

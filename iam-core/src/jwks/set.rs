@@ -88,7 +88,8 @@ impl KeySet {
             return Err(InlineKeysError { problems: Vec::new() });
         }
 
-        // What was read with the configuration cannot be examined for duplicates any more; the rest is the same.
+        // Duplicate members cannot be detected any more, because the configuration is already parsed. All other checks
+        // apply.
         let (set, problems) = Self::collect(
             keys.iter()
                 .map(|key| key.as_object().cloned().ok_or(JsonError::WrongShape)),
@@ -200,14 +201,14 @@ impl KeySet {
     }
 }
 
-/// Removes the members that are `null`: writers render a missing member so.
+/// Removes members that are `null`, which some servers write for absent members.
 fn without_nulls(mut jwk: Map<String, Value>) -> Map<String, Value> {
     jwk.retain(|_, value| !value.is_null());
     jwk
 }
 
-/// Returns the pairs of `kid` and `alg` by which a token could mean two different keys (RFC 7517 §4.5). Which one is meant would
-/// be a guess. An unusable key may be the one that is meant.
+/// Returns the pairs of `kid` and `alg` by which a token could mean two different keys (RFC 7517 §4.5). Choosing one of
+/// them would be a guess, even if one is unusable.
 fn ambiguous(
     usable: &[(usize, VerificationKey)],
     unusable: HashSet<(String, Algorithm)>,
@@ -232,9 +233,9 @@ fn ambiguous(
 pub struct KeyProblem {
     /// The position in the set, from 0.
     pub index: usize,
-    /// The key's id, if it has one that can be read. From outside: to be escaped where it is printed.
+    /// The key's id, if it is readable. From outside: must be escaped where it is printed.
     pub kid: Option<String>,
-    /// What is wrong.
+    /// The fault.
     pub fault: KeyFault,
 }
 
@@ -248,7 +249,7 @@ impl fmt::Debug for KeyProblem {
     }
 }
 
-/// Why a key is not used. A text is the name of the member at fault, or says what is wrong with it.
+/// Why a key is not used. A text is the name of the invalid member, or describes the fault.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFault {
@@ -352,7 +353,7 @@ pub enum KeySetError {
 #[error("{}", Self::text(.problems))]
 #[non_exhaustive]
 pub struct InlineKeysError {
-    /// Every problem; empty when there was no key.
+    /// Every problem; empty if there was no key.
     pub problems: Vec<KeyProblem>,
 }
 
@@ -370,7 +371,7 @@ impl InlineKeysError {
     }
 }
 
-/// Some servers begin a text in UTF-8 with it, although RFC 8259 §8.1 forbids that.
+/// Some servers begin a UTF-8 text with it, although RFC 8259 §8.1 forbids that.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A JWK is flat; certificates and foreign members may add a little.

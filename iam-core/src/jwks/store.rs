@@ -1,4 +1,4 @@
-//! The keys that verify tokens at this moment.
+//! The keys that currently verify tokens.
 
 use std::{
     fmt,
@@ -97,7 +97,8 @@ impl KeyStore {
             withdrawn,
             largest,
             usable_until: now.saturating_add(policy.refresh).saturating_add(policy.stale),
-            // A key that came counts, too: it may have taken over the id of one on grace, or a token without an id may be either's now.
+            // A new key counts as a change too: it may have taken over the id of a key on grace, and a token without an id
+            // may be from either key.
             generation: if (change.added, change.removed) == (0, 0) {
                 old.generation
             } else {
@@ -108,7 +109,7 @@ impl KeyStore {
         change
     }
 
-    /// Notes that a fetch has failed. The keys stay as they are until they are too old.
+    /// Records a failed fetch. The keys are kept until they are too old.
     pub fn fetch_failed(&self, now: Timestamp) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.snapshot.load();
@@ -120,7 +121,7 @@ impl KeyStore {
         }
     }
 
-    /// Ends the grace of all keys that have left the set, and returns how many they were.
+    /// Ends the grace of all keys that have left the set, and returns their number.
     pub fn purge(&self, now: Timestamp) -> usize {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.snapshot.load();
@@ -168,15 +169,15 @@ impl KeyStore {
     }
 }
 
-/// What a new key set has changed.
+/// The changes by a new key set.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct KeyChange {
-    /// The number of keys that were not there before.
+    /// The number of added keys.
     pub added: usize,
-    /// The number of keys that are no longer there.
+    /// The number of removed keys.
     pub removed: usize,
-    /// The number of usable keys in the new set. With none, every token is refused once the grace of the old keys is over.
+    /// The number of usable keys in the new set. If zero, every token is refused once the grace of the old keys is over.
     pub usable: usize,
 }
 
@@ -184,11 +185,11 @@ pub struct KeyChange {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "readiness must decide about each")]
 pub enum KeyStatus {
-    /// The last set that could be fetched holds no usable key: tokens are refused, but for those of keys on grace.
+    /// The last fetched set has no usable key: all tokens are refused, except those of keys on grace.
     Empty,
     /// The last fetch succeeded, or the keys are fixed.
     Fresh,
-    /// Fetches fail, the last good set serves.
+    /// Fetches fail, and the last good set is used.
     Stale {
         /// When the first fetch failed after the last success.
         since: Timestamp,
@@ -197,17 +198,17 @@ pub enum KeyStatus {
     Unavailable,
 }
 
-/// What holds at one moment.
+/// The keys at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     keys: KeySet,
-    /// The longest retired last.
+    /// Keys on grace; the longest retired comes last.
     retired: Vec<Retired>,
-    /// The ids that left the set within the last hour, the longest withdrawn last.
+    /// The ids that left the set within the last hour; the longest withdrawn comes last.
     withdrawn: Vec<Withdrawn>,
     /// The number of keys of the largest set so far.
     largest: usize,
-    /// The start of time, when nothing has been fetched yet.
+    /// The time until which the keys are usable; the start of time if nothing has been fetched yet.
     usable_until: Timestamp,
     generation: u64,
     failing_since: Option<Timestamp>,
@@ -234,7 +235,7 @@ impl fmt::Debug for Withdrawn {
     }
 }
 
-/// The right to use a key, as it stood when a token was verified with it.
+/// The state of a key when a token was verified with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyUse {
     generation: u64,
@@ -298,7 +299,7 @@ impl Snapshot {
             .filter(move |retired| retired.key.kid() == Some(kid) && now < retired.until)
     }
 
-    /// Tells why no key is found under an id.
+    /// Returns why no key was found under an id.
     fn fault(&self, kid: &str, now: Timestamp) -> TokenFault {
         let is_withdrawn = |one: &Withdrawn| *one.kid == *kid && now < one.until;
         if self.keys.has_kid(kid) || self.on_grace(kid, now).next().is_some() {
@@ -332,7 +333,7 @@ impl Snapshot {
     }
 }
 
-/// How long a refusal tells that its key has left the set: tokens that outlive their key mostly live for minutes.
+/// How long a fault says that its key has left the set: tokens that outlive their key usually live for minutes.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// Keys on grace and withdrawn ids beyond this number, or beyond twice the number of keys of the largest set, are dropped early, the

@@ -15,20 +15,20 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use super::{TokenFault, VerifiedClaims};
 use crate::{clock::Timestamp, jwks::KeyUse};
 
-/// Remembers a fixed number of verified tokens at most. The least recently used one makes room, to within a second.
+/// Caches a fixed number of verified tokens. The least recently used one is evicted, to within a second.
 pub(super) struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
-    /// How much memory the claims of a remembered token may take. People who can fill their own metadata choose what it holds.
+    /// The largest memory of one cached token's claims. Persons who can edit their own metadata control its content.
     max_claims_bytes: usize,
 }
 
 type Shard = LruCache<Tail, Entry, BuildHasherDefault<Spread>>;
 
-/// The end of a token's signature: the key of an entry. All bytes of the token are compared after that.
+/// The end of a token's signature, which is the key of an entry. All bytes of the token are compared afterwards.
 type Tail = [u8; 8];
 
 struct Entry {
-    /// Zeroized when it is forgotten.
+    /// Zeroized when the entry is dropped.
     token: SecretSlice<u8>,
     claims: Arc<VerifiedClaims>,
     key: KeyUse,
@@ -37,7 +37,8 @@ struct Entry {
 }
 
 impl TokenCache {
-    /// Creates a cache, or none for no entries. Tokens whose claims may take more than `max_claims_bytes` are not remembered.
+    /// Creates a cache, or `None` for zero entries. Tokens whose claims may take more than `max_claims_bytes` are not
+    /// cached.
     pub(super) fn new(entries: usize, max_claims_bytes: usize) -> Option<Self> {
         NonZeroUsize::new(entries)?;
         let shards = entries.div_ceil(ENTRIES_PER_SHARD).min(MAX_SHARDS);
@@ -50,7 +51,7 @@ impl TokenCache {
         })
     }
 
-    /// Returns the claims of a token that was verified before, if its key still verifies. `None`: the token must be verified.
+    /// Returns the claims of a cached token if its key is still usable. Otherwise the token must be verified.
     pub(super) fn find(
         &self,
         token: &[u8],
@@ -60,7 +61,8 @@ impl TokenCache {
         let tail = tail(token)?;
         let mut shard = self.shard(tail)?;
         let entry = shard.peek(&tail)?;
-        // In constant time, so that a guess learns nothing from the time. Many bytes at a time: a token has hundreds.
+        // Compared in constant time, so that timing reveals nothing to a guess, and in blocks, because a token has hundreds
+        // of bytes.
         if !constant_time_eq(entry.token.expose_secret(), token) {
             return None;
         }
@@ -74,7 +76,7 @@ impl TokenCache {
             shard.pop(&tail);
             return Some(Err(fault));
         }
-        // Most hits write nothing: moving an entry to the front writes to its neighbours, too.
+        // Most hits write nothing, because moving an entry to the front also writes to its neighbours.
         if now.duration_since(entry.renewed) >= RENEW_AFTER
             && let Some(entry) = shard.get_mut(&tail)
         {
@@ -83,7 +85,7 @@ impl TokenCache {
         Some(Ok(claims))
     }
 
-    /// Remembers a token that has just been verified, unless its claims may take too much memory.
+    /// Caches a token that was just verified, unless its claims may take too much memory.
     pub(super) fn insert(&self, token: &[u8], claims: &Arc<VerifiedClaims>, key: KeyUse, now: Timestamp) {
         if claims.max_bytes() > self.max_claims_bytes {
             return;

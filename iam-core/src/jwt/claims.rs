@@ -31,15 +31,15 @@ pub struct VerifiedClaims {
 
 /// The claims that most requests need.
 struct Checked {
-    who: Who,
+    holder: Holder,
     times: Times,
     jti: Option<String>,
     scope: Option<String>,
     names_tenant: bool,
 }
 
-/// The principal that a token names.
-struct Who {
+/// The subject and client of a token.
+struct Holder {
     /// The name in audit events, put together once for all uses of the token: [`CLIENT`] and the client id, or [`USER`] and the
     /// subject.
     actor: String,
@@ -47,7 +47,7 @@ struct Who {
     acting_client: Option<String>,
 }
 
-impl Who {
+impl Holder {
     /// A client's own token names the client twice: Hydra and Oathkeeper put the client id into `sub`. With another `sub`, a
     /// person acts through the client.
     fn of(subject: &str, client_id: Option<&str>) -> Self {
@@ -65,7 +65,7 @@ impl Who {
     }
 
     fn subject(&self) -> &str {
-        // INVARIANT: the actor begins with one of the two.
+        // INVARIANT: the actor begins with one of the two prefixes.
         self.client()
             .or_else(|| self.actor.strip_prefix(USER))
             .unwrap_or_default()
@@ -77,7 +77,7 @@ impl Who {
     }
 }
 
-/// What few handlers need, taken out of the payload on first use.
+/// Claims that few handlers need, extracted from the payload on first use.
 #[derive(Default)]
 struct Unfolded {
     audience: Vec<String>,
@@ -92,7 +92,7 @@ impl VerifiedClaims {
 
     /// Returns `sub`: not empty, at most 256 bytes, without control characters, unique only together with the issuer.
     pub fn subject(&self) -> &str {
-        self.checked.who.subject()
+        self.checked.holder.subject()
     }
 
     /// Returns all of `aud`; one of them is the profile's.
@@ -115,7 +115,7 @@ impl VerifiedClaims {
         self.checked.times.issued_at
     }
 
-    /// Returns until when a replay of this token must be recognised: `exp` and the clock skew after it.
+    /// Returns the time until which a replay of this token must be detected: `exp` plus the clock skew.
     pub fn accepted_until(&self) -> Timestamp {
         self.checked.times.accepted_until(&self.profile)
     }
@@ -127,17 +127,17 @@ impl VerifiedClaims {
 
     /// Returns `client_id`: the OAuth 2 client that the token was issued to.
     pub fn client_id(&self) -> Option<&str> {
-        self.checked.who.client().or_else(|| self.acting_client())
+        self.checked.holder.client().or_else(|| self.acting_client())
     }
 
     /// Returns the client through which a person acts: `client_id` where `sub` is another.
     pub fn acting_client(&self) -> Option<&str> {
-        self.checked.who.acting_client.as_deref()
+        self.checked.holder.acting_client.as_deref()
     }
 
     /// Tells whether the token is that of an OAuth 2 client itself: `sub` equals `client_id`.
     pub fn is_client(&self) -> bool {
-        self.checked.who.client().is_some()
+        self.checked.holder.client().is_some()
     }
 
     /// Returns the scopes, separated by spaces: those of the first of the profile's scope claims that the token has.
@@ -172,9 +172,9 @@ impl VerifiedClaims {
         self.unfolded.get_or_init(|| Unfolded::of(&self.payload))
     }
 
-    /// Returns who acts, as audit events name it.
+    /// Returns the actor's name in audit events.
     pub(crate) fn actor(&self) -> &str {
-        &self.checked.who.actor
+        &self.checked.holder.actor
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
@@ -183,7 +183,7 @@ impl VerifiedClaims {
         profile: &Arc<Profile>,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
-        // A profile only demands that some claims are objects, so their members are not kept.
+        // A profile only requires that some claims are objects, so their members are not kept.
         let checked = Claims::read(&payload, Objects::Empty)?.check(profile, now)?;
 
         let claims = Self {
@@ -196,7 +196,7 @@ impl VerifiedClaims {
         Ok(claims)
     }
 
-    /// Refuses roles that a broken claims template printed. Few payloads hold such a text, so few are taken apart for it.
+    /// Refuses roles that a broken claims template printed. Few payloads contain such a text, so few are parsed for it.
     fn check_roles(&self) -> Result<(), TokenFault> {
         let path = &self.profile.roles_path;
         if path.is_empty() || !template::may_hold_printed_nothing(&self.payload) {
@@ -219,8 +219,8 @@ impl VerifiedClaims {
         }
     }
 
-    /// Returns how many bytes these claims may take once all of them are taken out of the payload: an estimate that is never too
-    /// low. Punctuation inside texts counts, too.
+    /// Returns an upper bound of the memory that these claims take once all of them are extracted from the payload.
+    /// Punctuation inside texts counts, too.
     pub(super) fn max_bytes(&self) -> usize {
         let (mut objects, mut members, mut arrays, mut elements) = (0_usize, 0_usize, 0_usize, 0_usize);
         for byte in &self.payload {
@@ -280,7 +280,7 @@ impl Times {
 
 impl Unfolded {
     fn of(payload: &[u8]) -> Self {
-        // INVARIANT: these bytes were read before. Without that, the result grants nothing.
+        // INVARIANT: these bytes were parsed before. If parsing failed anyway, the result would grant nothing.
         Claims::read(payload, Objects::Whole)
             .map(Self::from)
             .unwrap_or_default()
@@ -299,7 +299,7 @@ impl From<Claims<'_>> for Unfolded {
 }
 
 impl Claims<'_> {
-    /// Checks the values of the claims, whose types are right.
+    /// Checks the values of the claims, whose types are already checked.
     fn check(self, profile: &Profile, now: Timestamp) -> Result<Checked, TokenFault> {
         if profile.jti_required && self.jti.is_none() {
             return Err(TokenFault::TokenIdMissing);
@@ -316,7 +316,7 @@ impl Claims<'_> {
         let names_tenant = self.names_tenant(profile)?;
 
         Ok(Checked {
-            who: Who::of(&self.subject, self.client_id.as_deref()),
+            holder: Holder::of(&self.subject, self.client_id.as_deref()),
             times: self.times,
             jti: self.jti.map(Cow::into_owned),
             scope,

@@ -42,7 +42,7 @@ impl<'t> Compact<'t> {
         })
     }
 
-    /// Returns what is wrong with the segments that are decoded only when there is a key.
+    /// Returns the fault of the segments that are decoded only after a key is found.
     pub(super) fn fault(&self) -> Option<TokenFault> {
         decode(self.payload)
             .err()

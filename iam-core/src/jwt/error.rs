@@ -2,7 +2,7 @@
 
 use crate::decision::Reason;
 
-/// Why a token is refused, as far as status and audit event depend on it.
+/// Why a token is refused, in the detail that the status and the audit event need.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[expect(
     clippy::exhaustive_enums,

@@ -91,7 +91,7 @@ impl Verifier {
     /// As [`Verifier::verify`].
     pub fn examine(&self, token: &[u8], now: Timestamp) -> Result<Arc<VerifiedClaims>, TokenFault> {
         let claims = self.find_or_verify(token, now)?;
-        // Last of all: a visitor's token with a fault is refused for that fault.
+        // This check comes last: an anonymous visitor's token with a fault is refused for that fault.
         if self.profile.is_anonymous(claims.subject()) {
             return Err(TokenFault::AnonymousSubject);
         }
@@ -99,7 +99,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Tells whether the key that a token names is in the key set, whatever else is wrong with the token.
+    /// Tells whether the key of a token is in the key set, regardless of other faults of the token.
     pub(crate) fn has_key_of(&self, token: &[u8], now: Timestamp) -> bool {
         let header = Compact::split(token).and_then(|compact| Header::parse(compact.header));
 

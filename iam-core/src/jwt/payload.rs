@@ -1,6 +1,6 @@
 //! The claims of a payload, before their values are checked.
 //!
-//! All of it is read, then each claim's type is checked. Other claims stay in the payload.
+//! The whole payload is parsed first; then each claim's type is checked. Other claims stay in the payload.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -155,7 +155,7 @@ impl<'p> Claims<'p> {
         })
     }
 
-    /// Returns a claim that has no place of its own.
+    /// Returns a claim that has no field of its own.
     pub(super) fn other(&self, name: &str) -> Option<&Json<'p>> {
         self.others
             .iter()
@@ -164,7 +164,7 @@ impl<'p> Claims<'p> {
     }
 }
 
-/// When a token is valid, as it says.
+/// The times of a token.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
     pub(super) expires_at: Timestamp,
@@ -179,7 +179,7 @@ fn text_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFaul
     }
 }
 
-/// Reads a text that will be looked up, compared, remembered and logged.
+/// Reads a text that will be looked up, compared, cached and logged.
 fn name_of(value: Json<'_>, fault: TokenFault) -> Result<Cow<'_, str>, TokenFault> {
     let text = short_of(value, fault)?;
     if text.is_empty() {

@@ -443,7 +443,7 @@ mod tests {
         assert!(builder().clock_skew(MAX_CLOCK_SKEW).build().is_ok());
     }
 
-    /// R116: a token with `client_id: "other"` is not told apart by a rule about `client_id`.
+    /// R116: a rule about `client_id` would not detect a token with `client_id: "other"`.
     #[test]
     fn claim_that_every_token_has_a_meaning_for_is_refused() {
         for claim in [

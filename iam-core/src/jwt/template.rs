@@ -27,8 +27,8 @@ fn has_format_error(text: &str) -> bool {
         .any(|rest| rest.starts_with('(') || rest.chars().nth(1) == Some('('))
 }
 
-/// Returns what to change in the claims template, for the [code](TokenFault::code) of a fault that the template causes, and
-/// `None` for every other code.
+/// Returns the remedy for the [code](TokenFault::code) of a fault that a claims template causes, and `None` for other
+/// codes.
 pub fn template_remedy(code: &str) -> Option<&'static str> {
     REMEDIES
         .iter()

@@ -50,10 +50,11 @@ pub struct MemoryReplayStore {
 }
 
 impl MemoryReplayStore {
-    /// Creates a store for at most `capacity` live ids. Memory is taken as ids come.
+    /// Creates a store for at most `capacity` live ids. Memory is allocated as ids arrive.
     pub fn new(capacity: usize) -> Self {
         let mut key = [0; 16];
-        // Without a random key the store still forgets nothing; only the signer of the tokens could make ids of one hash.
+        // Without a random key the store still recognises every id; only the signer of the tokens could create ids with
+        // equal hashes.
         let _unkeyed = SystemRandom::new().fill(&mut key);
 
         Self {
@@ -64,7 +65,7 @@ impl MemoryReplayStore {
         }
     }
 
-    /// Claims an id and answers at once. See [`ReplayStore::claim`].
+    /// Claims an id immediately. See [`ReplayStore::claim`].
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl MemoryReplayStore {
         if claim != Err(ReplayError::Full) {
             return claim;
         }
-        // The places of expired ids may lie in other tables. One lock at a time, so that no two threads wait for each other.
+        // Expired entries may be in other tables. Only one table is locked at a time, so that threads cannot deadlock.
         for other in &self.tables {
             let removed = lock(other).sweep(now);
             self.live.fetch_sub(removed, Ordering::Relaxed);
@@ -90,12 +91,12 @@ impl MemoryReplayStore {
         self.claim_in(&mut lock(table), hash, until, now)
     }
 
-    /// Returns the number of ids that are remembered, those included whose time is over and whose place is not yet free.
+    /// Returns the number of stored ids, including expired ids whose places are not yet free.
     pub fn len(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Tells whether no id is remembered.
+    /// Tells whether the store is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -111,8 +112,8 @@ impl MemoryReplayStore {
         if let Place::Known(place) = place {
             return table.renew(place, until, now).ok_or(ReplayError::Unavailable);
         }
-        // INVARIANT: everything that was ever removed here expired by `swept_until`. After a clock was set back, an id from before
-        // that point may have been claimed and forgotten; as that cannot be told, it counts as used.
+        // INVARIANT: all removed entries expired by `swept_until`. After the clock was set back, an id from before that
+        // time may have been claimed and removed. The store cannot know, so the id counts as used.
         if until <= now.max(table.swept_until()) {
             return Ok(Claim::Replayed {
                 first_seen: Timestamp::default(),

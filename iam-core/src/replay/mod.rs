@@ -1,7 +1,7 @@
 //! Protection against tokens that are used twice.
 //!
-//! A [`ReplayStore`] answers in one atomic step: the first claim of an id wins, every later one is told so, until the token
-//! that bears the id could no longer be accepted anyway. [`MemoryReplayStore`] does this for one process.
+//! A [`ReplayStore`] claims an id in one atomic step. The first claim succeeds; every later one is a replay, until the id's
+//! token would be rejected as expired anyway. [`MemoryReplayStore`] is a store for one process.
 //!
 //! Claim last, immediately before the handler: a request that is refused earlier must not use up its token.
 //!
@@ -36,7 +36,7 @@ pub trait ReplayStore: fmt::Debug + Send + Sync {
     fn claim(&self, id: ReplayId<'_>, until: Timestamp, now: Timestamp) -> ClaimFuture;
 }
 
-/// What must be unique: a `jti` is so only for its issuer, and tenants must not burn each other's ids.
+/// A one-time id. A `jti` is unique only for its issuer, and a tenant must not use up the ids of another.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -73,7 +73,7 @@ pub enum Claim {
     First,
     /// The id has been used.
     Replayed {
-        /// When it was used first; the start of the epoch where that is no longer known.
+        /// The time of the first use; the start of the epoch if it is unknown.
         first_seen: Timestamp,
     },
 }
@@ -93,7 +93,7 @@ pub enum ReplayError {
     Unavailable,
 }
 
-/// The answer of a [`ReplayStore`], at once or later.
+/// The answer of a [`ReplayStore`], immediately or later.
 #[must_use]
 pub struct ClaimFuture(Inner);
 
@@ -103,7 +103,7 @@ enum Inner {
 }
 
 impl ClaimFuture {
-    /// Answers at once, without an allocation.
+    /// Answers immediately, without an allocation.
     pub fn ready(answer: Result<Claim, ReplayError>) -> Self {
         Self(Inner::Ready(answer))
     }

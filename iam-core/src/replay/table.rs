@@ -1,9 +1,8 @@
 //! A hash table of used ids.
 //!
-//! The table is probed from the place that the hash names to the next free one. An expired entry may be
-//! replaced by a new one on the way; the others are found by a sweep that goes round the table, some places at a time, so
-//! that no claim pays for all of them. A live entry is never removed. Few cache lines are touched for a claim, which is what it
-//! costs.
+//! Probing starts at the place of the hash and ends at the next free place. A new entry may replace an expired entry on the
+//! way. A sweep removes other expired entries, some places at a time, so that no single claim pays for the whole table.
+//! Live entries are never removed. A claim touches few cache lines, which dominate its cost.
 
 use std::{mem, time::Duration};
 
@@ -25,26 +24,26 @@ pub(super) struct Table {
     inserts: u32,
 }
 
-/// The place of an id.
+/// The result of a lookup.
 pub(super) enum Place {
-    /// The id is here.
+    /// The id is at this place.
     Known(usize),
-    /// The id is absent; an expired one is here.
+    /// The id is absent, and this place has an expired entry.
     Over(usize),
-    /// The id is absent; this place is free.
+    /// The id is absent, and this place is free.
     Free(usize),
-    /// The id is absent, and there is no place for it.
+    /// The id is absent, and no place is available.
     Nowhere,
 }
 
 impl Table {
-    /// Answers a claim of an id that is remembered.
+    /// Answers a claim of a stored id.
     pub(super) fn renew(&mut self, place: usize, until: Timestamp, now: Timestamp) -> Option<Claim> {
         let entry = self.places.get_mut(place)?;
         let over = entry.is_over(now);
         let first_seen = entry.first_seen(now);
 
-        // The same id in a token that lives longer: it must be remembered as long.
+        // A token with a later expiry may have the same id, so the id must be stored for longer.
         let until_secs = seconds_up(until);
         if entry.until < until_secs {
             entry.until = until_secs;
@@ -56,7 +55,7 @@ impl Table {
         Some(Claim::Replayed { first_seen })
     }
 
-    /// Puts an id in the place of one whose time is over. Its own is not.
+    /// Replaces an expired entry by a live one.
     pub(super) fn replace(
         &mut self,
         place: usize,
@@ -67,13 +66,13 @@ impl Table {
         let old = self.places.get_mut(place)?;
         let over = mem::replace(old, Entry::new(hash, until, now));
 
-        // INVARIANT: `earliest` stays as it is, for it is no later than the time of what was over, and this id's is later.
+        // INVARIANT: `earliest` is unchanged: it is no later than the old entry's expiry, and the new entry expires later.
         self.swept_until = self.swept_until.max(over.until());
         Some(())
     }
 
-    /// Puts an id in a free place, and returns how many entries whose time was over were removed. Only this makes the table
-    /// fuller, so only this sweeps.
+    /// Puts an id in a free place, and returns the number of removed expired entries. Only this function fills the table,
+    /// so only this one sweeps.
     pub(super) fn insert(
         &mut self,
         place: Option<usize>,
@@ -96,7 +95,7 @@ impl Table {
         Some(removed.saturating_add(self.sweep_on(now)))
     }
 
-    /// Removes some of the entries whose time is over, now and then, and returns how many.
+    /// Occasionally removes some of the expired entries, and returns their number.
     fn sweep_on(&mut self, now: Timestamp) -> usize {
         self.inserts = self.inserts.wrapping_add(1);
         if !self.inserts.is_multiple_of(INSERTS_PER_SWEEP) || !self.may_be_over(now) {
@@ -114,9 +113,9 @@ impl Table {
         taken.saturating_sub(self.taken)
     }
 
-    /// Removes all entries whose time is over, and returns how many.
+    /// Removes all expired entries, and returns their number.
     pub(super) fn sweep(&mut self, now: Timestamp) -> usize {
-        // Otherwise a full store would look at all its entries for each claim that it refuses.
+        // Without this check, a full store would scan all entries for each claim that it refuses.
         if !self.may_be_over(now) {
             return 0;
         }
@@ -159,12 +158,12 @@ impl Table {
         }
     }
 
-    /// Returns up to when ids may have been forgotten here: each of them expired by then.
+    /// Returns the time up to which removed entries expired.
     pub(super) fn swept_until(&self) -> Timestamp {
         self.swept_until
     }
 
-    /// Frees a place, and moves the entries behind it so that none is cut off from the place that its hash names.
+    /// Frees a place, and moves later entries so that each remains reachable from the place of its hash.
     fn remove(&mut self, mut gap: usize) {
         if let Some(entry) = self.places.get(gap) {
             self.swept_until = self.swept_until.max(entry.until());
@@ -177,7 +176,7 @@ impl Table {
             let Some(entry) = self.places.get(place).copied().filter(|entry| !entry.is_free()) else {
                 break;
             };
-            // An entry may move into the gap unless its home lies behind the gap, going round.
+            // An entry may move into the gap unless its home lies behind the gap, cyclically.
             if self.distance(self.home(entry.hash), place) >= self.distance(gap, place) {
                 if let Some(free) = self.places.get_mut(gap) {
                     *free = entry;
@@ -190,8 +189,8 @@ impl Table {
         }
     }
 
-    /// Makes room for more, at least a third of all places, for probes to be short: removes what is over, and where that is
-    /// not enough, grows by a third, for doubling would leave most places empty.
+    /// Makes room, at least a third of all places, so that probes are short. Removes expired entries first. If that is not
+    /// enough, the table grows by a third; doubling would leave most places empty.
     fn make_room(&mut self, now: Timestamp) -> usize {
         let removed = self.sweep(now);
         let places = self.places.len();
@@ -209,7 +208,7 @@ impl Table {
         removed
     }
 
-    /// Returns the free place for an id that is not there.
+    /// Returns the free place for an absent id.
     fn free(&self, hash: Hash) -> Option<usize> {
         let mut place = self.home(hash);
         while !self.places.get(place)?.is_free() {
@@ -235,7 +234,7 @@ impl Table {
         if next < self.places.len() { next } else { 0 }
     }
 
-    /// How far `to` lies behind `from`, going round.
+    /// The cyclic distance from `from` to `to`.
     fn distance(&self, from: usize, to: usize) -> usize {
         match to.checked_sub(from) {
             Some(ahead) => ahead,
@@ -257,7 +256,7 @@ impl Default for Table {
     }
 }
 
-/// What is known of one id. `until` is in seconds, rounded up: an entry may be kept a second longer, never shorter.
+/// An entry for one id. `until` is in seconds, rounded up: an entry may be kept a second longer, never shorter.
 #[derive(Clone, Copy)]
 struct Entry {
     hash: Hash,
@@ -296,7 +295,7 @@ impl Entry {
 
     fn first_seen(&self, now: Timestamp) -> Timestamp {
         let back = low_millis(now).wrapping_sub(self.first_seen);
-        // A clock that was set back makes the difference wrap: then it was just now, as far as this clock can tell.
+        // If the clock was set back, the difference wraps. The first use then counts as just now.
         let back = if back > u32::MAX / 2 { 0 } else { back };
         now.saturating_sub(Duration::from_millis(back.into()))
     }
@@ -314,10 +313,10 @@ fn low_millis(time: Timestamp) -> u32 {
 
 const MIN_PLACES: usize = 16;
 
-/// So many new ids go by until the next stretch is swept: a long one is read faster than several short ones.
+/// The number of new ids between two steps of the sweep: reading one long stretch is faster than several short ones.
 const INSERTS_PER_SWEEP: u32 = 16;
 
-/// The sweep has gone round before as many new ids have come as half of those that live.
+/// With this stride, the sweep completes a round before the number of new ids reaches half the number of live ids.
 const PLACES_PER_SWEEP: u32 = 64;
 
 #[cfg(test)]
@@ -335,7 +334,7 @@ mod tests {
         Hash(id.wrapping_mul(0x9E37_79B9_7F4A_7C15), id)
     }
 
-    /// Claims as the store does, one without a bound.
+    /// Claims like the store, without a capacity.
     fn claim(table: &mut Table, hash: Hash, until: Timestamp, now: Timestamp) {
         let done = match table.find(hash, now) {
             Place::Known(place) => table.renew(place, until, now).map(drop),
@@ -347,7 +346,7 @@ mod tests {
         assert_eq!(done, Some(()));
     }
 
-    /// R160: a full store is swept for each claim that it refuses, and must not look at all of its entries for each.
+    /// R160: a full store is swept for each claim that it refuses, and must not scan all entries each time.
     #[test]
     fn full_table_is_walked_only_when_an_entry_may_be_over() {
         let mut table = Table::default();
@@ -357,7 +356,8 @@ mod tests {
 
         let mut walks = Vec::new();
         for second in 10..500 {
-            // Each in a token that lives longer: so a walk finds that nothing is over as early as was thought, and tells that it was.
+            // Each claim is for a token with a later expiry, so a scan finds that nothing has expired yet, and records
+            // that.
             for id in 0..100 {
                 claim(&mut table, hash(id), at(second + 90), at(second));
             }
@@ -376,7 +376,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// R160: otherwise a sweep would pass by what is over, and a store would stay full. Whatever the clock does.
+        /// R160: otherwise a sweep would miss expired entries, and a store would stay full, whatever the clock does.
         #[test]
         fn no_entry_is_over_before_the_table_looks_for_it(
             steps in proptest::collection::vec((0_u64..40, 0_u64..60_000, 0_u64..60_000), 1..300),

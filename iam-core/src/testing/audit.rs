@@ -5,7 +5,7 @@ use std::sync::{
 
 use crate::audit::{AuditEvent, AuditSink};
 
-/// A sink that hands events to a test.
+/// A sink that sends events to a test.
 ///
 /// ```
 /// use iam_core::{audit::{AuditEvent, AuditSink}, clock::Timestamp, testing::ChannelSink};
@@ -19,7 +19,7 @@ use crate::audit::{AuditEvent, AuditSink};
 pub struct ChannelSink(Mutex<Sender<AuditEvent<'static>>>);
 
 impl ChannelSink {
-    /// Returns a sink and the end where its events come out.
+    /// Returns a sink and the receiver of its events.
     pub fn new() -> (Self, Receiver<AuditEvent<'static>>) {
         let (sender, receiver) = channel();
         (Self(Mutex::new(sender)), receiver)
@@ -28,7 +28,7 @@ impl ChannelSink {
 
 impl AuditSink for ChannelSink {
     fn emit(&self, event: &AuditEvent<'_>) {
-        // Nobody listens any more: the test is over.
+        // The test has ended and dropped the receiver.
         let _ = self
             .0
             .lock()

@@ -9,9 +9,9 @@ use http::{Request, Response};
 
 use crate::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 
-/// An upstream that answers what it was told to, in that order, and remembers what it was asked. Clones are the same one.
+/// An upstream with scripted answers in a fixed order, which records its requests. Clones share the script.
 ///
-/// What it was not told to answer is no connection.
+/// Without a scripted answer, requests fail with a connection error.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedClient(Arc<Mutex<Script>>);
 
@@ -22,7 +22,7 @@ struct Script {
 }
 
 impl ScriptedClient {
-    /// Returns an upstream that nobody told anything yet.
+    /// Returns an upstream without scripted answers.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,12 +39,12 @@ impl ScriptedClient {
         self.answer(response);
     }
 
-    /// Gives one further request no answer.
+    /// Fails one further request with `error`.
     pub fn fail(&self, error: TransportError) {
         self.with(|script| script.answers.push_back(Err(error)));
     }
 
-    /// Returns what was asked so far.
+    /// Returns the requests so far.
     pub fn requests(&self) -> Vec<Request<Bytes>> {
         self.with(|script| script.requests.clone())
     }

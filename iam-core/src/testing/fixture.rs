@@ -1,4 +1,4 @@
-//! What the unit tests of this crate share.
+//! Fixtures of this crate's unit tests.
 
 use std::{
     future::Future,
@@ -19,7 +19,7 @@ use crate::{
     tenant::{Target, Tenant},
 };
 
-/// Runs a future that waits for nothing but scripted answers.
+/// Runs a future that waits only for scripted answers.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -28,10 +28,10 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
     }
-    panic!("the future waits for something that nobody scripted");
+    panic!("the future waits for an answer that is not scripted");
 }
 
-/// A tenant behind a gateway, with Kratos and Keto, and what a test adds.
+/// A tenant behind a gateway, with Kratos and Keto, and the settings in `more`.
 pub(crate) fn settings_with(more: &str) -> Settings {
     config_with(more).validate().unwrap()
 }
@@ -57,7 +57,7 @@ pub(crate) fn config_with(more: &str) -> IamConfig {
     .unwrap()
 }
 
-/// The same tenants, with keys of `mint` that stand in the configuration.
+/// The same tenants, with the keys of `mint` in their configuration.
 pub(crate) fn tenants_of(mint: &Mint, names: &[&str], change: impl Fn(&mut TenantConfig)) -> Settings {
     names
         .iter()

@@ -1,4 +1,4 @@
-//! Tokens for the unit tests of this crate, signed with an Ed25519 key that is made on the spot.
+//! Tokens for this crate's unit tests, signed with a generated Ed25519 key.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -28,7 +28,7 @@ impl Mint {
         json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.kid, "x": x})
     }
 
-    /// Returns sound claims for the tenant `default` with `more` over them, as a token.
+    /// Returns a token with valid claims for the tenant `default`, overridden by `more`.
     pub(crate) fn token(&self, more: &Value) -> String {
         let mut claims = json!({
             "iss": "https://gateway.example/",
@@ -52,5 +52,5 @@ impl Mint {
     }
 }
 
-/// The time at which sound tokens are sound, in seconds.
+/// The time at which the tokens are valid, in seconds.
 pub(crate) const NOW: u64 = 1_700_000_000;

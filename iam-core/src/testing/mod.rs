@@ -1,4 +1,4 @@
-//! A world that tests control: time, upstreams, audit.
+//! Test doubles: clock, upstreams and audit.
 
 mod audit;
 mod client;

@@ -1,5 +1,5 @@
-//! The least that any protection by signatures costs: a parsed key, one signature check, and nothing else. Lets in what is
-//! expired, meant for others, or from another issuer.
+//! The lower bound of any protection by signatures: a parsed key and one signature check. Accepts expired tokens, and
+//! tokens for other audiences or from other issuers.
 
 use std::net::SocketAddr;
 

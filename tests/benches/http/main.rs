@@ -1,4 +1,4 @@
-//! What does protection cost over HTTP?
+//! The cost of protection over HTTP.
 //!
 //! One worker, loopback, sixteen keep-alive connections of a client that never sleeps, the median of seven runs of short
 //! alternating turns. Prints ratios of throughput measured in one process:
@@ -92,7 +92,7 @@ fn main() {
     println!("requests to JWKS on the hot path: {}", keys.beyond_starts());
 }
 
-/// Tells whether a part was asked for by its name, or none was.
+/// Returns whether a part was selected by its name, or no part was selected.
 fn is_wanted(part: &str) -> bool {
     let mut names = std::env::args()
         .skip(1)
@@ -102,7 +102,7 @@ fn is_wanted(part: &str) -> bool {
     names.peek().is_none() || names.any(|name| name == part)
 }
 
-/// An event that found the queue full was not written: what it did not cost would be ours by mistake.
+/// Checks that no event was dropped: the result would be too good, because dropped events are not written.
 fn assert_nothing_dropped(iam: &Iam) {
     assert_eq!(iam.dropped_audit_events(), 0);
 }
@@ -111,7 +111,7 @@ fn audit_file(cached: usize) -> PathBuf {
     std::env::temp_dir().join(format!("iam-bench-{cached}.jsonl"))
 }
 
-/// Prints the ratio of two throughputs, run by run. In short turns, so that whatever else the machine does hits both alike.
+/// Prints the ratio of two throughputs, run by run. Turns are short, so that other load on the machine affects both alike.
 fn compare(name: &str, ours: &Variant, other: &Variant, wanted: Option<f64>) {
     let mut clients = [ours, other].map(Client::of);
     let (mut a, mut b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -123,7 +123,7 @@ fn compare(name: &str, ours: &Variant, other: &Variant, wanted: Option<f64>) {
             }
         }
         if run == 0 {
-            // Caches, buffers and predictions are filled only now.
+            // A warm-up: caches, buffers and predictions are filled here.
             continue;
         }
         let [ours, other] = secs.map(|secs| (TURNS * REQUESTS) as f64 / secs);
@@ -147,7 +147,7 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A running application and what is sent to it.
+/// A running application and its requests.
 struct Variant {
     name: &'static str,
     address: SocketAddr,
@@ -171,7 +171,7 @@ impl Variant {
     }
 }
 
-/// What sends the requests of a variant, one after the other and over again.
+/// Sends the requests of a variant repeatedly, in order.
 struct Client<'v> {
     connections: Vec<Connection>,
     requests: Cycle<slice::Iter<'v, Vec<u8>>>,
@@ -187,10 +187,10 @@ impl<'v> Client<'v> {
         }
     }
 
-    /// Sends the requests of one turn and returns how many seconds passed until all were answered.
+    /// Sends the requests of one turn and returns the seconds until all were answered.
     ///
-    /// The client never sleeps: it looks at its connections one after the other. So nobody pays for waking it, and what is
-    /// measured is what the server needs.
+    /// The client never sleeps: it polls its connections in turn. The result therefore measures the server without the cost
+    /// of waking the client.
     #[expect(
         clippy::disallowed_methods,
         reason = "a benchmark measures with the monotonic clock"
@@ -237,11 +237,11 @@ impl Connection {
     }
 
     fn send(&mut self, request: &[u8]) {
-        // It fits into the empty buffer of the socket.
+        // It fits into the empty send buffer of the socket.
         assert_eq!(self.stream.write(request).unwrap(), request.len());
     }
 
-    /// Looks whether the answer has arrived.
+    /// Returns whether the response has arrived.
     fn is_answered(&mut self) -> bool {
         match self.stream.read(&mut self.buffer[self.filled..]) {
             Err(err) if err.kind() == ErrorKind::WouldBlock => return false,
@@ -301,7 +301,7 @@ fn start_bare() -> SocketAddr {
     })
 }
 
-/// Serves on a thread of its own until the process ends.
+/// Serves on its own thread until the process ends.
 fn serve<F, S>(start: F) -> SocketAddr
 where
     F: FnOnce(TcpListener) -> S + Send + 'static,
@@ -321,11 +321,11 @@ where
     address
 }
 
-/// Publishes the keys, and counts who asks.
+/// Publishes the keys, and counts the fetches.
 struct KeyServer {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
-    /// Who was told the address: each asks once, when it starts.
+    /// The number of clients that know the address. Each fetches once at start.
     told: AtomicUsize,
 }
 
@@ -370,8 +370,8 @@ impl KeyServer {
 const CACHED: usize = 10_000;
 const CONNECTIONS: usize = 16;
 const DISTINCT: usize = 10_000;
-/// In one turn, so that each brings every token. The events of its last 5 milliseconds are written in the other's: a few
-/// hundredths.
+/// The number of requests in one turn, so that each turn uses every token. The events of the last 5 milliseconds are
+/// written during the other variant's turn: a few hundredths.
 const REQUESTS: usize = DISTINCT;
 const RUNS: usize = 7;
 const TURNS: usize = 5;

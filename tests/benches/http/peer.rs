@@ -1,8 +1,8 @@
 //! The same protection by hand: actix-web-httpauth and jsonwebtoken, at their best.
 //!
-//! Keys are built once, the back end is `aws_lc_rs`, and the same claims of these tokens are validated: no limits, no audit. Whoever
-//! has an issuer that changes its keys chooses one by the header, which the library reads again; with a single key for ever, the
-//! header need not be read before.
+//! Keys are built once, the back end is `aws_lc_rs`, and the same claims of these tokens are validated: no limits, no
+//! audit. An application whose issuer rotates keys selects the key by the header, which the library parses again. With a
+//! single fixed key, the header is parsed only by the library.
 
 use std::{collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -28,7 +28,7 @@ struct Claims {
     tenant: String,
 }
 
-/// An object of whatever members: ours refuses metadata that is none.
+/// An object with any members: the product rejects metadata that is not an object.
 #[derive(Deserialize)]
 struct Object {}
 
@@ -42,12 +42,12 @@ enum Keys {
     Single(DecodingKey),
 }
 
-/// Starts the peer that looks for its key by the token's `kid`, as ours does.
+/// Starts the peer that selects its key by the token's `kid`.
 pub(crate) fn start(tokens: &Tokens) -> SocketAddr {
     serve(Keys::Published(HashMap::from([(KID, key(tokens))])))
 }
 
-/// Starts the peer that knows one key and no other, ever.
+/// Starts the peer with a single fixed key.
 pub(crate) fn start_with_single_key(tokens: &Tokens) -> SocketAddr {
     serve(Keys::Single(key(tokens)))
 }
@@ -117,7 +117,7 @@ fn is_jwt(header: &Header) -> bool {
         .is_none_or(|kind| kind.eq_ignore_ascii_case("JWT"))
 }
 
-/// What the library leaves to its user.
+/// The checks that the library leaves to its user.
 fn is_acceptable(claims: &Claims) -> bool {
     let now = jsonwebtoken::get_current_timestamp();
 
@@ -127,7 +127,7 @@ fn is_acceptable(claims: &Claims) -> bool {
         && claims.exp.saturating_sub(claims.iat) <= DEFAULT_MAX_LIFETIME.as_secs()
 }
 
-/// Tells whether a text may be looked up, remembered and logged.
+/// Returns whether a text is safe to look up, store and log.
 fn is_name(text: &str) -> bool {
     let is_plain = || text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
 

@@ -17,17 +17,17 @@ use iam_core::{
 use serde_json::Value;
 use zero_trust::client;
 
-/// Looks and remembers in two calls, with time between them.
+/// Checks and stores an id in two separate calls, with time between them.
 pub(crate) fn replay_in_two_calls() -> Ports {
     Ports::default().replay_store(Arc::new(TwoCalls::default()))
 }
 
-/// Remembers nothing.
+/// Stores no id.
 pub(crate) fn forgetful() -> Ports {
     Ports::default().replay_store(Arc::new(Forgetful))
 }
 
-/// Takes an upstream that gives no answer for one that says yes.
+/// Treats an upstream without an answer as one that allows.
 pub(crate) fn yes_when_down() -> Ports {
     Ports::default().http_client(Arc::new(Client::YesWhenDown))
 }
@@ -37,12 +37,12 @@ pub(crate) fn first_answer_for_ever() -> Ports {
     Ports::default().http_client(Arc::new(Client::FirstAnswerForEver(Arc::default())))
 }
 
-/// Asks for every key set three times.
+/// Fetches every key set three times.
 pub(crate) fn asks_three_times() -> Ports {
     Ports::default().http_client(Arc::new(Client::ThreeTimes))
 }
 
-/// Loses every key but the newest: where a key set has several, the others get its modulus.
+/// Loses all keys but the newest: in a key set with several keys, the others get its modulus.
 pub(crate) fn loses_older_keys() -> Ports {
     Ports::default().http_client(Arc::new(Client::NewestKeyOnly))
 }
@@ -127,7 +127,7 @@ impl HttpClient for Client {
     }
 }
 
-/// A key that merely left the set would verify on for its grace; one whose id another key has taken over does not.
+/// A key that left the set is still accepted for its grace, unless another key has taken over its id.
 fn newest_key_only(set: &[u8]) -> Bytes {
     let mut set: Value = serde_json::from_slice(set).unwrap();
     let keys = set.get_mut("keys").and_then(Value::as_array_mut).unwrap();
@@ -144,7 +144,7 @@ fn is_key_set(request: &http::Request<Bytes>) -> bool {
     request.uri().path() == "/.well-known/jwks.json"
 }
 
-/// Asks as the real client would. Whoever logs in through a broken service still brings cookies along.
+/// Sends the request like the real client. A login through a broken service still sends cookies.
 async fn exchange(request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
     let to: SocketAddr = request
         .uri()

@@ -1,6 +1,6 @@
-//! The scenario: every promise holds, and each step fails when the thing it proves is broken on purpose.
+//! The scenario: every promise holds, and each step fails when its subject is broken on purpose.
 //!
-//! These tests use Ory's and the scenario's usual ports, one after the other.
+//! These tests use the usual ports of Ory and of the scenario, so they run one after the other.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ fn usual_ports() -> MutexGuard<'static, ()> {
     PORTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a world in which something is broken. A promise that breaks does so within a few rounds.
+/// Starts a world with a broken part. A broken promise shows within a few rounds.
 async fn start(ports: fn() -> Ports) -> World {
     World::start(Options {
         ports,
@@ -38,7 +38,7 @@ async fn start(ports: fn() -> Ports) -> World {
     .unwrap()
 }
 
-/// Says which promises of one step were broken.
+/// Returns the broken promises of one step.
 macro_rules! broken_by {
     ($world:expr, $step:ident) => {{
         let mut report = Report::quiet();
@@ -52,7 +52,7 @@ macro_rules! broken_by {
             "login: {:#?}",
             walk.report.broken()
         );
-        // A step that cannot even go on has failed too.
+        // A step that cannot continue has failed too.
         let ended = step::$step::walk(&mut walk, &who).await;
         let mut broken = report.broken().to_vec();
         broken.extend(ended.err().map(|err| err.to_string()));

@@ -1,4 +1,4 @@
-//! How many connections does a service hold, and for how long?
+//! The limits of a service's connections: their number and their idle time.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ async fn connection_beyond_the_most_that_inventory_api_holds_waits_for_another_t
     stand.stop().await;
 }
 
-/// It has two workers, and each holds its thousand.
+/// The service has two workers, and each accepts its share of a thousand.
 #[actix_web::test]
 async fn connection_beyond_the_most_that_auth_bff_holds_waits_for_another_to_end() {
     let (address, handle) = bff_with(|config| config).await;
@@ -32,7 +32,8 @@ async fn connection_beyond_the_most_that_auth_bff_holds_waits_for_another_to_end
     handle.stop(false).await;
 }
 
-/// Whoever sends the beginning of a body and then nothing holds no connection, known or unknown, refused or answered.
+/// An incomplete body holds no connection, whether its sender is authenticated or not, and whether it was refused or
+/// answered.
 #[actix_web::test]
 async fn chunked_body_that_is_never_finished_ends_its_connection_after_the_answer() {
     let inventory = Stand::inventory().await;
@@ -94,7 +95,7 @@ async fn assert_most(to: SocketAddr, most: usize) {
 
     let mut next = Connection::open(to).await.unwrap();
     ask(&mut next, to).await;
-    // Every worker has had its turn by then.
+    // Each worker has accepted a connection by then.
     for connection in &mut held {
         serve(connection, to).await;
     }
@@ -105,7 +106,7 @@ async fn assert_most(to: SocketAddr, most: usize) {
     assert_eq!(within(next.response()).await.unwrap().status(), 401);
 }
 
-/// A gateway that writes on a connection in the instant in which it is closed has to answer 502.
+/// A gateway that writes on a connection while the service closes it has to answer 502.
 #[actix_web::test]
 async fn idle_connection_outlives_the_five_seconds_of_actix() {
     let (orders, inventory, bff) = (Stand::orders().await, Stand::inventory().await, bff().await);
@@ -121,7 +122,7 @@ async fn idle_connection_outlives_the_five_seconds_of_actix() {
     orders.stop().await;
 }
 
-/// Leaves a connection alone for more than five seconds, and returns the status of what is answered on it then.
+/// Leaves a connection idle for more than five seconds, and returns the status of the next response on it.
 async fn served_again(to: SocketAddr) -> u16 {
     let mut connection = served(to).await;
     sleep(Duration::from_millis(6_500)).await;
@@ -131,7 +132,8 @@ async fn served_again(to: SocketAddr) -> u16 {
 
 #[actix_web::test]
 async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() {
-    // Actix Web counts from a clock that it sets every half second. An end that lies behind it is never noticed.
+    // Actix Web measures with a clock that it updates every half second. A deadline before that clock's time is never
+    // noticed.
     const SHORT: Duration = Duration::from_secs(2);
     let orders = Stand::orders_with(|config| config.keep_alive(SHORT)).await;
     let inventory = Stand::inventory_with(|config| config.keep_alive(SHORT)).await;
@@ -150,13 +152,13 @@ async fn idle_connection_is_closed_after_the_time_that_the_configuration_says() 
     orders.stop().await;
 }
 
-/// Leaves a connection alone, and returns how it ends.
+/// Leaves a connection idle, and returns how it ends.
 async fn end_of_idle(to: SocketAddr) -> io::ErrorKind {
     let mut connection = served(to).await;
     within(connection.response()).await.unwrap_err().kind()
 }
 
-/// Opens a connection on which one request was answered.
+/// Opens a connection and completes one request on it.
 async fn served(to: SocketAddr) -> Connection {
     let mut connection = Connection::open(to).await.unwrap();
     serve(&mut connection, to).await;
@@ -173,7 +175,7 @@ async fn ask(connection: &mut Connection, to: SocketAddr) {
     connection.write(&request).await.unwrap();
 }
 
-/// Both ends of every connection are files of this process, and many systems allow 1,024 unless they are asked.
+/// Raises the limit of open files: both ends of every connection are files of this process, and many systems allow 1,024.
 fn let_this_process_open_files() {
     const ENOUGH: u64 = 10_000;
     let limit = getrlimit(Resource::Nofile);

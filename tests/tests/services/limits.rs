@@ -1,4 +1,4 @@
-//! What does a service take, and from whom?
+//! The limits of a service on requests: origins, heads, bodies and ids.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -40,7 +40,7 @@ async fn write_from_a_page_of_another_origin_is_refused() {
     orders.stop().await;
 }
 
-/// A browser that does not send `Sec-Fetch-Site` says where the page comes from in `Origin` only.
+/// A browser that does not send `Sec-Fetch-Site` reports the page's origin only in `Origin`.
 #[actix_web::test]
 async fn write_from_a_page_of_the_gateway_is_let_in() {
     let (orders, inventory) = (Stand::orders().await, Stand::inventory().await);
@@ -89,7 +89,7 @@ async fn body_that_cannot_be_taken_is_told_in_fixed_words() {
     orders.stop().await;
 }
 
-/// Asserts that a refusal says these words and nothing else.
+/// Asserts that a refusal has this detail and no other text.
 fn assert_refused(refused: &Response, detail: &str) {
     let status = refused.status();
     let title = match status {
@@ -120,7 +120,7 @@ async fn client_that_is_slow_with_its_request_is_hung_up_on() {
     orders.stop().await;
 }
 
-/// Sends half of a request's head and returns the status of what comes back before the connection ends.
+/// Sends half of a request's head and returns the status of the response before the connection ends.
 async fn half_a_request(to: SocketAddr) -> u16 {
     let mut connection = Connection::open(to).await.unwrap();
     connection
@@ -133,7 +133,7 @@ async fn half_a_request(to: SocketAddr) -> u16 {
     status
 }
 
-/// The server bounds the time of a head only; that of a body each handler bounds that takes one, behind the gate too.
+/// The server limits only the time of a head. Each handler with a body limits that body's time, also behind the gate.
 #[actix_web::test]
 async fn body_that_is_slow_to_arrive_is_hung_up_on() {
     let (orders, inventory, bff) = (Stand::orders().await, Stand::inventory().await, bff().await);
@@ -196,7 +196,7 @@ async fn body_that_is_slow_over_http_2_ends_its_stream_only() {
 async fn form_that_arrives_in_pieces_is_taken() {
     let bff = bff().await;
     let mut connection = Connection::open(bff).await.unwrap();
-    // No flow has an id of this length, so the service judges it alone.
+    // No flow id has this length, so the service answers without Kratos.
     let path = format!("/auth/login/{}", "x".repeat(129));
     let begun = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{{");
     connection.write(begun.as_bytes()).await.unwrap();
@@ -205,7 +205,7 @@ async fn form_that_arrives_in_pieces_is_taken() {
     connection.write(b"}").await.unwrap();
 
     let judged = within(connection.response()).await.unwrap();
-    assert_eq!(judged.json()["detail"], "this is no flow");
+    assert_eq!(judged.json()["detail"], "the path has no valid flow id");
 }
 
 #[actix_web::test]
@@ -219,11 +219,11 @@ async fn form_that_is_too_large_is_told_so() {
     assert_refused(&refused, "the body cannot be taken");
 }
 
-/// Nothing is asked that cannot be written as a URL, and the person is told what to mend.
+/// A return URL that is too long for a query is not sent to Kratos, and the response names the parameter.
 #[actix_web::test]
 async fn address_to_return_to_that_is_too_long_is_told_so() {
     let bff = bff().await;
-    // Each takes three bytes in a query of ours.
+    // Each character takes three bytes in the query to Kratos.
     let path = format!("/auth/login?returnTo=/{}", "!".repeat(30_000));
 
     let refused = Request::get(&path).send(bff).await.unwrap();
@@ -232,8 +232,8 @@ async fn address_to_return_to_that_is_too_long_is_told_so() {
     assert_refused(&refused, "`returnTo` is too long");
 }
 
-/// Sends a request without its last byte, and a few before it each 200 milliseconds after the other. Returns what comes
-/// back before the connection ends.
+/// Sends a request without its last byte: most of it at once, and the rest in steps of 200 milliseconds. Returns the
+/// response before the connection ends.
 async fn dribble(to: SocketAddr, request: &Request, late: usize) -> Response {
     let mut connection = Connection::open(to).await.unwrap();
     let bytes = request.bytes(to, true);

@@ -1,4 +1,4 @@
-//! Does every route of orders-api and inventory-api let in whom it says, and touch nothing before?
+//! The routes of orders-api and inventory-api admit only the declared callers, and read nothing before the decision.
 
 #![expect(
     clippy::indexing_slicing,
@@ -26,7 +26,7 @@ fn change() -> Value {
     json!({ "sku": "sku-1", "delta": 3 })
 }
 
-/// A request whose body is no JSON, although it says so.
+/// A request with an invalid JSON body.
 fn no_json(path: &str) -> Request {
     Request::post(path, &Value::Null).header("x-note", "`null` is no object")
 }
@@ -55,7 +55,7 @@ async fn nothing_of_orders_api_is_open() {
 
         assert!(refused.header("www-authenticate").is_some());
     }
-    // The body is not even looked at: what is refused is the caller.
+    // The body is not read: the refusal concerns the caller.
     stand
         .expect(
             Request::post("/orders", &wanted()).bearer("x"),
@@ -139,7 +139,7 @@ async fn order_is_read_only_with_the_permission() {
     let id = placed["id"].as_str().unwrap();
     let read = || Request::get(format!("/orders/{id}")).bearer(&stand.token(&[]));
 
-    // Not even who placed it may read it: Keto decides, and only Keto.
+    // Even the person who placed the order may not read it without a tuple: only Keto decides.
     stand.expect(read(), 403, "authz.permission.deny").await;
     stand.grant("orders", &format!("orders:{id}"), "viewers").await;
     let found = stand.expect(read(), 200, "auth.success").await.json();

@@ -17,7 +17,7 @@ use zero_trust::{
     world::free_address,
 };
 
-/// One service, the issuer whose tokens it takes, and the Keto that it asks.
+/// One service, its token issuer, and its Keto.
 pub(crate) struct Stand {
     pub(crate) address: SocketAddr,
     audience: &'static str,
@@ -120,7 +120,7 @@ impl Stand {
         self.issuer.sign(&claims).unwrap()
     }
 
-    /// Sends a request and asserts its status and the event that it left.
+    /// Sends a request and asserts its status and its audit event.
     pub(crate) async fn expect(&self, request: Request, status: u16, event: &str) -> Response {
         let (line, id) = (request.line(), Uuid::new_v4().to_string());
         let response = request
@@ -150,7 +150,7 @@ impl Stand {
     }
 }
 
-/// Starts an auth-bff whose Kratos nobody asks.
+/// Starts an auth-bff whose Kratos is not used.
 pub(crate) async fn bff() -> SocketAddr {
     bff_with(|config| config).await.0
 }
@@ -166,7 +166,7 @@ pub(crate) async fn bff_with(shape: fn(auth_bff::Config) -> auth_bff::Config) ->
     (address, handle)
 }
 
-/// What a service is started with.
+/// The configuration of a service under test.
 struct Surroundings {
     address: SocketAddr,
     change: Box<dyn FnOnce(&mut IamConfig)>,

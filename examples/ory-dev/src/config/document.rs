@@ -1,4 +1,4 @@
-//! What does a file hold?
+//! Reads one configuration file: YAML or JSON.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{error::ConfigError, options::Options, strict::Strict, vars::Vars};
 
-/// One parsed file. YAML and JSON are told apart by the name: `.json` is JSON, anything else YAML.
+/// One parsed file. A name that ends in `.json` is parsed as JSON, any other as YAML.
 ///
 /// # Examples
 ///
@@ -78,20 +78,20 @@ impl Document {
         &self.root
     }
 
-    /// Returns the top level, when it is a mapping.
+    /// Returns the top level as a mapping.
     ///
     /// # Errors
     ///
-    /// When it is not.
+    /// When the top level is not a mapping.
     pub fn options(&self) -> Result<Options<'_>, ConfigError> {
         Options::of(&self.file, String::new(), Some(&self.root))
     }
 
-    /// Returns the top level, when it is a list of mappings.
+    /// Returns the top level as a list of mappings.
     ///
     /// # Errors
     ///
-    /// When it is not.
+    /// When the top level is not a list of mappings.
     pub fn list(&self) -> Result<Vec<Options<'_>>, ConfigError> {
         Options::list_of(&self.file, "", &self.root)
     }

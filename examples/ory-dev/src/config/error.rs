@@ -1,4 +1,4 @@
-//! Why can a file not be used?
+//! Errors of configuration files.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use super::document::MAX_FILE;
 
-/// Why a configuration cannot be used. The message names the file and, where there is one, the option.
+/// Why a configuration file is rejected. The message names the file and, if one option is at fault, the option.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -46,7 +46,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Returns an error about one option of a file; without a path, about the whole of it.
+    /// Returns an error about one option of a file. An empty path means the whole file.
     pub(super) fn option(file: &Path, path: String, problem: &str) -> Self {
         let path = if path.is_empty() {
             "the top level".to_owned()

@@ -1,8 +1,8 @@
-//! Which options do the files set, and does this stand-in know every one of them?
+//! Reads configuration files and rejects options that this stand-in does not know.
 //!
-//! The files are those of the real servers, so they may hold options that this stand-in does not have. An option is
-//! either used, or named harmless by the code that reads the section (a warning is printed), or a start-up error that
-//! names the file, the path of the option and what is supported. It is never passed over in silence.
+//! The files are those of the real servers, so they may hold options that this stand-in does not implement. Every option is
+//! either used, or declared harmless by the code that reads its section (a warning is printed), or rejected at start with
+//! an error that names the file, the path of the option and what is supported. No option is ignored silently.
 
 mod vars;
 mod document;

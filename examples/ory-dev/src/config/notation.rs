@@ -1,4 +1,4 @@
-//! How are durations and files written?
+//! The notations of durations and `file://` URLs.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Is every option of this mapping known?
+//! Reads the options of a mapping and rejects unknown ones.
 
 use std::{
     collections::BTreeSet,
@@ -15,8 +15,8 @@ use super::{
     notation::{file_path, parse_duration},
 };
 
-/// One mapping of a file. Each accessor marks its key as known; [`Options::finish`] refuses the keys that nobody
-/// asked for. An absent mapping behaves like an empty one, and `null` like an absent value.
+/// One mapping of a file. Each accessor marks its key as known; [`Options::finish`] rejects all other keys. An absent
+/// mapping behaves like an empty one, and `null` like an absent value.
 #[derive(Debug)]
 #[must_use = "call `finish`, so that unknown options are refused"]
 pub struct Options<'a> {
@@ -56,7 +56,7 @@ impl<'a> Options<'a> {
             .collect()
     }
 
-    /// Returns the value of `key`, whatever it is.
+    /// Returns the value of `key`, of any type.
     pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.insert(key);
         self.members
@@ -68,17 +68,17 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is something else.
+    /// When the value is not a mapping.
     pub fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
         let value = self.value(key);
         Self::of(self.file, self.path_of(key), value)
     }
 
-    /// Returns the mappings in the list under `key`; none when it is absent.
+    /// Returns the mappings in the list under `key`; an absent list is empty.
     ///
     /// # Errors
     ///
-    /// When it is not a list of mappings.
+    /// When the value is not a list of mappings.
     pub fn list(&mut self, key: &'static str) -> Result<Vec<Self>, ConfigError> {
         match self.value(key) {
             Some(value) => Self::list_of(self.file, &self.path_of(key), value),
@@ -90,7 +90,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not a mapping of mappings.
+    /// When the value is not a mapping of mappings.
     pub fn named(&mut self, key: &'static str) -> Result<Vec<(&'a str, Self)>, ConfigError> {
         let path = self.path_of(key);
         let section = self.section(key)?;
@@ -112,7 +112,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not a string.
+    /// When the value is not a string.
     pub fn string(&mut self, key: &'static str) -> Result<Option<&'a str>, ConfigError> {
         match self.value(key) {
             None => Ok(None),
@@ -146,7 +146,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not a boolean.
+    /// When the value is not a boolean.
     pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         match self.value(key) {
             None => Ok(None),
@@ -159,7 +159,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not a whole number, or lies outside.
+    /// When the value is not a whole number, or is outside `range`.
     pub fn number(
         &mut self,
         key: &'static str,
@@ -181,7 +181,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not a duration.
+    /// When the value is not a duration.
     pub fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
         let Some(text) = self.string(key)? else {
             return Ok(None);
@@ -196,7 +196,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not one.
+    /// When the value is not such a URL.
     pub fn http_url(&mut self, key: &'static str) -> Result<Option<Url>, ConfigError> {
         let Some(text) = self.string(key)? else {
             return Ok(None);
@@ -211,7 +211,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When it is not such a URL: no other scheme is supported.
+    /// When the value is not a `file://` URL: no other scheme is supported.
     pub fn file_url(&mut self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
         let Some(text) = self.string(key)? else {
             return Ok(None);
@@ -219,21 +219,21 @@ impl<'a> Options<'a> {
         self.path_in(key, text).map(Some)
     }
 
-    /// Returns the paths that the `file://` URLs in the list under `key` name; none when it is absent.
+    /// Returns the paths that the `file://` URLs in the list under `key` name; an absent list is empty.
     ///
     /// # Errors
     ///
-    /// When one of them is not such a URL.
+    /// When an item is not a `file://` URL.
     pub fn file_urls(&mut self, key: &'static str) -> Result<Vec<PathBuf>, ConfigError> {
         let texts = self.strings(key)?.unwrap_or_default();
         texts.into_iter().map(|text| self.path_in(key, text)).collect()
     }
 
-    /// Reads the version of the file; another one than that of the answers is a warning.
+    /// Reads the `version` of the file, and warns when it differs from the version that this stand-in imitates.
     ///
     /// # Errors
     ///
-    /// When it is not a string.
+    /// When the version is not a string.
     pub fn version(&mut self, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
         if self
             .string("version")?
@@ -248,7 +248,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     ///
-    /// When the host is not a loopback address, or the port not a port.
+    /// When the host is not a loopback address, or the port is not a valid port.
     pub fn address(&mut self, default_port: u16) -> Result<SocketAddr, ConfigError> {
         let host = match self.string("host")? {
             None | Some("" | "localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -266,12 +266,12 @@ impl<'a> Options<'a> {
         Ok(SocketAddr::new(host, port))
     }
 
-    /// Declares `key` known and without effect here; when it is set, [`Options::finish`] warns and says `why`.
+    /// Declares `key` known and without effect. If the file sets the key, [`Options::finish`] adds a warning with `why`.
     pub fn harmless(&mut self, key: &'static str, why: &'static str) {
         self.harmless.push((key, why));
     }
 
-    /// Returns whether the file has this mapping at all.
+    /// Returns whether the file has this mapping.
     pub fn is_present(&self) -> bool {
         self.members.is_some()
     }
@@ -281,7 +281,7 @@ impl<'a> Options<'a> {
         ConfigError::option(self.file, self.path_of(key), problem)
     }
 
-    /// Returns the value of `option`, or an error that says that `key` is needed.
+    /// Returns the value of `option`, or an error that `key` is required.
     ///
     /// # Errors
     ///
@@ -290,11 +290,11 @@ impl<'a> Options<'a> {
         option.ok_or_else(|| self.refuse(key, "is required"))
     }
 
-    /// Ends the reading of this mapping: adds a warning for each harmless key that is set.
+    /// Ends the reading of this mapping, and adds a warning for each harmless key that is set.
     ///
     /// # Errors
     ///
-    /// When a key is set that nobody asked for.
+    /// When a key is set that no accessor read.
     pub fn finish(self, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
         let Some(members) = self.members else {
             return Ok(());

@@ -1,11 +1,11 @@
-//! What does a file hold, without anything said twice?
+//! JSON values without duplicate members.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A JSON value whose objects had no duplicate members: `serde_json::Value` would keep the last one in silence.
+/// A JSON value whose objects have no duplicate members. `serde_json::Value` would silently keep the last one.
 pub(super) struct Strict(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Strict {

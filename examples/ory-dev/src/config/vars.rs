@@ -1,10 +1,10 @@
-//! Where does the configuration lie, and where is the state?
+//! The variables `${CONFIG}` and `${STATE}` of configuration files.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The folders that `${CONFIG}` and `${STATE}` stand for in a file.
+/// The folders that replace `${CONFIG}` and `${STATE}` in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vars {
     config: PathBuf,
@@ -12,7 +12,7 @@ pub struct Vars {
 }
 
 impl Vars {
-    /// Returns the two folders: where the configuration lies, and where servers keep what they write.
+    /// Returns the variables for a configuration folder and a folder for the servers' state.
     pub fn new(config: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self {
             config: config.into(),
@@ -20,17 +20,17 @@ impl Vars {
         }
     }
 
-    /// Returns the folder that `${CONFIG}` stands for.
+    /// Returns the folder that replaces `${CONFIG}`.
     pub fn config(&self) -> &Path {
         &self.config
     }
 
-    /// Returns the folder that `${STATE}` stands for.
+    /// Returns the folder that replaces `${STATE}`.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// Returns `text` with both variables replaced. Anything else, `${OTHER}` included, stays as it is.
+    /// Returns `text` with both variables replaced. Other variables, such as `${OTHER}`, are left unchanged.
     pub fn expand(&self, text: &str) -> String {
         text.replace("${CONFIG}", &self.config.to_string_lossy())
             .replace("${STATE}", &self.state.to_string_lossy())

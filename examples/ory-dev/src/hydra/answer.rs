@@ -1,4 +1,4 @@
-//! How does Hydra answer? JSON, redirects, and errors in the words of OAuth 2.
+//! Hydra's answers: JSON, redirects and OAuth 2 errors.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,12 +17,12 @@ pub(crate) struct Refusal {
     status: StatusCode,
     error: Cow<'static, str>,
     description: Cow<'static, str>,
-    place: Place,
+    writer: Writer,
 }
 
-/// Which of Hydra's two writers the error comes from. They differ in the headers.
+/// The error writer of Hydra that produces the error. The two writers send different headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Writer {
     Admin,
     OAuth,
 }
@@ -38,7 +38,7 @@ impl Refusal {
             status,
             error: error.into(),
             description: description.into(),
-            place: Place::Admin,
+            writer: Writer::Admin,
         }
     }
 
@@ -56,7 +56,7 @@ impl Refusal {
         )
     }
 
-    /// A body of the admin interface that cannot be used.
+    /// A body of the admin interface that describes no valid client.
     pub(crate) fn bad_metadata(hint: &str) -> Self {
         Self::admin(
             StatusCode::BAD_REQUEST,
@@ -158,7 +158,7 @@ impl Refusal {
         )
     }
 
-    /// Adds a sentence about this case to the description of the error.
+    /// Appends a sentence about this case to the description of the error.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.description = format!("{} {hint}", self.description).into();
         self
@@ -186,7 +186,7 @@ impl Refusal {
             status,
             error: error.into(),
             description: description.into(),
-            place: Place::OAuth,
+            writer: Writer::OAuth,
         }
     }
 }
@@ -204,11 +204,11 @@ impl ResponseError for Refusal {
 
     fn error_response(&self) -> HttpResponse {
         let body = json!({"error": self.error, "error_description": self.description});
-        match self.place {
-            Place::Admin => HttpResponse::build(self.status)
+        match self.writer {
+            Writer::Admin => HttpResponse::build(self.status)
                 .insert_header((header::CONTENT_TYPE, "application/json"))
                 .body(body.to_string()),
-            Place::OAuth => uncached(self.status, &body),
+            Writer::OAuth => uncached(self.status, &body),
         }
     }
 }
@@ -220,7 +220,7 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {
         .body(body.to_string())
 }
 
-/// Answers with JSON that no cache keeps, as the token endpoint does.
+/// Answers with JSON and forbids caches to keep it, as the token endpoint does.
 pub(crate) fn uncached(status: StatusCode, body: &Value) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, OAUTH_JSON))
@@ -229,7 +229,7 @@ pub(crate) fn uncached(status: StatusCode, body: &Value) -> HttpResponse {
         .body(body.to_string())
 }
 
-/// Answers what the public interface answers for a path that it does not have.
+/// Answers an unknown path of the public interface.
 pub(crate) async fn no_such_page() -> HttpResponse {
     HttpResponse::NotFound()
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))

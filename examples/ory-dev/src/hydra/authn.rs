@@ -1,4 +1,4 @@
-//! Which client is asking? Client authentication at the token and revocation endpoints.
+//! Client authentication at the token and revocation endpoints.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     shared::Shared,
 };
 
-/// Authenticates the client of a request. The method must be the one that the client is configured for.
+/// Authenticates the client of a request. The request must use the method that is configured for the client.
 pub(crate) fn authenticate(
     shared: &Shared,
     request: &HttpRequest,
@@ -38,7 +38,7 @@ pub(crate) fn authenticate(
     }
 }
 
-/// What a request presents as its client, unverified.
+/// The client credentials of a request. *Unverified.*
 struct Presented {
     id: String,
     secret: String,
@@ -93,7 +93,7 @@ fn basic(request: &HttpRequest) -> Result<Option<(String, String)>, Refusal> {
 }
 
 fn form_decoded(text: &str) -> String {
-    // A form with one field whose name is the text.
+    // A form with one field, named by the text.
     url::form_urlencoded::parse(text.replace('&', "%26").replace('=', "%3D").as_bytes())
         .map(|(name, _)| name.into_owned())
         .next()

@@ -1,4 +1,4 @@
-//! How does a browser get a code? The authorization endpoint, which sends it to login, to consent and back.
+//! The authorization endpoint, which sends the browser to login, to consent, and back to the application with a code.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ pub(crate) async fn authorize(shared: Data<Shared>, request: HttpRequest) -> Ans
     start(&shared, &request, query)
 }
 
-/// Answers `GET /oauth2/fallbacks/error`, where a browser ends when no application may be told what is wrong.
+/// Answers `GET /oauth2/fallbacks/error`: the page for errors that must not be redirected to an application.
 pub(crate) async fn error_page(request: HttpRequest) -> HttpResponse {
     let query = Form::parse(request.query_string().as_bytes());
     let text = format!("{}: {}\n", query.text("error"), query.text("error_description"));
@@ -55,7 +55,7 @@ pub(crate) async fn logout(shared: Data<Shared>) -> Answer {
     Ok(found(&shared.url("oauth2/fallbacks/logout/callback")))
 }
 
-/// Checks what an application asks for, and asks the login application who the person is.
+/// Checks an authorization request and redirects the browser to the login application.
 fn start(shared: &Shared, request: &HttpRequest, query: Form) -> Answer {
     let client = shared.store().client(query.text("client_id")).map(Arc::clone);
     let Some(client) = client else {
@@ -111,7 +111,7 @@ fn start(shared: &Shared, request: &HttpRequest, query: Form) -> Answer {
     Ok(with_cookies(found(&target), &[csrf_cookie]))
 }
 
-/// Checks the parameters about which the application is told, and returns the code challenge.
+/// Checks the parameters whose errors are redirected to the application, and returns the code challenge.
 fn check(shared: &Shared, client: &Client, query: &Form) -> Result<Option<String>, Refusal> {
     if query.text("state").len() < MIN_STATE {
         return Err(Refusal::invalid_state().hint(format!(
@@ -143,7 +143,7 @@ fn check(shared: &Shared, client: &Client, query: &Form) -> Result<Option<String
     Ok(Some(challenge.to_owned()))
 }
 
-/// Goes on with the answer of the login application.
+/// Continues after the login application has answered.
 fn after_login(shared: &Shared, request: &HttpRequest, verifier: &str) -> Answer {
     let now = shared.now();
     let mut store = shared.store();
@@ -205,7 +205,7 @@ fn after_login(shared: &Shared, request: &HttpRequest, verifier: &str) -> Answer
     Ok(with_cookies(found(&target), &cookies))
 }
 
-/// Goes on with the answer of the consent application: issues the code.
+/// Continues after the consent application has answered: issues the code.
 fn after_consent(shared: &Shared, request: &HttpRequest, verifier: &str) -> Answer {
     let now = shared.now();
     let mut store = shared.store();
@@ -268,7 +268,7 @@ fn grant_of(shared: &Shared, flow: &Flow, login: &Login, consent: ConsentAnswer,
     ] {
         claims.insert(name.to_owned(), value);
     }
-    // Go leaves out what is empty.
+    // Go omits empty values.
     if !login.acr.is_empty() {
         claims.insert("acr".into(), login.acr.as_str().into());
     }
@@ -334,7 +334,7 @@ fn to_client_with_error(redirect_uri: &Url, state: &str, refusal: &Refusal) -> A
     )
 }
 
-/// Sends the browser back with what no cache may keep.
+/// Redirects the browser to the application; caches must not keep the answer.
 fn to_client(url: &str, pairs: &[(&str, &str)]) -> Answer {
     let mut url = Url::parse(url).map_err(|_| Refusal::server_error())?;
     url.query_pairs_mut().extend_pairs(pairs);
@@ -364,7 +364,7 @@ fn with_cookies(mut answer: HttpResponse, cookies: &[String]) -> HttpResponse {
     answer
 }
 
-/// The cookie by which a browser proves that it is the one that was sent to the login or consent application.
+/// The cookie that binds a login or consent request to the browser that started it.
 fn csrf_cookie(shared: &Shared, stage: &str, client: &str, value: &str) -> String {
     let lifespan = shared.config.lifespans.login_consent_request;
     set_cookie(&csrf_cookie_name(stage, client), value, shared.now(), lifespan)
@@ -375,7 +375,7 @@ fn has_csrf_cookie(request: &HttpRequest, stage: &str, client: &str, expected: &
         .is_some_and(|value| verify_slices_are_equal(value.as_bytes(), expected.as_bytes()).is_ok())
 }
 
-/// Each client has its own cookie, so that two applications can ask side by side.
+/// Each client has its own cookie, so that a browser can run flows of two applications at the same time.
 fn csrf_cookie_name(stage: &str, client: &str) -> String {
     let hash = digest::digest(&digest::SHA256, client.as_bytes());
     let number = hash
@@ -395,5 +395,5 @@ const SESSION_COOKIE: &str = "ory_hydra_session_dev";
 
 const MIN_STATE: usize = 8;
 
-/// A year, for logins that are remembered without an end.
+/// One year, for logins that are remembered without an expiry.
 const FOREVER: u64 = 365 * 24 * 60 * 60;

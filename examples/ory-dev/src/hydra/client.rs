@@ -1,4 +1,4 @@
-//! Which applications may ask for tokens? OAuth 2 clients, as the admin interface reads and shows them.
+//! OAuth 2 clients, as the admin interface reads and shows them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) struct Client {
     pub(crate) id: String,
     /// `None` for a public client.
     secret: Option<String>,
-    /// The members that describe it, complete with defaults.
+    /// The members of the description, complete with defaults.
     members: Map<String, Value>,
     created_at: Moment,
     updated_at: Moment,
@@ -29,11 +29,11 @@ pub(crate) struct Description {
     id: Option<String>,
     secret: Option<String>,
     members: Map<String, Value>,
-    /// The lists that the body leaves out. An answer to a write shows them as null.
+    /// The lists that the body omits. The answer to a write shows them as null.
     absent: Vec<&'static str>,
 }
 
-/// How a client must authenticate at the token endpoint.
+/// The client authentication method for the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthMethod {
     Basic,
@@ -42,7 +42,7 @@ pub(crate) enum AuthMethod {
 }
 
 impl Description {
-    /// Reads a body. Members that Hydra does not know are ignored, as it ignores them.
+    /// Reads a body. Unknown members are ignored, as Hydra does.
     pub(crate) fn read(body: &Value) -> Result<Self, Refusal> {
         let Some(body) = body.as_object() else {
             let text = "Unable to decode the request body: it must be a JSON object";
@@ -223,7 +223,7 @@ impl Client {
         }
     }
 
-    /// Returns the client with other lifespans. A lifespan that the body leaves out is removed.
+    /// Returns the client with other lifespans. Lifespans that the body omits are removed.
     pub(crate) fn with_lifespans(&self, body: &Value, now: Moment) -> Result<Self, Refusal> {
         let mut changed = self.clone();
         for name in LIFESPANS {
@@ -265,7 +265,7 @@ impl Client {
         shown
     }
 
-    /// Writes the client as the answer to its creation shows it, the only one with the secret.
+    /// Writes the client as the answer to its creation shows it. Only this answer contains the secret.
     pub(crate) fn created_json(&self, description: &Description, issuer: &str) -> Result<Value, Refusal> {
         let mut shown = self.written_json(description);
         if let Some(members) = shown.as_object_mut() {
@@ -344,7 +344,7 @@ impl Client {
         }
     }
 
-    /// Returns a lifespan of this client's own.
+    /// Returns a lifespan that is set for this client.
     pub(crate) fn lifespan(&self, name: &str) -> Option<Duration> {
         parse_duration(self.members.get(name)?.as_str()?)
     }

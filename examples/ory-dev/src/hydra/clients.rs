@@ -1,4 +1,4 @@
-//! How are clients administered? Create, read, patch, replace, list, delete.
+//! Administration of clients: create, read, patch, replace, list and delete.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::kratos::page;
 
-/// Creates a client. The answer is the only one that shows its secret.
+/// Creates a client. Only the answer to this request contains the secret.
 pub(crate) async fn create(shared: Data<Shared>, body: Payload) -> Answer {
     let description = Description::read(&read_json(body).await?)?;
     let client = Client::new(&description, shared.now())?;
@@ -42,7 +42,7 @@ pub(crate) async fn get(shared: Data<Shared>, id: Path<String>) -> Answer {
     Ok(json(StatusCode::OK, &client.json()))
 }
 
-/// Lists clients in the order of their ids, one page behind a key.
+/// Lists clients in the order of their ids, one page per request, starting after the client of the page token.
 pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let query = Form::parse(request.query_string().as_bytes());
     let after = match query.text("page_token") {
@@ -64,7 +64,7 @@ pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     Ok(page::keyed(&request, shown, &token_of(""), next.as_deref()))
 }
 
-/// Replaces a client. Its secret stays unless the body has another.
+/// Replaces a client. The secret is kept unless the body contains another.
 pub(crate) async fn replace(shared: Data<Shared>, id: Path<String>, body: Payload) -> Answer {
     let description = Description::read(&read_json(body).await?)?;
     let client = find(&shared, &id)?.replaced(&description, shared.now());
@@ -105,7 +105,7 @@ pub(crate) async fn delete(shared: Data<Shared>, id: Path<String>) -> Answer {
     }
 }
 
-/// Answers `DELETE /admin/oauth2/tokens`: the access tokens of a client are gone.
+/// Answers `DELETE /admin/oauth2/tokens`: deletes the access tokens of a client.
 pub(crate) async fn delete_tokens(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let query = Form::parse(request.query_string().as_bytes());
     match query.text("client_id") {

@@ -1,4 +1,4 @@
-//! Which of `hydra.yml` is used, and what else may stand there?
+//! The supported part of `hydra.yml`.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
 
@@ -36,9 +36,9 @@ pub struct HydraConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the two strategies of Hydra")]
 pub enum TokenStrategy {
-    /// Signed JWTs. A resource server can verify them without asking.
+    /// Signed JWTs. A resource server can verify them without introspection.
     Jwt,
-    /// Random `ory_at_…` tokens. Only introspection says what they mean.
+    /// Random `ory_at_…` tokens, which are opaque without introspection.
     Opaque,
 }
 
@@ -117,8 +117,8 @@ impl HydraConfig {
         })
     }
 
-    /// Listens on other ports than the file says; 0 lets the operating system choose. The issuer and Hydra's own URLs
-    /// follow.
+    /// Overrides the ports of the file; 0 lets the operating system choose. The issuer and Hydra's own URLs use the new
+    /// ports.
     #[must_use]
     pub fn ports(mut self, public: u16, admin: u16) -> Self {
         self.public.set_port(public);
@@ -140,26 +140,26 @@ impl HydraConfig {
         self
     }
 
-    /// Lets `outage` take both interfaces down and bring them back.
+    /// Connects `outage`, which can take both interfaces down and bring them back.
     #[must_use]
     pub fn outage(mut self, outage: &Outage) -> Self {
         self.outage = outage.clone();
         self
     }
 
-    /// Takes the time from `clock`, so that a test can move it ahead.
+    /// Takes the time from `clock`, which a test can advance.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// Returns what the file sets without effect here, one sentence each.
+    /// Returns one sentence for each option of the file that has no effect here.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns the issuer: with the port that is served, where the file names the port that it configures.
+    /// Returns the issuer. If the file's issuer names the configured port, it is replaced by the served port.
     pub(crate) fn issuer(&self, served: SocketAddr) -> String {
         let Ok(mut url) = Url::parse(&self.issuer) else {
             return self.issuer.clone();
@@ -318,7 +318,7 @@ fn subject_types(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result
     let types = identifiers
         .strings("supported_types")?
         .unwrap_or_else(|| vec!["public"]);
-    // The real server publishes them in this order, whatever the order in the file.
+    // The real server publishes them in this order, regardless of the order in the file.
     let types = ["public", "pairwise"]
         .into_iter()
         .filter(|kind| types.contains(kind))

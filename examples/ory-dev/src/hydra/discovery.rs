@@ -1,4 +1,4 @@
-//! What does Hydra publish about itself? Discovery, keys, and the claims about a person.
+//! Discovery, the key set, and the userinfo endpoint.
 
 use actix_web::{
     HttpRequest,
@@ -62,7 +62,7 @@ pub(crate) async fn key_set(shared: Data<Shared>) -> Answer {
     Ok(json(StatusCode::OK, &shared.keys.public()))
 }
 
-/// Answers `GET /userinfo`: what the ID token says about the person.
+/// Answers `GET /userinfo` with the person's claims of the ID token.
 pub(crate) async fn userinfo(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let credential = request
         .headers()

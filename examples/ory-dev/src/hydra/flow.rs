@@ -1,11 +1,11 @@
-//! Where does a browser stand on its way to a code? What it asked for, and what login and consent answered.
+//! The state of an authorization flow: the request, and the answers of the login and consent applications.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::kratos::clock::Moment;
 
-/// One way of a browser from the authorization request to the code.
+/// One authorization flow of a browser, from the authorization request to the code.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
     pub(crate) id: Uuid,
@@ -14,17 +14,17 @@ pub(crate) struct Flow {
     pub(crate) login: Stage<Login>,
     pub(crate) consent: Stage<ConsentAnswer>,
     pub(crate) consent_request_id: Uuid,
-    /// The login session: a new one, or the one that the browser already has.
+    /// The id of the login session, which is new or already known to the browser.
     pub(crate) session_id: Uuid,
-    /// The person whose login session the browser has.
+    /// The subject of the browser's existing login session.
     pub(crate) remembered: Option<String>,
-    /// Whether an earlier consent covers what is asked for.
+    /// Whether an earlier consent covers the request.
     pub(crate) is_consent_remembered: bool,
     /// When the person logged in.
     pub(crate) authenticated_at: Moment,
 }
 
-/// What an application asks for (RFC 6749 §4.1.1).
+/// An authorization request of an application (RFC 6749 §4.1.1).
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizationRequest {
     pub(crate) client: String,
@@ -34,35 +34,35 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) state: String,
     pub(crate) nonce: Option<String>,
     pub(crate) challenge: Option<String>,
-    /// The query as it came.
+    /// The original query string.
     pub(crate) query: Vec<(String, String)>,
     pub(crate) url: String,
 }
 
-/// One of the two questions, to the login and to the consent application.
+/// One of the two requests to an application: login or consent.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage<T> {
-    /// Names the request at the admin interface.
+    /// Identifies the request at the admin interface.
     pub(crate) challenge: String,
-    /// Stands in a cookie of the browser that asked.
+    /// Stored in a cookie of the browser that started the flow.
     pub(crate) csrf: String,
-    /// Proves at the authorization endpoint that the request was answered, once.
+    /// Proves once at the authorization endpoint that the application has answered the request.
     pub(crate) verifier: Option<String>,
     pub(crate) answer: Option<Result<T, Rejection>>,
 }
 
-/// Who logged in.
+/// The accepted login.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
     pub(crate) subject: String,
-    /// How long the browser stays logged in, in seconds; `None` when it does not.
+    /// How long the login is remembered, in seconds; `None` if it is not remembered.
     pub(crate) remember: Option<u64>,
     pub(crate) acr: String,
     pub(crate) amr: Vec<String>,
     pub(crate) context: Value,
 }
 
-/// What a person agreed to.
+/// The granted consent.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsentAnswer {
     pub(crate) scopes: Vec<String>,
@@ -72,14 +72,14 @@ pub(crate) struct ConsentAnswer {
     pub(crate) remember: Option<u64>,
 }
 
-/// Why a person does not get what was asked for.
+/// The error with which a login or consent request was rejected.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejection {
     pub(crate) error: String,
     pub(crate) description: String,
 }
 
-/// A browser that stays logged in.
+/// A remembered login of a browser.
 #[derive(Clone, Debug)]
 pub(crate) struct BrowserSession {
     pub(crate) id: Uuid,
@@ -88,7 +88,7 @@ pub(crate) struct BrowserSession {
     pub(crate) expires_at: Moment,
 }
 
-/// A consent that is remembered.
+/// A remembered consent.
 #[derive(Clone, Debug)]
 pub(crate) struct Consent {
     pub(crate) subject: String,
@@ -108,7 +108,7 @@ impl<T> Stage<T> {
         }
     }
 
-    /// Takes the verifier, so that it proves nothing a second time.
+    /// Consumes the verifier, so that it cannot be used again.
     pub(crate) fn take(&mut self, verifier: &str) -> bool {
         let fits = self.verifier.as_deref() == Some(verifier);
         if fits {

@@ -1,4 +1,4 @@
-//! What was posted? Form fields, of which the first of a name counts.
+//! Form bodies and JSON bodies. The first field of a name counts.
 
 use actix_web::{
     HttpRequest,
@@ -14,7 +14,7 @@ use super::answer::Refusal;
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads the body of a request to an OAuth 2 endpoint. An empty body is refused.
+    /// Reads the body of a request to an OAuth 2 endpoint. An empty body is rejected.
     pub(crate) async fn read(request: &HttpRequest, body: Payload) -> Result<Self, Refusal> {
         let media = request
             .headers()
@@ -44,13 +44,13 @@ impl Form {
         )
     }
 
-    /// Returns the first field of that name; empty when there is none.
+    /// Returns the first field of that name, or an empty text.
     pub(crate) fn text(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(own, _)| own == name);
         found.map_or("", |(_, value)| value.as_str())
     }
 
-    /// Returns the words of a field that are separated by spaces.
+    /// Returns the space-separated words of a field.
     pub(crate) fn words(&self, name: &str) -> Vec<String> {
         self.text(name)
             .split(' ')

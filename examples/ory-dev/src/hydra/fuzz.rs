@@ -1,4 +1,4 @@
-//! Damaged configurations and clients, for a fuzzer.
+//! Fuzz targets for `hydra.yml` and OAuth 2 clients.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When an unknown option is accepted, or an address that others could reach.
+/// When an unknown option or an address beyond loopback is accepted.
 pub fn hydra_yml(data: &[u8]) {
     let Some(document) = document(data) else { return };
     let Ok(config) = HydraConfig::from_document(&document) else {
@@ -28,14 +28,14 @@ pub fn hydra_yml(data: &[u8]) {
             .all(|address| address.ip().is_loopback()),
         "it would listen beyond this machine"
     );
-    assert!(!config.system_secret.is_empty(), "tokens that nobody signs");
+    assert!(!config.system_secret.is_empty(), "no secret signs the tokens");
 }
 
 /// Clients, as the admin interface reads them.
 ///
 /// # Panics
 ///
-/// When a client is read again as another one, or its secret is shown.
+/// When a client does not survive a round trip, or its secret is shown.
 pub fn hydra_client(data: &[u8]) {
     let Ok(body) = serde_json::from_slice::<Value>(data) else {
         return;

@@ -1,4 +1,4 @@
-//! Does a token live, and what does it say? Introspection (RFC 7662), at the admin interface only.
+//! Token introspection (RFC 7662), at the admin interface only.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,7 +14,7 @@ use super::{
     store::Token,
 };
 
-/// Answers `POST /admin/oauth2/introspect`. Every reason for an inactive token has the same answer.
+/// Answers `POST /admin/oauth2/introspect`. All inactive tokens get the same answer, regardless of the reason.
 pub(crate) async fn introspect(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let form = Form::read(&request, body).await?;
     let now = shared.now();
@@ -56,7 +56,7 @@ fn described(shared: &Shared, token: &Token) -> Value {
     if let Some(expires_at) = token.expires_at {
         members.insert("exp".into(), expires_at.unix_seconds().into());
     }
-    // Go leaves out what is empty.
+    // Go omits empty values.
     if !grant.scopes.is_empty() {
         members.insert("scope".into(), grant.scopes.join(" ").into());
     }

@@ -1,4 +1,4 @@
-//! Which keys sign? One for ID tokens, one for JWT access tokens; one key set publishes both.
+//! Signing keys: one for ID tokens, one for JWT access tokens. One key set publishes both.
 
 use std::{path::Path, sync::OnceLock, thread};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::oathkeeper::{Keys, fresh_rsa, parse_keys};
 
-/// The two keys, each made when it is first needed. They have 2048 bits; the real server's have 4096.
+/// The two keys, generated on first use. They have 2048 bits; the real server's keys have 4096.
 #[derive(Debug, Default)]
 pub(crate) struct SigningKeys {
     id_token: OnceLock<Option<Keys>>,
@@ -14,7 +14,7 @@ pub(crate) struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Makes both keys now, side by side: it takes longer than a client may wait for the key set.
+    /// Generates both keys in parallel. Generating them takes longer than the timeout of a client that fetches the key set.
     pub(crate) fn make(&self) {
         thread::scope(|scope| {
             scope.spawn(|| self.id_token.get_or_init(fresh));

@@ -1,8 +1,8 @@
-//! Which tokens do applications have? OAuth 2 clients, tokens, codes and introspection, as Hydra answers.
+//! OAuth 2 clients, tokens, codes and introspection, as Hydra answers.
 //!
-//! Client credentials, authorization code with PKCE and refresh tokens; opaque and JWT access tokens; introspection
-//! and revocation; clients, login and consent requests over the admin interface. Key sets, trusted issuers, the device
-//! grant, pairwise subjects and dynamic registration are not here.
+//! Supported: client credentials, authorization code with PKCE and refresh tokens; opaque and JWT access tokens;
+//! introspection and revocation; clients, login and consent requests over the admin interface. Not supported: key set
+//! administration, trusted issuers, the device grant, pairwise subjects and dynamic registration.
 
 mod answer;
 mod secret;
@@ -107,7 +107,7 @@ impl Hydra {
         })
     }
 
-    /// Returns the issuer, as tokens and introspection name it.
+    /// Returns the issuer as it appears in tokens and introspection answers.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -132,13 +132,13 @@ impl Hydra {
         &self.admin.1
     }
 
-    /// Stops both interfaces and returns once their ports are free. Every client and token is gone.
+    /// Stops both interfaces and returns once their ports are free. All clients and tokens are lost.
     pub async fn stop(self) {
         self.server.stop().await;
     }
 }
 
-/// Returns the URL of an address. An address always gives one; the login URL stands in for it in the types.
+/// Returns the URL of an address. An address always gives a valid URL; the fallback to the login URL satisfies the types.
 fn base_url(address: SocketAddr, config: &HydraConfig) -> Url {
     Url::parse(&format!("http://{address}/")).unwrap_or_else(|_| config.login_url.clone())
 }

@@ -1,4 +1,4 @@
-//! What do the login and consent applications read and answer? Their requests at the admin interface.
+//! Login and consent requests at the admin interface.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -102,7 +102,8 @@ pub(crate) async fn consent(shared: Data<Shared>, request: HttpRequest) -> Answe
     Ok(json(StatusCode::OK, &Value::Object(body)))
 }
 
-/// Answers `PUT /admin/oauth2/auth/requests/consent/accept`. What was not asked for is not granted.
+/// Answers `PUT /admin/oauth2/auth/requests/consent/accept`. Only scopes and audiences that the client requested are
+/// granted.
 pub(crate) async fn accept_consent(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let body = read_json(body).await?;
     let challenge = challenge_in(&request, "consent_challenge");
@@ -146,12 +147,12 @@ pub(crate) async fn reject_consent(shared: Data<Shared>, request: HttpRequest, b
     Ok(go_on(&shared, flow, "consent_verifier", &verifier))
 }
 
-/// Answers `GET /admin/oauth2/auth/requests/logout`: there are no logout requests here.
+/// Answers `GET /admin/oauth2/auth/requests/logout`. This stand-in has no logout requests.
 pub(crate) async fn logout() -> Answer {
     Err(Refusal::no_such_resource())
 }
 
-/// Answers `DELETE /admin/oauth2/auth/sessions/consent`: the consents of a person and the tokens that rest on them.
+/// Answers `DELETE /admin/oauth2/auth/sessions/consent`: removes the consents of a subject and the tokens issued for them.
 pub(crate) async fn revoke_consents(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let query = Form::parse(request.query_string().as_bytes());
     let subject = subject_in(&query)?;
@@ -166,7 +167,7 @@ pub(crate) async fn revoke_consents(shared: Data<Shared>, request: HttpRequest) 
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Answers `DELETE /admin/oauth2/auth/sessions/login`: the browsers of a person have to log in again.
+/// Answers `DELETE /admin/oauth2/auth/sessions/login`: removes the remembered logins of a subject.
 pub(crate) async fn revoke_logins(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let query = Form::parse(request.query_string().as_bytes());
     shared.store().remove_sessions_of(subject_in(&query)?);
@@ -189,7 +190,7 @@ fn challenge_in(request: &HttpRequest, name: &str) -> String {
         .to_owned()
 }
 
-/// Finds the flow whose login application is still to answer.
+/// Finds the flow whose login request is unanswered.
 fn login_flow<'s>(shared: &Shared, store: &'s mut Store, challenge: &str) -> Result<&'s mut Flow, Refusal> {
     let flow = store.flow_mut(shared.now(), |flow| flow.login.challenge == challenge);
     let flow = flow.ok_or_else(Refusal::no_such_request)?;
@@ -201,7 +202,7 @@ fn login_flow<'s>(shared: &Shared, store: &'s mut Store, challenge: &str) -> Res
     }
 }
 
-/// Finds the flow whose consent application is still to answer.
+/// Finds the flow whose consent request is unanswered.
 fn consent_flow<'s>(shared: &Shared, store: &'s mut Store, challenge: &str) -> Result<&'s mut Flow, Refusal> {
     let is_it = |flow: &Flow| !challenge.is_empty() && flow.consent.challenge == challenge;
     store
@@ -209,7 +210,7 @@ fn consent_flow<'s>(shared: &Shared, store: &'s mut Store, challenge: &str) -> R
         .ok_or_else(Refusal::no_such_request)
 }
 
-/// What a login and a consent request have in common.
+/// The members that login and consent requests have in common.
 fn shown(store: &Store, flow: &Flow, challenge: &str) -> Map<String, Value> {
     let client = store.client(&flow.request.client).map(|client| client.json());
     let mut members = Map::new();
@@ -226,7 +227,7 @@ fn shown(store: &Store, flow: &Flow, challenge: &str) -> Map<String, Value> {
     members
 }
 
-/// Says where the application sends the browser.
+/// Returns the URL to which the application redirects the browser.
 fn go_on(shared: &Shared, flow: &Flow, name: &str, verifier: &str) -> HttpResponse {
     let mut pairs = flow.request.query.clone();
     pairs.push((name.to_owned(), verifier.to_owned()));

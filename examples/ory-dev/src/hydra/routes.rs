@@ -1,4 +1,4 @@
-//! Which path leads where, and which headers does every answer carry?
+//! The routes of both interfaces, and the headers of all answers.
 
 use actix_web::{
     Error, HttpResponse,
@@ -95,7 +95,7 @@ async fn version() -> HttpResponse {
     answer::json(StatusCode::OK, &json!({ "version": version }))
 }
 
-/// Surrounds every answer: answers to GET are never cached, and during an outage there are none.
+/// Wraps every handler: forbids caching of answers to GET, and simulates outages.
 async fn frame(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

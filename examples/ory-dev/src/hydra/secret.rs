@@ -1,4 +1,4 @@
-//! What must nobody guess? Tokens, codes, challenges and client secrets.
+//! Random secrets: tokens, codes, challenges and client secrets.
 
 use aws_lc_rs::{hmac, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ impl TokenMint {
         Self(hmac::Key::new(hmac::HMAC_SHA256, system_secret.as_bytes()))
     }
 
-    /// Returns `prefix`, a random key and its signature, as Hydra writes a token.
+    /// Returns `prefix`, a random key and its signature, in the format of Hydra's tokens.
     pub(crate) fn token(&self, prefix: &str) -> Result<String, Refusal> {
         let key: [u8; 32] = random()?;
         let signature = hmac::sign(&self.0, &key);
@@ -23,7 +23,7 @@ impl TokenMint {
     }
 }
 
-/// Returns a token whose signature nothing checks.
+/// Returns a token whose signature is never checked.
 pub(crate) fn random_token(prefix: &str) -> Result<String, Refusal> {
     let (key, rest): ([u8; 32], [u8; 32]) = (random()?, random()?);
     Ok(format!(
@@ -55,7 +55,7 @@ fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     Ok(bytes)
 }
 
-/// 64 letters, so that six bits of a random byte choose one evenly.
+/// 64 letters, so that six bits of a random byte select one with equal probability.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What do all workers share?
+//! The state that all workers share.
 
 use std::{
     collections::BTreeMap,
@@ -124,8 +124,8 @@ impl Shared {
         Ok(text)
     }
 
-    /// Returns the claims of a JWT access token: `ext` holds the custom ones, and the configuration says which of them
-    /// stand at the top level too.
+    /// Returns the claims of a JWT access token. `ext` holds the custom claims; the configuration selects those that also
+    /// appear at the top level.
     fn access_claims(&self, grant: &Grant, now: Moment, expires_at: Moment) -> Map<String, Value> {
         let mut claims: BTreeMap<&str, Value> = BTreeMap::new();
         for (name, value) in &grant.ext {
@@ -152,7 +152,7 @@ impl Shared {
     }
 }
 
-/// Returns whether `wanted` fits a scope with wildcards: `orders.*` covers `orders.read`.
+/// Returns whether a scope with wildcards covers `wanted`: `orders.*` covers `orders.read`.
 fn matches_wildcard(own: &str, wanted: &str) -> bool {
     let (own, wanted): (Vec<_>, Vec<_>) = (own.split('.').collect(), wanted.split('.').collect());
     let ends_open = own.last() == Some(&"*");
@@ -161,7 +161,7 @@ fn matches_wildcard(own: &str, wanted: &str) -> bool {
         && own.iter().zip(&wanted).all(fits)
 }
 
-/// Returns whether a URL of the request matches an audience of the client: same origin, and a path below.
+/// Returns whether an audience of the client covers a requested URL: same origin, and a path below.
 pub(crate) fn covers_audience<'a>(mut own: impl Iterator<Item = &'a str>, wanted: &str) -> bool {
     own.any(|own| own == wanted || is_below(own, wanted))
 }

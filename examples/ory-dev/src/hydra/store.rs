@@ -1,4 +1,4 @@
-//! What is remembered? Clients, tokens, codes and what people agreed to, in memory and bounded.
+//! The store of clients, tokens, codes and consents: in memory and bounded.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::kratos::clock::Moment;
 
-/// Everything that this Hydra knows. Clients are refused beyond the limit. Tokens, codes and flows push out the oldest,
-/// which then count as unknown: the failure closes, it never opens.
+/// The state of one Hydra. When the client limit is reached, new clients are rejected. When the limit for tokens, codes or
+/// flows is reached, the oldest are evicted and count as unknown: it fails closed.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     clients: BTreeMap<String, Arc<Client>>,
@@ -29,7 +29,7 @@ pub(crate) struct Store {
     next: u64,
 }
 
-/// What one authorization allows, shared by the tokens that were issued for it.
+/// One grant, shared by the tokens that were issued for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) id: Uuid,
@@ -50,7 +50,7 @@ pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     pub(crate) issued_at: Moment,
     pub(crate) expires_at: Option<Moment>,
-    /// False for a refresh token that was used. It is kept, so that its second use is noticed.
+    /// False for a used refresh token. It is kept to detect reuse.
     pub(crate) active: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Code {
     pub(crate) redirect_uri: String,
     /// The code challenge (RFC 7636), the SHA-256 hash of the verifier.
     pub(crate) challenge: Option<String>,
-    /// Whether the challenge was tried: it is tried once.
+    /// Whether the challenge was checked. It can be checked only once.
     pub(crate) is_challenge_spent: bool,
     pub(crate) is_used: bool,
     pub(crate) expires_at: Moment,
@@ -122,7 +122,7 @@ impl Store {
         self.clients.get(id)
     }
 
-    /// Returns the clients behind `after`, in the order of their ids.
+    /// Returns the clients after the id `after`, in the order of their ids.
     pub(crate) fn clients_after(&self, after: &str) -> impl Iterator<Item = &Arc<Client>> {
         let after = after.to_owned();
         let behind = move |(id, _): &(&String, &Arc<Client>)| **id > after;
@@ -161,7 +161,7 @@ impl Store {
         self.tokens.retain(is_other);
     }
 
-    /// Removes the consents of a person, for one client or for all, with the tokens that rest on them.
+    /// Removes the consents of a subject, for one client or for all, and the tokens issued for them.
     pub(crate) fn revoke_consents(&mut self, subject: &str, client: Option<&str>) {
         let is_meant = |own_subject: &str, own_client: &str| {
             own_subject == subject && client.is_none_or(|client| client == own_client)
@@ -191,13 +191,13 @@ impl Store {
         self.flows.insert(self.next, flow);
     }
 
-    /// Returns the flow that `is_it` accepts, unless it has expired.
+    /// Returns the flow that `is_it` matches, unless it has expired.
     pub(crate) fn flow_mut(&mut self, now: Moment, is_it: impl Fn(&Flow) -> bool) -> Option<&mut Flow> {
         let lives = |flow: &&mut Flow| now < flow.expires_at && is_it(flow);
         self.flows.values_mut().find(lives)
     }
 
-    /// Removes the flow that is done.
+    /// Removes a finished flow.
     pub(crate) fn remove_flow(&mut self, id: Uuid) {
         self.flows.retain(|_, flow| flow.id != id);
     }
@@ -212,12 +212,12 @@ impl Store {
             .filter(|session| now < session.expires_at)
     }
 
-    /// Removes the login sessions of a person.
+    /// Removes the login sessions of a subject.
     pub(crate) fn remove_sessions_of(&mut self, subject: &str) {
         self.sessions.retain(|session| session.subject != subject);
     }
 
-    /// Remembers a consent in place of an earlier one of the same person for the same client.
+    /// Stores a consent, and replaces an earlier one of the same subject for the same client.
     pub(crate) fn add_consent(&mut self, consent: Consent) {
         self.consents
             .retain(|own| own.subject != consent.subject || own.client != consent.client);
@@ -228,7 +228,7 @@ impl Store {
     }
 }
 
-/// A bounded map that forgets its oldest entries.
+/// A bounded map that evicts its oldest entries.
 #[derive(Debug)]
 struct Ring<T> {
     items: BTreeMap<u64, (String, T)>,

@@ -1,4 +1,4 @@
-//! Which tokens does a client get? The token endpoint: client credentials, codes and refresh tokens.
+//! The token endpoint: client credentials, codes and refresh tokens.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) async fn issue(shared: Data<Shared>, request: HttpRequest, body: Payl
     }
 }
 
-/// The client asks for itself (RFC 6749 §4.4): it is the subject, and no refresh token is issued.
+/// The client credentials grant (RFC 6749 §4.4): the client is the subject, and no refresh token is issued.
 fn client_credentials(shared: &Shared, client: &Client, form: &Form) -> Answer {
     let (scopes, audience) = (form.words("scope"), form.words("audience"));
     check_scopes(shared, client, &scopes)?;
@@ -65,7 +65,7 @@ fn client_credentials(shared: &Shared, client: &Client, form: &Form) -> Answer {
     Ok(answer(&grant, &issued.text, issued.expires_in, Map::new()))
 }
 
-/// The client exchanges a code (RFC 6749 §4.1.3). The second use of a code revokes what the first one gave.
+/// The exchange of a code (RFC 6749 §4.1.3). A second use of the code revokes the tokens of the first.
 fn authorization_code(shared: &Shared, client: &Client, form: &Form) -> Answer {
     check_grant(client, "authorization_code")?;
     let (text, now) = (form.text("code"), shared.now());
@@ -99,7 +99,7 @@ fn authorization_code(shared: &Shared, client: &Client, form: &Form) -> Answer {
     issue_for_person(shared, client, &grant, "authorization_code")
 }
 
-/// The client exchanges a refresh token (RFC 6749 §6). The old one is spent, and its second use revokes the grant.
+/// The exchange of a refresh token (RFC 6749 §6). The old token is spent, and a second use revokes the grant.
 fn refresh_token(shared: &Shared, client: &Client, form: &Form) -> Answer {
     check_grant(client, "refresh_token")?;
     let (text, now) = (form.text("refresh_token"), shared.now());
@@ -132,7 +132,7 @@ fn refresh_token(shared: &Shared, client: &Client, form: &Form) -> Answer {
     issue_for_person(shared, client, &grant, "refresh_token")
 }
 
-/// Issues what a person's grant allows: an access token, with `openid` an ID token, with `offline` a refresh token.
+/// Issues the tokens of a person's grant: an access token, with `openid` an ID token, with `offline` a refresh token.
 fn issue_for_person(shared: &Shared, client: &Client, grant: &Arc<Grant>, kind: &str) -> Answer {
     let own = |token: &str| client.lifespan(&format!("{kind}_grant_{token}_lifespan"));
     let lifespan = own("access_token").unwrap_or(shared.config.lifespans.access_token);
@@ -165,7 +165,7 @@ fn answer(grant: &Grant, token: &str, expires_in: u64, mut members: Map<String, 
     uncached(StatusCode::OK, &Value::Object(members))
 }
 
-/// Refuses a scope that the client may not ask for.
+/// Rejects a scope that is not configured for the client.
 pub(crate) fn check_scopes(shared: &Shared, client: &Client, scopes: &[String]) -> Result<(), Refusal> {
     let refused = scopes
         .iter()
@@ -178,7 +178,7 @@ pub(crate) fn check_scopes(shared: &Shared, client: &Client, scopes: &[String]) 
     }
 }
 
-/// Refuses an audience that the client may not ask for.
+/// Rejects an audience that is not configured for the client.
 pub(crate) fn check_audience(client: &Client, audience: &[String]) -> Result<(), Refusal> {
     let refused = audience
         .iter()
@@ -199,7 +199,7 @@ fn check_grant(client: &Client, grant: &str) -> Result<(), Refusal> {
     Err(Refusal::unauthorized_client().hint(hint))
 }
 
-/// Checks the code verifier (RFC 7636 §4.6). A challenge is tried once: after a failure the code is worth nothing.
+/// Checks the code verifier (RFC 7636 §4.6). It can be checked only once: after a failure the code is invalid.
 fn check_verifier(code: &mut Code, verifier: &str) -> Result<(), Refusal> {
     let Some(challenge) = &code.challenge else {
         return if verifier.is_empty() {
@@ -235,8 +235,8 @@ fn at_hash(token: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
 }
 
-/// Answers `POST /oauth2/revoke` (RFC 7009): the token and the others of its grant. An unknown token is as good as a
-/// revoked one.
+/// Answers `POST /oauth2/revoke` (RFC 7009): revokes the token and the other tokens of its grant. An unknown token counts
+/// as revoked.
 pub(crate) async fn revoke(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let form = Form::read(&request, body).await?;
     let client = authenticate(&shared, &request, &form)?;

@@ -1,4 +1,4 @@
-//! How do answers look?
+//! Keto's answers.
 
 use std::{
     fmt::{self, Write as _},
@@ -29,7 +29,7 @@ pub(super) fn json_with(status: StatusCode, body: &impl Serialize) -> HttpRespon
         .body(line(body))
 }
 
-/// Answers 201 with JSON and where it can be found.
+/// Answers 201 with JSON and a `Location`.
 pub(super) fn created(location: &str, body: &impl Serialize) -> HttpResponse {
     HttpResponse::Created()
         .insert_header((CONTENT_TYPE, "application/json; charset=utf-8"))
@@ -51,7 +51,7 @@ pub(super) fn method_not_allowed(methods: &'static str) -> HttpResponse {
     answer
 }
 
-/// Closes the connection without an answer: what Go does when a handler panics.
+/// Closes the connection without an answer, as Go does when a handler panics.
 pub(super) fn none() -> HttpResponse {
     // A body that fails before its first byte ends the connection before the head is sent.
     let failing = stream::once(async { Err::<Bytes, _>(io::Error::other("no answer")) });
@@ -65,15 +65,15 @@ fn plain(status: StatusCode, text: &'static str) -> HttpResponse {
         .body(text)
 }
 
-/// Writes JSON and a line feed behind it, as Go's encoder does.
+/// Serializes JSON with a line feed at the end, as Go's encoder does.
 fn line(body: &impl Serialize) -> String {
-    // Only maps with keys other than text cannot be written, and none is.
+    // Serialization fails only for maps whose keys are not text, and no answer has such maps.
     let mut text = serde_json::to_string(body).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// A request that is refused, with Keto's error body.
+/// A rejected request, with Keto's error body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -91,7 +91,7 @@ impl Refusal {
         }
     }
 
-    /// 400 with the general message.
+    /// 400 with Keto's general message.
     pub(super) fn bad_request(reason: Option<String>) -> Self {
         let message = "The request was malformed or contained invalid parameters".to_owned();
         Self {
@@ -124,7 +124,7 @@ impl Refusal {
         }
     }
 
-    /// Tells whether it is a 404.
+    /// Returns whether the status is 404.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }
@@ -175,7 +175,7 @@ pub(super) fn go_quote(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             control if control.is_control() => {
-                // Writing to a string does not fail.
+                // Writing to a string is infallible.
                 let _ = write!(quoted, "\\x{:02x}", u32::from(control));
             }
             other => quoted.push(other),

@@ -1,4 +1,4 @@
-//! What does the body say?
+//! Reads JSON bodies.
 
 use std::{fmt, marker::PhantomData};
 
@@ -9,14 +9,14 @@ use serde::de::{
 
 use super::{MAX_BODY, answer::Refusal};
 
-/// What actix read of the body.
+/// The body as actix read it.
 pub(super) type Read = Result<Bytes, actix_web::Error>;
 
 /// Returns the bytes of the body.
 ///
 /// # Errors
 ///
-/// When it is larger than [`MAX_BODY`], or ended early.
+/// When the body is larger than [`MAX_BODY`], or ended early.
 pub(super) fn bytes(read: Read) -> Result<Bytes, Refusal> {
     read.map_err(|err| {
         if err.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -27,12 +27,11 @@ pub(super) fn bytes(read: Read) -> Result<Bytes, Refusal> {
     })
 }
 
-/// Decodes the body. Members that nobody knows are passed over, as Keto does; one that is there twice is refused, where
-/// Keto would take the last.
+/// Decodes the body. Unknown members are ignored, as Keto does. Duplicate members are rejected; Keto would take the last.
 ///
 /// # Errors
 ///
-/// When it is not JSON, has another type, or is nested too deeply.
+/// When the body is not JSON, has another type, or is nested too deeply.
 pub(super) fn json<T: DeserializeOwned>(read: Read, prefix: &str) -> Result<T, Refusal> {
     let bytes = bytes(read)?;
     serde_json::from_slice(&bytes).map_err(|err| {
@@ -45,7 +44,7 @@ pub(super) fn json<T: DeserializeOwned>(read: Read, prefix: &str) -> Result<T, R
     })
 }
 
-/// What is written as a JSON object. Derived code alone would also take a list of the members' values.
+/// A value that must be written as a JSON object. Derived code alone would also accept an array of the members' values.
 #[derive(Debug)]
 pub(super) struct Object<T>(pub(super) T);
 

@@ -1,4 +1,4 @@
-//! `/relation-tuples/check`, `/check/openapi` and `/batch/check`: is it allowed?
+//! `/relation-tuples/check`, `/check/openapi` and `/batch/check`: permission checks.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use iam_opl::{CheckError, ObjectRelation};
@@ -12,12 +12,12 @@ use super::{
     tuple::{Subject, WireTuple},
 };
 
-/// Answers 200 or 403.
+/// Answers 200 if allowed, else 403.
 pub(super) async fn get_mirrored(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
     Ok(mirrored(&from_query(&request, &state)?))
 }
 
-/// Answers 200 or 403.
+/// Answers 200 if allowed, else 403.
 pub(super) async fn post_mirrored(
     request: HttpRequest,
     state: Data<State>,
@@ -26,12 +26,12 @@ pub(super) async fn post_mirrored(
     Ok(mirrored(&from_body(&request, &state, body)?))
 }
 
-/// Answers 200 either way.
+/// Answers 200 in both cases.
 pub(super) async fn get(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
     Ok(answer::json(&from_query(&request, &state)?))
 }
 
-/// Answers 200 either way.
+/// Answers 200 in both cases.
 pub(super) async fn post(
     request: HttpRequest,
     state: Data<State>,
@@ -40,7 +40,7 @@ pub(super) async fn post(
     Ok(answer::json(&from_body(&request, &state, body)?))
 }
 
-/// Answers several checks, each for itself.
+/// Answers several independent checks.
 pub(super) async fn batch(
     request: HttpRequest,
     state: Data<State>,
@@ -114,7 +114,7 @@ fn from_body(request: &HttpRequest, state: &State, body: Read) -> Result<Verdict
     single(&tuple, depth, state)
 }
 
-/// Answers one check. An unknown namespace is a silent no here, unlike in a batch.
+/// Answers one check. An unknown namespace gives "not allowed" here; in a batch it is an error.
 fn single(tuple: &WireTuple, depth: i64, state: &State) -> Result<Verdict, Refusal> {
     let allowed = match ask(tuple, depth, state) {
         Err(refusal) if refusal.is_not_found() => false,
@@ -156,7 +156,7 @@ fn ask(tuple: &WireTuple, depth: i64, state: &State) -> Result<bool, Refusal> {
     })
 }
 
-/// The configured depth counts when none is asked, and when it is the smaller one.
+/// Limits the requested depth to the configured depth, which also applies when no depth is requested.
 pub(super) fn clamp(asked: i64, configured: u32) -> u32 {
     match u32::try_from(asked) {
         Ok(asked) if 0 < asked => asked.min(configured),

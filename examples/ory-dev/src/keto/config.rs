@@ -1,4 +1,4 @@
-//! What do `keto.yml` and the permission file say?
+//! Reads `keto.yml` and the permission file.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -87,7 +87,7 @@ impl KetoConfig {
         self
     }
 
-    /// Lets the system choose every port: what tests want.
+    /// Lets the system choose every port, for tests.
     #[must_use]
     pub fn any_ports(self) -> Self {
         self.read_port(0).write_port(0).opl_port(0)
@@ -151,7 +151,7 @@ fn number(section: &mut Options<'_>, key: &'static str, default: u32) -> Result<
         .unwrap_or(default))
 }
 
-/// What a batch check may ask unless configured; it is Keto's default.
+/// The default limit of checks per batch, as in Keto.
 const DEFAULT_BATCH: u32 = 10;
 
 const HARMLESS: &[(&str, &str)] = &[

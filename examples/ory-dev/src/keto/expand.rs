@@ -1,4 +1,4 @@
-//! `GET /relation-tuples/expand`: who has this relation, and through which sets?
+//! `GET /relation-tuples/expand`: the tree of subjects of a relation.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use super::{
     tuple::{Subject, SubjectSet, WireTuple},
 };
 
-/// Answers with the tree below an object's relation. Permits are not computed: only tuples are followed.
+/// Answers with the tree below an object's relation. Permits are not evaluated; only tuples are followed.
 pub(super) async fn expand(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
     let query = Query::parse(request.query_string())?;
     let depth = clamp(query.max_depth()?, state.max_depth);
@@ -37,7 +37,7 @@ pub(super) async fn expand(request: HttpRequest, state: Data<State>) -> Result<H
     };
     Ok(match expansion.of(&Subject::Set(set), depth.min(MAX_DEPTH)) {
         Some(tree) => answer::json(&tree),
-        // The status is 200, as recorded; only the body says 404.
+        // The recorded status is 200; only the body contains 404.
         None => answer::json(&json!({
             "code": 404, "status": "Not Found", "message": "no relation tuple found"
         })),
@@ -69,7 +69,7 @@ struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
-    /// Returns the tree of a subject; none of a set that has no tuples or was expanded elsewhere in the tree.
+    /// Returns the tree of a subject; `None` for a set without tuples, or one that was already expanded in this tree.
     fn of(&mut self, subject: &Subject, depth: u32) -> Option<Tree> {
         let Subject::Set(set) = subject else {
             return Some(Tree::leaf(subject));
@@ -101,9 +101,9 @@ impl Expansion<'_> {
     }
 }
 
-/// How deep a tree may become whatever is configured: it is built and written by recursion, and each level is two of
-/// JSON, of which common parsers take 128.
+/// The largest depth of a tree, whatever is configured. The tree is built and serialized by recursion. Each level takes two
+/// levels of JSON, and common parsers accept 128.
 const MAX_DEPTH: u32 = 50;
 
-/// How many nodes a tree may have.
+/// The largest number of nodes of a tree.
 const MAX_NODES: usize = 100_000;

@@ -1,4 +1,4 @@
-//! Damaged tuples and questions, for a fuzzer.
+//! Fuzz targets for tuples, queries and `keto.yml`.
 
 use actix_web::web::Bytes;
 use serde_json::Value;
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::fuzz::{assert_known, document};
 
-/// Bodies with one tuple, with the tuples of a batch, and with the parts of a patch.
+/// Bodies with one tuple, with the tuples of a batch, and with the actions of a patch.
 ///
 /// # Panics
 ///
-/// When something is read that a naive reader of the same text does not find.
+/// When the reader finds something in the body that a naive reader does not find.
 pub fn keto_body(data: &[u8]) {
     // Bodies that only the strict reader takes have unknown members that the naive one cannot hold.
     let naive: Option<Value> = serde_json::from_slice(data).ok();
@@ -49,7 +49,7 @@ pub fn keto_body(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a tuple that was read does not survive being written.
+/// When a tuple does not survive a round trip.
 pub fn keto_query(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(query) = Query::parse(text) else { return };
@@ -69,7 +69,7 @@ pub fn keto_query(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When it is accepted with an option that nobody knows, or would listen beyond this machine.
+/// When a configuration with an unknown option or an address beyond loopback is accepted.
 pub fn keto_yml(data: &[u8]) {
     let Some(document) = document(data) else { return };
     let Ok(config) = KetoConfig::from_document(&document) else {

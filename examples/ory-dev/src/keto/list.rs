@@ -1,4 +1,4 @@
-//! `GET /relation-tuples`: which tuples are there?
+//! `GET /relation-tuples`: lists tuples.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{
     tuple::{Subject, WireTuple},
 };
 
-/// Lists the tuples that the query means, a page at a time.
+/// Lists the tuples that match the query, one page at a time.
 pub(super) async fn list(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Refusal> {
     let query = Query::parse(request.query_string())?;
     let filter = query.filter()?;
@@ -33,7 +33,7 @@ pub(super) async fn list(request: HttpRequest, state: Data<State>) -> Result<Htt
     ))
 }
 
-/// Refuses a filter that names an unknown namespace.
+/// Rejects a filter that names an unknown namespace.
 pub(super) fn check_namespaces(filter: &Filter, state: &State) -> Result<(), Refusal> {
     let of_set = match &filter.subject {
         Some(Subject::Set(set)) => Some(&set.namespace),

@@ -1,8 +1,8 @@
-//! Is it allowed? Relation tuples and checks, as Keto v26.2.0 answers.
+//! Relation tuples and permission checks, as Keto v26.2.0 answers.
 //!
-//! [`Keto::from_files`] reads `keto.yml` and the permission file that it names, [`Keto::start`] serves the read, write
-//! and syntax ports. Everything is computed from the permission file and the tuples that were written: over HTTP, or
-//! from Rust through [`Keto::store`].
+//! [`Keto::from_files`] reads `keto.yml` and the permission file that it names, and [`Keto::start`] serves the read, write
+//! and syntax ports. All answers are computed from the permission file and the stored tuples. Tuples are written over HTTP,
+//! or from Rust through [`Keto::store`].
 
 mod config;
 mod store;
@@ -73,7 +73,7 @@ impl Keto {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, has an option that is not supported here, or the permission file has mistakes.
+    /// When a file cannot be read, an option is not supported, or the permission file has mistakes.
     pub fn from_files(path: &Path, vars: &Vars) -> Result<KetoConfig, ConfigError> {
         KetoConfig::read(path, vars)
     }
@@ -132,13 +132,13 @@ impl Keto {
         self.opl
     }
 
-    /// Returns the tuples, for seeding and for looking behind the scenes in tests.
+    /// Returns the tuple store, which tests can seed and inspect.
     pub fn store(&self) -> &Store {
         &self.store
     }
 }
 
-/// What all workers of all three ports share.
+/// The state that all workers of all three ports share.
 #[derive(Debug)]
 struct State {
     namespaces: Namespaces,
@@ -183,7 +183,7 @@ fn routes(listener: &str, state: &Data<State>, app: &mut ServiceConfig) {
     .default_service(web::to(|| async { answer::plain_not_found() }));
 }
 
-/// A path whose other methods are refused by naming the ones it has.
+/// A resource that answers other methods with 405 and lists `methods` in `Allow`.
 fn at(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(
         move || async move { answer::method_not_allowed(methods) },
@@ -207,11 +207,11 @@ async fn version() -> HttpResponse {
     answer::json(&json!({ "version": concat!("ory-dev-", env!("CARGO_PKG_VERSION")) }))
 }
 
-/// The methods of a path that is only read; Go's router answers HEAD wherever it answers GET.
+/// The methods of a read-only path. Go's router answers HEAD wherever it answers GET.
 const READS: &str = "GET, HEAD";
 
 /// Enough for development; a check takes microseconds.
 const WORKERS: usize = 2;
 
-/// The largest body that is read. Keto has no such limit; this is some ten thousand tuples in one PATCH.
+/// The largest accepted body: some ten thousand tuples in one PATCH. Keto has no such limit.
 const MAX_BODY: usize = 2 * 1024 * 1024;

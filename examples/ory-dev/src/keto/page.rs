@@ -1,10 +1,10 @@
-//! Where does the next page start? A token that only this process can write.
+//! Page tokens, which only this process can create.
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use uuid::Uuid;
 
-/// The key of the tokens; another one in each process.
+/// The key of the tokens, which differs between processes.
 #[derive(Debug)]
 pub(super) struct PageKey(Key);
 
@@ -16,14 +16,14 @@ impl Default for PageKey {
 }
 
 impl PageKey {
-    /// Returns the token for what follows the tuple of this number.
+    /// Returns the token of the page after the tuple with this number.
     pub(super) fn token(&self, after: u64) -> String {
         let number = after.to_be_bytes();
         let tag = hmac::sign(&self.0, &number);
         URL_SAFE.encode([number.as_slice(), tag.as_ref()].concat())
     }
 
-    /// Returns the number, if this key wrote the token.
+    /// Returns the number in a token that was created with this key.
     pub(super) fn open(&self, token: &str) -> Option<u64> {
         let bytes = URL_SAFE.decode(token).ok()?;
         let (number, tag) = bytes.split_first_chunk::<8>()?;

@@ -1,4 +1,4 @@
-//! What does the query string ask? As Go reads it: the first value of a key counts.
+//! Reads query strings as Go does: the first value of a key counts.
 
 use url::form_urlencoded;
 
@@ -19,7 +19,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// When something in it is not UTF-8: the replaced characters would name another object.
+    /// When a part is not UTF-8, because replacement characters would name another object.
     pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
             .map(|(key, value)| (key.into_owned(), value.into_owned()))
@@ -51,7 +51,7 @@ impl Query {
         self.pairs.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Returns what a list or a delete means.
+    /// Returns the filter of a list or a delete.
     pub(super) fn filter(&self) -> Result<Filter, Refusal> {
         let text = |key| self.get(key).map(str::to_owned);
         Ok(Filter {
@@ -62,7 +62,7 @@ impl Query {
         })
     }
 
-    /// Returns the tuple that a check asks about.
+    /// Returns the tuple of a check.
     pub(super) fn tuple(&self) -> Result<WireTuple, Refusal> {
         let subject = self.subject()?.ok_or_else(Refusal::no_subject)?;
         let (Some(namespace), Some(object), Some(relation)) =
@@ -80,7 +80,7 @@ impl Query {
         })
     }
 
-    /// Returns the asked depth; what is not positive stands for the configured one.
+    /// Returns the requested depth. Zero and negative values select the configured depth.
     pub(super) fn max_depth(&self) -> Result<i64, Refusal> {
         let Some(text) = self.get("max-depth") else {
             return Ok(0);

@@ -1,4 +1,4 @@
-//! Which tuples are there?
+//! The tuple store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,27 +12,27 @@ use super::tuple::{Subject, Tuple};
 
 /// The tuples of a running Keto, in the order in which they were written.
 ///
-/// A tuple that is written twice is there twice, and one delete removes both: so does Keto.
+/// A tuple that is written twice is stored twice, and one delete removes both, as in Keto.
 #[derive(Debug, Default)]
 pub struct Store {
     inner: RwLock<Inner>,
 }
 
-/// Which tuples are meant: all that have what is set.
+/// Selects tuples that have every value that is set.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "it has the members of Keto's query")]
 pub struct Filter {
-    /// Only this kind of object.
+    /// The namespace.
     pub namespace: Option<String>,
-    /// Only this object.
+    /// The object.
     pub object: Option<String>,
-    /// Only this relation.
+    /// The relation.
     pub relation: Option<String>,
-    /// Only this subject.
+    /// The subject.
     pub subject: Option<Subject>,
 }
 
-/// The store holds as many tuples as it takes.
+/// The store has reached its limit of tuples.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the store is full: it takes {MAX_TUPLES} tuples")]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
@@ -47,7 +47,7 @@ struct Inner {
     last: u64,
 }
 
-/// What tuples are looked up by.
+/// The key of an index entry.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Key<'a> {
     /// Every subject of a relation of an object.
@@ -59,7 +59,7 @@ enum Key<'a> {
 }
 
 impl Store {
-    /// Adds a tuple. Namespaces are not checked here.
+    /// Adds a tuple. The store does not check namespaces.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Store {
         self.transact(vec![tuple.into()], &[])
     }
 
-    /// Adds tuples, then removes tuples: all of it at once, or nothing.
+    /// Adds tuples, then removes tuples, atomically.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes every tuple that the filter means, and returns how many.
+    /// Removes every tuple that the filter selects, and returns how many.
     pub fn remove(&self, filter: &Filter) -> usize {
         let mut inner = self.write();
         let meant: Vec<u64> = inner
@@ -103,12 +103,12 @@ impl Store {
         meant.len()
     }
 
-    /// Returns every tuple that the filter means.
+    /// Returns every tuple that the filter selects.
     pub fn find(&self, filter: &Filter) -> Vec<Tuple> {
         self.page(filter, 0, usize::MAX).0
     }
 
-    /// Returns the first tuples behind number `after`, and the last one's number if there are more.
+    /// Returns the first tuples after number `after`, and the last one's number if there are more.
     pub(super) fn page(&self, filter: &Filter, after: u64, size: usize) -> (Vec<Tuple>, Option<u64>) {
         let inner = self.read();
         let mut meant = inner
@@ -125,12 +125,13 @@ impl Store {
         (tuples, last.filter(|_| more))
     }
 
-    /// Returns what a whole check sees.
+    /// Returns a snapshot for one whole check.
     pub(super) fn view(&self) -> View<'_> {
         View { inner: self.read() }
     }
 
-    // A panic while the lock was held cannot leave half a change that matters: numbers without a tuple are skipped.
+    // A panic while the lock was held leaves at most an incomplete change that is harmless: numbers without a tuple are
+    // skipped.
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,7 +186,7 @@ impl Inner {
         self.index
             .range((hash, 0)..=(hash, u64::MAX))
             .filter_map(|(_, number)| Some((*number, self.tuples.get(number)?)))
-            // Two keys may have one hash.
+            // Two keys may have the same hash.
             .filter(move |(_, tuple)| keys(tuple).any(|other| other == key))
     }
 
@@ -205,7 +206,7 @@ fn keys(tuple: &Tuple) -> impl Iterator<Item = Key<'_>> {
         .chain(sets)
 }
 
-/// The tuples at one moment: nothing is written while it lives.
+/// A locked view of the tuples: nothing is written while it exists.
 #[derive(Debug)]
 pub(super) struct View<'a> {
     inner: RwLockReadGuard<'a, Inner>,
@@ -233,7 +234,7 @@ impl Relations for View<'_> {
     }
 }
 
-/// How many tuples it takes.
+/// The largest number of tuples.
 const MAX_TUPLES: usize = 1_000_000;
 
 #[cfg(test)]
@@ -335,7 +336,7 @@ mod tests {
         assert_eq!(looked_at(Key::Subject(relation, AskedSubject::Id("u"))), 0);
     }
 
-    /// A delete that walks over all other tuples of its object would take minutes here.
+    /// A delete that scanned all other tuples of its object would take minutes here.
     #[test]
     fn very_many_tuples_of_one_object_are_deleted_and_leave_nothing_behind() {
         let store = Store::default();
@@ -358,7 +359,7 @@ mod tests {
         assert!(store.find(&Filter::default()).is_empty() && store.read().index.is_empty());
     }
 
-    /// Writes and deletes a few tuples over and over, and compares with a plain list.
+    /// Writes and deletes a few tuples repeatedly, and compares the store with a plain list.
     #[test]
     fn whatever_is_written_and_deleted_is_found_in_the_order_of_writing() {
         let texts = [

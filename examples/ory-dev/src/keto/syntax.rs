@@ -1,4 +1,4 @@
-//! `POST /opl/syntax/check`: is this a permission file?
+//! `POST /opl/syntax/check`: checks the syntax of a permission file.
 
 use actix_web::HttpResponse;
 use iam_opl::{Fault, OplError};
@@ -9,7 +9,7 @@ use super::{
     body::{self, Read},
 };
 
-/// Answers 200 with the mistakes of the body, or without any.
+/// Answers 200 with the mistakes in the body, if any.
 pub(super) async fn check(body: Read) -> Result<HttpResponse, Refusal> {
     #[derive(Default, Serialize)]
     struct Report {
@@ -23,7 +23,7 @@ pub(super) async fn check(body: Read) -> Result<HttpResponse, Refusal> {
     };
     let mut errors = iam_opl::parse(source).err().unwrap_or_default();
     if errors.first().is_some_and(|first| first.fault() == Fault::Syntax) {
-        // Keto stops at the first mistake in the grammar.
+        // Keto reports only the first mistake in the grammar.
         errors.truncate(1);
     }
     let errors = errors.iter().map(|err| Mistake::of(source, err)).collect();
@@ -33,8 +33,8 @@ pub(super) async fn check(body: Read) -> Result<HttpResponse, Refusal> {
 #[derive(Serialize)]
 struct Mistake {
     message: String,
-    start: Place,
-    end: Place,
+    start: Position,
+    end: Position,
 }
 
 impl Mistake {
@@ -42,22 +42,22 @@ impl Mistake {
         let span = err.span();
         Self {
             message: err.message().to_owned(),
-            start: Place::of(source, span.start),
-            end: Place::of(source, span.end),
+            start: Position::of(source, span.start),
+            end: Position::of(source, span.end),
         }
     }
 }
 
-/// A place as Keto counts it: the line from one, the column from zero but never less than one, and the first column of
-/// a line as the end of the line before.
+/// A position as Keto counts it. Lines start at one. Columns start at zero, but are reported as at least one. The first
+/// column of a line is reported as the end of the line before.
 #[derive(Serialize)]
-struct Place {
+struct Position {
     #[serde(rename = "Line")]
     line: usize,
     column: usize,
 }
 
-impl Place {
+impl Position {
     fn of(source: &str, offset: usize) -> Self {
         let (mut line, mut column) = (1_usize, 0_usize);
         let mut left = offset;

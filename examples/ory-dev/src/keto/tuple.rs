@@ -1,45 +1,45 @@
-//! A stored tuple and the form in which it travels.
+//! Stored tuples and their JSON form.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{answer::Refusal, body::optional};
 
-/// A relation tuple as Keto stores it: of any text, unlike the notation's
-/// [`RelationTuple`](iam_grammar::RelationTuple), from which it can be made.
+/// A relation tuple as Keto stores it. Its parts may be any text, unlike those of the notation's
+/// [`RelationTuple`](iam_grammar::RelationTuple), which converts into it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "it has the members of the wire")]
 pub struct Tuple {
-    /// The kind of object.
+    /// The namespace.
     pub namespace: String,
     /// The object.
     pub object: String,
     /// The relation.
     pub relation: String,
-    /// Who has the relation.
+    /// The subject that has the relation.
     pub subject: Subject,
 }
 
-/// Who has a relation.
+/// The subject of a tuple.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third kind of subject")]
 pub enum Subject {
     /// An opaque id.
     Id(String),
-    /// Everyone who has a relation to an object.
+    /// All subjects that have a relation to an object.
     Set(SubjectSet),
 }
 
-/// Everyone who has a relation to an object; with an empty relation, the object itself.
+/// All subjects that have a relation to an object. With an empty relation, the object itself.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "it has the members of the wire")]
 pub struct SubjectSet {
-    /// The kind of object.
+    /// The namespace.
     #[serde(default, deserialize_with = "or_empty")]
     pub namespace: String,
     /// The object.
     #[serde(default, deserialize_with = "or_empty")]
     pub object: String,
-    /// The relation, or nothing.
+    /// The relation, or an empty text.
     #[serde(default, deserialize_with = "or_empty")]
     pub relation: String,
 }
@@ -92,7 +92,7 @@ impl From<iam_grammar::RelationTuple> for Tuple {
     }
 }
 
-/// A tuple in JSON. What is absent or null is empty, as in Go.
+/// A tuple in JSON. Absent and null members are empty texts, as in Go.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct WireTuple {
     #[serde(default, deserialize_with = "or_empty")]
@@ -112,7 +112,7 @@ pub(super) struct WireTuple {
 }
 
 impl WireTuple {
-    /// Returns the subject. The id counts when both are there.
+    /// Returns the subject. If both the id and a set are present, the id counts.
     pub(super) fn subject(&self) -> Result<Subject, Refusal> {
         match (&self.subject_id, &self.subject_set) {
             (Some(id), _) => Ok(Subject::Id(id.clone())),
@@ -121,7 +121,7 @@ impl WireTuple {
         }
     }
 
-    /// Returns the query with which a list finds the tuple, its keys in alphabetical order.
+    /// Returns the query that lists the tuple, with keys in alphabetical order.
     pub(super) fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query
@@ -154,7 +154,7 @@ impl From<&Tuple> for WireTuple {
 }
 
 impl WireTuple {
-    /// Returns a tuple that is empty but for its subject: so the nodes of an expanded tree look.
+    /// Returns a tuple that has only a subject, as in the nodes of an expanded tree.
     pub(super) fn of_subject(subject: &Subject) -> Self {
         match subject {
             Subject::Id(id) => Self {

@@ -13,7 +13,7 @@ use super::{
     tuple::{Subject, Tuple, WireTuple},
 };
 
-/// Adds the tuple of the body, and answers with the body.
+/// Adds the tuple of the body, and answers with the same body.
 pub(super) async fn create(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
     let Object(wire): Object<WireTuple> = body::json(body, "")?;
     let tuple = tuple(&wire, &state)?;
@@ -24,7 +24,7 @@ pub(super) async fn create(state: Data<State>, body: Read) -> Result<HttpRespons
     ))
 }
 
-/// Removes what the query means. A namespace is the least it must name.
+/// Removes the tuples that the query selects. The query must name a namespace.
 pub(super) async fn delete(
     request: HttpRequest,
     state: Data<State>,
@@ -51,7 +51,7 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Adds and removes tuples: all of them, or none.
+/// Adds and removes tuples atomically.
 pub(super) async fn patch(state: Data<State>, body: Read) -> Result<HttpResponse, Refusal> {
     let Deltas { insert, delete } = Deltas::read(body)?;
     let insert = tuples(&insert, &state)?;
@@ -60,7 +60,7 @@ pub(super) async fn patch(state: Data<State>, body: Read) -> Result<HttpResponse
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// What a patch adds and removes.
+/// The changes of a patch.
 #[derive(Debug, Default)]
 pub(super) struct Deltas {
     pub(super) insert: Vec<WireTuple>,
@@ -97,7 +97,7 @@ fn tuples(wires: &[WireTuple], state: &State) -> Result<Vec<Tuple>, Refusal> {
     wires.iter().map(|wire| tuple(wire, state)).collect()
 }
 
-/// Returns the tuple to store, if its namespaces are known. Its relation need not be.
+/// Returns the tuple to store. Its namespaces must be known; its relation may be unknown.
 fn tuple(wire: &WireTuple, state: &State) -> Result<Tuple, Refusal> {
     let subject = wire.subject()?;
     let of_set = match &subject {
@@ -124,7 +124,7 @@ impl From<StoreFull> for Refusal {
     }
 }
 
-/// The keys that a delete takes; `subject` has an error of its own.
+/// The accepted keys of a delete; `subject` has an error of its own.
 const QUERY_KEYS: &[&str] = &[
     "namespace",
     "object",

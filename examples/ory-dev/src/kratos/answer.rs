@@ -1,4 +1,4 @@
-//! How does Kratos answer? Statuses, error bodies, and JSON or HTML.
+//! Kratos's answers: statuses, error bodies, and JSON or HTML.
 
 use std::{borrow::Cow, fmt};
 
@@ -57,7 +57,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// Says that the real server could do this and this stand-in cannot.
+    /// Reports a feature of the real server that this stand-in does not implement.
     pub(crate) fn not_here(what: &'static str) -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -99,7 +99,7 @@ impl Refusal {
         self
     }
 
-    /// Adds a member beside `error`.
+    /// Adds a member next to `error`.
     pub(crate) fn beside(mut self, name: &'static str, value: Value) -> Self {
         self.0.beside.push((name, value));
         self
@@ -163,7 +163,7 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> HttpResponse {
         .body(body.to_string())
 }
 
-/// Redirects, with the small page that Go adds to the answer of a GET.
+/// Redirects, with the small HTML page that Go adds to answers to GET.
 pub(crate) fn redirect(status: StatusCode, target: &str) -> HttpResponse {
     let escaped = target
         .replace('&', "&amp;")
@@ -178,7 +178,7 @@ pub(crate) fn redirect(status: StatusCode, target: &str) -> HttpResponse {
         .body(format!("<a href=\"{escaped}\">{reason}</a>.\n\n"))
 }
 
-/// Answers what Go's router answers when no route matches.
+/// Answers an unknown path as Go's router does.
 pub(crate) async fn no_such_page() -> HttpResponse {
     HttpResponse::NotFound()
         .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
@@ -197,12 +197,12 @@ pub(crate) async fn version() -> HttpResponse {
     )
 }
 
-/// Returns whether the caller wants JSON rather than a page: it says so in `Accept`, or sent JSON.
+/// Returns whether the client wants JSON instead of HTML: it accepts JSON, or sent JSON.
 pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
     sent_json(headers) || accepts_json(headers)
 }
 
-/// Returns whether the caller is a browser that loads a page.
+/// Returns whether the client is a browser that loads a page.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let accepts = headers
         .get_all(header::ACCEPT)
@@ -210,7 +210,7 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     !wants_json(headers) && accepts.into_iter().any(|value| value.contains("text/html"))
 }
 
-/// Returns whether the caller prefers JSON to a page. `*/*` counts as a page, as for a browser's address bar.
+/// Returns whether the client prefers JSON to HTML. `*/*` counts as HTML, as a browser's address bar sends it.
 pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
     let (mut wanted, mut others) = (0.0, 0.0_f32);
     for value in headers

@@ -1,4 +1,4 @@
-//! What becomes of a submitted form? What login and registration have in common, from the admission to the answer.
+//! Submission of login and registration forms, from the checks to the answer.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -45,12 +45,12 @@ pub(crate) async fn submit(
         Kind::Login if attempt.flow.requested_aal == Aal::Aal2 => second_factor::step_up(attempt),
         Kind::Login => login::log_in(attempt).await,
         Kind::Registration => registration::register(attempt).await,
-        // The settings flow has a submission of its own.
+        // The settings flow has its own submission.
         Kind::Settings => Err(Refusal::not_found()),
     }
 }
 
-/// A submission that may be looked at: its flow exists, lives, and the form came from our own page.
+/// An admitted submission: its flow exists and has not expired, and the anti-CSRF token is valid.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) request: &'a HttpRequest,
@@ -58,19 +58,19 @@ pub(crate) struct Attempt<'a> {
     pub(crate) submission: Submission,
 }
 
-/// Who has proven who they are, and what the answer says about it beside the session.
+/// The authenticated person, and the members of the answer beside the session.
 pub(crate) struct Success {
-    /// The person, as the public interface shows them.
+    /// The identity, as the public interface shows it.
     pub(crate) identity: Value,
     pub(crate) session: Option<Session>,
-    /// Further members of the answer.
+    /// Additional members of the answer.
     pub(crate) members: Map<String, Value>,
-    /// What the client has to do next, before it goes where the flow ends.
+    /// The steps that the client must take before the flow's return URL.
     pub(crate) next: Vec<Value>,
 }
 
 impl Attempt<'_> {
-    /// Stores the form with what is wrong with it, and shows it.
+    /// Stores the form with its validation messages, and shows it.
     pub(crate) fn reject(&self) -> Answer {
         let flow = &self.flow;
         if let Some(stored) = self.shared.store().flow_mut(flow.id) {
@@ -82,12 +82,12 @@ impl Attempt<'_> {
         show(self.shared, flow, StatusCode::BAD_REQUEST)
     }
 
-    /// Answers what no form can say.
+    /// Answers with an error that is not about the form.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Answer {
         error_page(self.shared, refusal, is_page(&self.flow, self.request))
     }
 
-    /// Opens a session for the person who has just proven who they are.
+    /// Opens a session for the authenticated person.
     pub(crate) fn open_session(&self, store: &mut Store, identity: Uuid) -> Result<Session, Refusal> {
         let (now, lifespan) = (self.shared.now(), self.shared.config.session_lifespan);
         let mut session = Session::new(identity, now, lifespan, self.flow.browser)?;
@@ -96,7 +96,7 @@ impl Attempt<'_> {
         Ok(session)
     }
 
-    /// Ends the flow: a page goes on to where the flow leads, a script is told everything.
+    /// Ends the flow: a browser is redirected, other clients get JSON.
     pub(crate) fn succeed(&self, success: Success) -> Answer {
         let Success {
             identity,
@@ -140,7 +140,7 @@ impl Attempt<'_> {
         ))
     }
 
-    /// Returns where a browser goes that has to show its second factor next.
+    /// Returns the login URL for a browser that must show its second factor next.
     fn second_factor(&self, session: Option<&Session>) -> Option<String> {
         let session = session.filter(|_| self.flow.browser)?;
         let store = self.shared.store();
@@ -151,13 +151,13 @@ impl Attempt<'_> {
     }
 }
 
-/// What becomes of a submission before anyone looks at what was submitted.
+/// The result of the checks that precede the form's content.
 enum Admission<'a> {
     Admitted(Box<Attempt<'a>>),
     Answered(HttpResponse),
 }
 
-/// Finds the flow of a submission and checks that it may be submitted.
+/// Finds the flow of a submission and checks that it can be submitted.
 fn admit<'a>(
     kind: Kind,
     shared: &'a Shared,
@@ -226,7 +226,7 @@ fn admit<'a>(
     attempt.reject().map(Admission::Answered)
 }
 
-/// Answers a submission that came too late with a fresh flow.
+/// Answers a submission of an expired flow with a new flow.
 fn expired<'a>(
     shared: &Shared,
     request: &HttpRequest,
@@ -241,7 +241,7 @@ fn expired<'a>(
     }
 }
 
-/// Puts a fresh flow in the place of one that has expired. Returns its page, and what a script is told.
+/// Replaces an expired flow by a new one. Returns the URL of its page, and the error for other clients.
 pub(crate) fn expired_flow(shared: &Shared, flow: &Flow, now: Moment) -> (String, Refusal) {
     let fresh = flow.renew(now, flow.kind.config(&shared.config).lifespan);
     let (id, page) = (fresh.id, page_of(shared, &fresh));
@@ -261,7 +261,7 @@ pub(crate) fn expired_flow(shared: &Shared, flow: &Flow, now: Moment) -> (String
     (page, refusal)
 }
 
-/// Checks that a browser's form came from our own page, and that a native flow was not submitted by a browser.
+/// Checks the anti-CSRF token of a browser flow, and that a native flow was not submitted by a browser.
 pub(crate) fn check_origin(
     shared: &Shared,
     request: &HttpRequest,
@@ -294,12 +294,12 @@ pub(crate) fn check_origin(
     Ok(())
 }
 
-/// Returns whether the submission came from a page rather than a script.
+/// Returns whether the submission came from a page instead of a script.
 pub(crate) fn is_page(flow: &Flow, request: &HttpRequest) -> bool {
     flow.browser && !wants_json(request.headers())
 }
 
-/// Answers a page whose request cannot be answered with a form: the error page of the configuration.
+/// Redirects a browser to the configured error page when the error cannot be shown in a form.
 pub(crate) fn error_page(shared: &Shared, refusal: Refusal, page: bool) -> Answer {
     if !page {
         return Err(refusal);
@@ -310,7 +310,7 @@ pub(crate) fn error_page(shared: &Shared, refusal: Refusal, page: bool) -> Answe
     Ok(redirect(StatusCode::SEE_OTHER, url.as_str()))
 }
 
-/// Returns the cookies of a browser that has just logged in. The anti-CSRF token changes with the person.
+/// Returns the cookies of a browser after login. The anti-CSRF token changes at login.
 fn session_cookies(shared: &Shared, session: &Session) -> Result<Vec<String>, Refusal> {
     let Some(handle) = &session.handle else {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What time is it, and how does Kratos write it?
+//! The clock of a Kratos, and Kratos's time formats.
 
 use std::{
     fmt::Write as _,
@@ -11,14 +11,14 @@ use std::{
 
 use actix_web::http::header::HttpDate;
 
-/// The time of one Kratos: the machine's, plus what a test has moved it ahead.
+/// The time of one Kratos: the system clock plus an offset that tests can set.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     ahead: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// Moves the clock ahead, so that a test sees sessions and flows expire without waiting.
+    /// Advances the clock, so that a test can expire sessions and flows without waiting.
     pub fn advance(&self, by: Duration) {
         self.ahead.fetch_add(nanos(by), Ordering::Relaxed);
     }
@@ -42,22 +42,22 @@ impl Moment {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
-    /// Returns how long ago `earlier` was; zero when it lies ahead.
+    /// Returns how long ago `earlier` was, or zero if it is in the future.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Returns the seconds since the Unix epoch, as claims of a token have them.
+    /// Returns the seconds since the Unix epoch, as in the claims of a token.
     pub(crate) fn unix_seconds(self) -> u64 {
         self.0 / NANOS_PER_SECOND
     }
 
-    /// Returns the second that the moment lies in.
+    /// Rounds down to a whole second.
     pub(crate) fn whole_seconds(self) -> Self {
         Self(self.unix_seconds().saturating_mul(NANOS_PER_SECOND))
     }
 
-    /// Writes RFC 3339 with nanoseconds and without trailing zeros, as Go does for values it has just made.
+    /// Writes RFC 3339 with nanoseconds and without trailing zeros, as Go writes values that were not stored.
     pub(crate) fn rfc3339(self) -> String {
         let mut text = self.seconds_text();
         let fraction = format!("{:09}", self.0 % NANOS_PER_SECOND);
@@ -65,7 +65,7 @@ impl Moment {
         text
     }
 
-    /// Writes RFC 3339 with microseconds, as Go does for values that have been through the database.
+    /// Writes RFC 3339 with microseconds, as Go writes values that were read from the database.
     pub(crate) fn rfc3339_micros(self) -> String {
         let mut text = self.seconds_text();
         let fraction = format!("{:06}", (self.0 % NANOS_PER_SECOND) / 1000);
@@ -88,7 +88,7 @@ impl Moment {
     fn seconds_text(self) -> String {
         let seconds = self.0 / NANOS_PER_SECOND;
         let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
-        // Days to a civil date, with years that start in March so that the leap day is the last one.
+        // Converts days to a civil date. Years start in March, so that the leap day is the last day.
         let shifted = days + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -109,7 +109,7 @@ impl Moment {
 fn push_fraction(text: &mut String, digits: &str) {
     let digits = digits.trim_end_matches('0');
     if !digits.is_empty() {
-        // Writing to a `String` cannot fail.
+        // Writing to a `String` is infallible.
         let _ = write!(text, ".{digits}");
     }
     text.push('Z');

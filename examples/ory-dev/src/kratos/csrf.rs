@@ -1,4 +1,4 @@
-//! Did the form come from our own page? A cookie, and a masked copy of it in the form.
+//! Anti-CSRF tokens: a cookie, and a masked copy in the form.
 
 use actix_web::{
     HttpRequest,
@@ -17,11 +17,11 @@ use super::{
     session::cookie,
 };
 
-/// The anti-CSRF token of a request: the one that its cookie carries, or a new one.
+/// The anti-CSRF token of a request, from its cookie or newly generated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CsrfToken {
     token: [u8; LENGTH],
-    /// Whether the request brought it.
+    /// Whether the token came from the request's cookie.
     pub(crate) presented: bool,
 }
 
@@ -44,13 +44,13 @@ impl CsrfToken {
         })
     }
 
-    /// Returns the value of the `Set-Cookie` header that hands the token out.
+    /// Returns the value of the `Set-Cookie` header for the token.
     pub(crate) fn set_cookie(&self, name: &str) -> String {
         let value = STANDARD.encode(self.token);
         format!("{name}={value}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
     }
 
-    /// Returns the token for a form. It looks different each time, so that compression tells nothing about it.
+    /// Returns the token for a form. It is masked differently each time, so that compression does not reveal it.
     pub(crate) fn mask(&self) -> Result<String, Refusal> {
         let mask: [u8; LENGTH] = secret::random()?;
         let masked = mask.iter().zip(self.token).map(|(mask, byte)| mask ^ byte);
@@ -73,7 +73,7 @@ impl CsrfToken {
     }
 }
 
-/// Returns the name of the cookie: it differs between installations, so that two on one host do not collide.
+/// Returns the name of the cookie. It differs between installations, so that two on one host do not collide.
 pub(crate) fn cookie_name(public_url: &str) -> String {
     let hash = digest::digest(&digest::SHA256, public_url.as_bytes());
     hash.as_ref()
@@ -81,7 +81,7 @@ pub(crate) fn cookie_name(public_url: &str) -> String {
         .fold("csrf_token_".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
-/// Says that the form did not come from our own page, and how the request looked.
+/// Returns the error for an invalid anti-CSRF token, with details about the request.
 pub(crate) fn violation(request: &HttpRequest, name: &str, token_sent: bool) -> Refusal {
     let reject_reason = if request
         .headers()

@@ -1,4 +1,4 @@
-//! Damaged forms, identities and cookies, for a fuzzer.
+//! Fuzz targets for forms, identities, cookies and `kratos.yml`.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When the form that is shown again has the password in it.
+/// When the form that is shown again contains the password.
 pub fn kratos_form(data: &[u8]) {
     static SCHEMA: OnceLock<Option<(Schema, Url)>> = OnceLock::new();
     let Some((schema, url)) = SCHEMA.get_or_init(shipped_schema) else {
@@ -47,7 +47,7 @@ pub fn kratos_form(data: &[u8]) {
         String::new(),
     );
     examine(&mut flow, schema, &submission);
-    // Only what is wrong is shown again.
+    // Only invalid submissions are shown again.
     if !flow.form.has_complaints() || submission.text("password").is_none() {
         return;
     }
@@ -79,7 +79,7 @@ pub fn kratos_form(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a member that nobody knows is accepted.
+/// When an unknown member is accepted.
 pub fn kratos_identity(data: &[u8]) {
     if Change::read(data).is_err() {
         return;
@@ -94,7 +94,7 @@ pub fn kratos_identity(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a patch reaches what it must not.
+/// When a patch changes a read-only member.
 pub fn kratos_patch(data: &[u8]) {
     let Ok(operations) = serde_json::from_slice::<Value>(data) else {
         return;
@@ -123,11 +123,11 @@ pub fn kratos_patch(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a cookie is opened that was not sealed here, or has a second spelling.
+/// When a forged cookie is opened, or a cookie has two encodings.
 pub fn kratos_cookie(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let keys = CookieKeys::new(&["development-only-cookie-secret".to_owned()]);
-    // No fuzzer finds a seal, so the corpus has a word for one.
+    // No fuzzer can find a valid seal, so a marker in the corpus is replaced by a sealed cookie.
     let sealed = keys.seal(&[7; 32]);
     let text = text.replace("SEALED", &sealed);
 
@@ -140,7 +140,7 @@ pub fn kratos_cookie(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When it is accepted with an option that nobody knows, or would listen beyond this machine.
+/// When a configuration with an unknown option or an address beyond loopback is accepted.
 pub fn kratos_yml(data: &[u8]) {
     let Some(document) = document(data) else { return };
     let Ok(config) = KratosConfig::from_document(&document, &vars()) else {
@@ -155,14 +155,14 @@ pub fn kratos_yml(data: &[u8]) {
             .all(|address| address.ip().is_loopback()),
         "it would listen beyond this machine"
     );
-    assert!(!config.cookie_secrets.is_empty(), "cookies that nobody seals");
+    assert!(!config.cookie_secrets.is_empty(), "no secret seals the cookies");
 }
 
 /// Claims mappers of a tokenizer template.
 ///
 /// # Panics
 ///
-/// When what was read gives two results.
+/// When evaluation is not deterministic.
 pub fn claims_mapper(data: &[u8]) {
     let Some(mapper) = str::from_utf8(data)
         .ok()
@@ -179,7 +179,7 @@ pub fn claims_mapper(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When a schema is accepted whose rules cannot be asked.
+/// When an accepted schema cannot be applied.
 pub fn identity_schema(data: &[u8]) {
     let Some(document) = document(data) else { return };
     let Ok(schema) = Schema::read("default", &document, &mut Vec::new()) else {

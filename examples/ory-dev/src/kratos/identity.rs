@@ -1,4 +1,4 @@
-//! Who has an account? The record of an identity, and how the two interfaces show it.
+//! Identities, and their JSON form on both interfaces.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ pub(crate) struct Identity {
     pub(crate) verifiable: Vec<Address>,
     pub(crate) recovery: Vec<Address>,
     pub(crate) hashed_password: Option<String>,
-    /// The secret that the person's authenticator app computes its codes from.
+    /// The secret of the person's authenticator app.
     pub(crate) totp_secret: Option<totp::Secret>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
@@ -42,7 +42,7 @@ pub(crate) struct Address {
     pub(crate) created_at: Moment,
 }
 
-/// What an answer shows of an identity.
+/// The parts of an identity that an answer shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     pub(crate) credentials: Credentials,
@@ -53,7 +53,7 @@ pub(crate) struct View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
     Absent,
-    /// As after a creation: Kratos has not read the times back yet.
+    /// As after a creation, when Kratos has not yet read the times from its database.
     Fresh,
     Plain,
     WithHash,
@@ -62,7 +62,7 @@ pub(crate) enum Credentials {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetadataAdmin {
     Absent,
-    /// As after a write: shown only when it was given.
+    /// As after a write: shown only if the request contained it.
     IfSet,
     Shown,
 }
@@ -120,7 +120,7 @@ impl Identity {
         identity
     }
 
-    /// Replaces the traits, and what follows from them. Addresses that stay keep what is known about them.
+    /// Replaces the traits and the data derived from them. Unchanged addresses keep their verification state.
     pub(crate) fn set_traits(&mut self, schema: &Schema, traits: Value, now: Moment) {
         let Extracted {
             password_identifiers,
@@ -136,7 +136,7 @@ impl Identity {
         self.traits = traits;
     }
 
-    /// Returns every text that must not belong to another identity.
+    /// Returns every text that must be unique among identities.
     pub(crate) fn unique(&self) -> impl Iterator<Item = &str> {
         self.password_identifiers
             .iter()
@@ -164,7 +164,7 @@ impl Identity {
         if view.addresses {
             let verifiable: Vec<_> = self.verifiable.iter().map(Address::verifiable_json).collect();
             let recovery: Vec<_> = self.recovery.iter().map(Address::recovery_json).collect();
-            // Go leaves an empty list out.
+            // Go omits empty lists.
             for (name, list) in [
                 ("verifiable_addresses", verifiable),
                 ("recovery_addresses", recovery),

@@ -1,4 +1,4 @@
-//! Do identifier and password belong together? The submission of a login form.
+//! Submission of login forms.
 
 use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -50,8 +50,8 @@ pub(crate) async fn log_in(mut attempt: Attempt<'_>) -> Answer {
     }
 }
 
-/// Returns the identity whose password this is. Every answer takes one hash, so that time does not tell which
-/// identifiers exist.
+/// Returns the identity that the identifier and password belong to. Every call computes one hash, so that timing does not
+/// reveal which identifiers exist.
 async fn verified(shared: &Shared, identifier: &str, password: &str) -> Option<Uuid> {
     let known = shared
         .store()
@@ -65,7 +65,7 @@ async fn verified(shared: &Shared, identifier: &str, password: &str) -> Option<U
     identity.filter(|_| fits)
 }
 
-/// Opens a session, or renews the one that the person has proven again to own.
+/// Opens a session, or renews the session of a person who has authenticated again.
 fn session_of(attempt: &Attempt<'_>, identity: Uuid) -> Result<Success, Refusal> {
     let shared = attempt.shared;
     let (now, lifespan) = (shared.now(), shared.config.session_lifespan);

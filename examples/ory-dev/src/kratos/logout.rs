@@ -1,4 +1,4 @@
-//! Is it over? The end of a session, for browsers and for native applications.
+//! Logout of browsers and native applications.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,7 +18,7 @@ use super::{
     submission::{MAX_FORM, Submission, read_body},
 };
 
-/// Hands out the link that ends the browser's session. Without its token another site could log people out.
+/// Returns the logout URL of the browser's session. Its token prevents other sites from logging people out.
 pub(crate) async fn create(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let target = return_to(&shared, &request)?;
     let presented = Presented::by(&request, &shared.cookie_keys);
@@ -65,7 +65,7 @@ pub(crate) async fn submit(shared: Data<Shared>, request: HttpRequest) -> Answer
     Ok(with_cookies(answer, &[removed, csrf]))
 }
 
-/// Ends the session whose token a native application sends. An unknown token is as good as an ended session.
+/// Ends the session of a native application's token. An unknown token counts as logged out.
 pub(crate) async fn native(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let body = read_body(body, MAX_FORM).await?;
     let submission = Submission::read(&request, &body);

@@ -1,9 +1,9 @@
-//! Who is it? Identities, self-service flows and sessions, as Kratos answers.
+//! Identities, self-service flows and sessions, as Kratos answers.
 //!
-//! Registration and login with password, native and in a browser; the authenticator app as the second factor; sessions
-//! by cookie and token, and tokens about them; the admin interface for identities and sessions. Other second factors,
-//! recovery, verification, mails, web hooks and social sign-in are not here: what asks for them is refused at start or
-//! answered with 501.
+//! Supported: registration and login with password, native and in a browser; the authenticator app as second factor;
+//! sessions by cookie and token, and tokens about them; the admin interface for identities and sessions. Not supported:
+//! other second factors, recovery, verification, mails, web hooks and social sign-in. Options that need them are rejected
+//! at start, and requests are answered with 501.
 
 pub(crate) mod clock;
 mod answer;
@@ -88,7 +88,7 @@ impl Kratos {
         KratosConfig::from_files(path, vars)
     }
 
-    /// Starts both interfaces, with nobody registered.
+    /// Starts both interfaces, without identities.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Kratos {
         let public = listeners.addr(PUBLIC).unwrap_or(config.public.address);
         let admin = listeners.addr(ADMIN).unwrap_or(config.admin.address);
         let (public_url, admin_url) = (config.public.base_url(public), config.admin.base_url(admin));
-        // The cost is checked when the file is read, so this hash exists; without it nobody could log in.
+        // The cost is checked when the file is read, so this hash exists. Without it, no login would succeed.
         let no_password = password::hash_now("nobody", config.bcrypt_cost).unwrap_or_default();
         let shared = Data::new(Shared::new(
             config,
@@ -143,7 +143,7 @@ impl Kratos {
         &self.admin.1
     }
 
-    /// Stops both interfaces and returns once their ports are free. Everything that was remembered is gone.
+    /// Stops both interfaces and returns once their ports are free. All data is lost.
     pub async fn stop(self) {
         self.server.stop().await;
     }

@@ -1,4 +1,4 @@
-//! Which part of a long list? Pages by number, and pages behind a key.
+//! Pagination: by page number, and by page token.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Refusal, json, query};
 
-/// A page by number, as sessions of one identity and schemas have it.
+/// A page by number, as for schemas and the sessions of one identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Paged {
     page: usize,
@@ -33,10 +33,10 @@ impl Paged {
         Ok(Self { page, size })
     }
 
-    /// Answers with this page of `all`, links to the others, and the total.
+    /// Answers with this page of `all`, links to other pages, and the total.
     pub(crate) fn answer(self, request: &HttpRequest, all: Vec<Value>) -> HttpResponse {
         let total = all.len();
-        // Go's helper names no page larger than the whole list.
+        // The links of Go's helper name no page size above the length of the list.
         let size = self.size.min(total).max(1);
         let last = total.saturating_sub(1).checked_div(size).unwrap_or(0);
         let mut links = Vec::new();
@@ -66,7 +66,7 @@ impl Paged {
     }
 }
 
-/// Answers with a page behind a key: `next` is the key of the page behind it, `first` that of the first page.
+/// Answers with a page by token: `next` is the token of the next page, `first` that of the first page.
 pub(crate) fn keyed(
     request: &HttpRequest,
     shown: Vec<Value>,
@@ -91,7 +91,7 @@ pub(crate) fn keyed(
     answer
 }
 
-/// Returns how many items a page has: what the caller asks for, within limits.
+/// Returns the page size: as requested, within limits.
 pub(crate) fn size(request: &HttpRequest) -> usize {
     let asked = query(request, "page_size").or_else(|| query(request, "per_page"));
     match asked.and_then(|text| text.parse::<usize>().ok()) {
@@ -129,7 +129,7 @@ fn offset(token: &str) -> Option<usize> {
     token.get("offset")?.as_str()?.parse().ok()
 }
 
-/// Returns the query of the request with some keys replaced, in the order of the keys, as Go writes it.
+/// Returns the query of the request with some keys replaced, sorted by key as in Go.
 fn sorted_query(request: &HttpRequest, replaced: &[(&str, &str)]) -> String {
     let own = url::form_urlencoded::parse(request.query_string().as_bytes());
     let mut pairs: Vec<(String, String)> = own

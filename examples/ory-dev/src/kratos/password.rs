@@ -1,11 +1,11 @@
-//! Which passwords are good enough, and how are they kept?
+//! Password policy and password hashes.
 
 use actix_web::web;
 use serde_json::{Value, json};
 
 use super::{answer::Refusal, schema::message};
 
-/// Hashes with bcrypt, away from the worker that answers requests.
+/// Hashes with bcrypt on the blocking pool.
 pub(crate) async fn hash(password: String, cost: u32) -> Result<String, Refusal> {
     match web::block(move || hash_now(&password, cost)).await {
         Ok(Some(hash)) => Ok(hash),
@@ -13,20 +13,20 @@ pub(crate) async fn hash(password: String, cost: u32) -> Result<String, Refusal>
     }
 }
 
-/// Hashes with bcrypt at once.
+/// Hashes with bcrypt on the current thread.
 pub(crate) fn hash_now(password: &str, cost: u32) -> Option<String> {
     let parts = bcrypt::non_truncating_hash_with_result(password, cost).ok()?;
     // Go writes the version `2a`; the hashes are the same.
     Some(parts.format_for_version(bcrypt::Version::TwoA))
 }
 
-/// Returns whether the password fits the hash, away from the worker that answers requests.
+/// Returns whether the password matches the hash; runs on the blocking pool.
 pub(crate) async fn verify(password: String, hash: String) -> bool {
     let verified = web::block(move || bcrypt::verify(password, &hash).unwrap_or(false)).await;
     verified.unwrap_or(false)
 }
 
-/// Returns whether `hash` is one that [`verify`] understands.
+/// Returns whether [`verify`] supports the format of `hash`.
 pub(crate) fn is_hash(hash: &str) -> bool {
     hash.len() == 60
         && hash
@@ -34,7 +34,7 @@ pub(crate) fn is_hash(hash: &str) -> bool {
             .is_ok_and(|parts| parts.get_cost() <= MAX_COST)
 }
 
-/// Returns what is wrong with a new password, as a message of the form.
+/// Returns the form message for an unacceptable password.
 pub(crate) fn complaint(password: &str, identifiers: &[String]) -> Option<Value> {
     let characters = password.chars().count();
     if characters < MIN_LENGTH {
@@ -43,7 +43,7 @@ pub(crate) fn complaint(password: &str, identifiers: &[String]) -> Option<Value>
         let context = json!({"min_length": MIN_LENGTH, "actual_length": characters});
         return Some(message(4_000_032, &text, Some(context)));
     }
-    // bcrypt uses 72 bytes, one of which ends the text: a longer password would be cut without a word.
+    // bcrypt uses 72 bytes, the last of which terminates the text: a longer password would be truncated silently.
     if password.len() > MAX_BYTES {
         let length = password.len();
         let text = format!("The password must be at most {MAX_BYTES} characters long, but got {length}.");
@@ -60,8 +60,8 @@ pub(crate) fn complaint(password: &str, identifiers: &[String]) -> Option<Value>
     None
 }
 
-/// Kratos's rule: more than half of the password occurs in the identifier in one piece, or fewer than five changes make one of
-/// the other.
+/// Kratos's rule: a password is similar if more than half of it occurs in the identifier in one piece, or if the edit
+/// distance is less than five.
 fn is_similar(password: &str, identifier: &str) -> bool {
     let password = password.to_lowercase();
     let identifier: String = identifier.to_lowercase().chars().take(MAX_IDENTIFIER).collect();
@@ -87,11 +87,11 @@ fn longest_common(one: &[u8], two: &[u8]) -> usize {
     longest
 }
 
-/// Fewer changes than these make a password too similar to an identifier.
+/// The smallest accepted edit distance between password and identifier.
 const MIN_DISTANCE: usize = 5;
 const MIN_LENGTH: usize = 8;
 const MAX_BYTES: usize = 71;
-/// Beyond that an identifier and a password differ by more than anybody asks for.
+/// Longer identifiers always differ enough from a password.
 const MAX_IDENTIFIER: usize = 512;
 const MAX_COST: u32 = 16;
 
@@ -112,11 +112,11 @@ mod tests {
         assert_eq!(id_of("Alice@Example.com"), Some(4_000_031));
         assert_eq!(id_of("xxxxalice@"), Some(4_000_031));
         assert_eq!(id_of("Corr3ct-Horse-Battery"), None);
-        // Three, four and five changes.
+        // Edit distances three, four and five.
         assert_eq!(id_of("alixe@exxmpxe.com"), Some(4_000_031));
         assert_eq!(id_of("alixe@exxmpxe.xom"), Some(4_000_031));
         assert_eq!(id_of("alixe@exxmpxe.xxm"), None);
-        // A character is one change, however many bytes it has.
+        // The distance counts characters, not bytes.
         assert_eq!(id_of("ali\u{e4}e@ex\u{e4}mp\u{e4}e.\u{e4}om"), Some(4_000_031));
         assert_eq!(id_of("ali\u{e4}e@ex\u{e4}mp\u{e4}e.\u{e4}\u{e4}m"), None);
     }

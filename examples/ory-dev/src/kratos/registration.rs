@@ -1,4 +1,4 @@
-//! May this person have an account? The submission of a registration form.
+//! Submission of registration forms.
 
 use serde_json::{Map, Value, json};
 
@@ -28,7 +28,7 @@ pub(crate) async fn register(mut attempt: Attempt<'_>) -> Answer {
     if attempt.flow.form.has_complaints() {
         return attempt.reject();
     }
-    // A form without complaints is not stored: what it says next depends on the account.
+    // A form without errors is not stored: its next message depends on the account.
     attempt.flow.form = kept;
     let traits = attempt
         .submission
@@ -54,7 +54,7 @@ pub(crate) async fn register(mut attempt: Attempt<'_>) -> Answer {
     }
 }
 
-/// Puts on the form what is wrong with the submission.
+/// Adds the errors of the submission to the form.
 pub(super) fn examine(flow: &mut Flow, schema: &Schema, submission: &Submission) {
     flow.form.ask_password();
     let nothing = Value::Object(Map::new());
@@ -90,7 +90,7 @@ fn create(shared: &Shared, schema: &Schema, traits: Value, hash: String) -> Resu
     let mut identity = Identity::new(schema, traits, shared.now());
     identity.hashed_password = Some(hash);
     if shared.config.verification {
-        // The real server writes to each new address at once.
+        // The real server notifies each new address at once.
         identity
             .verifiable
             .iter_mut()
@@ -100,7 +100,7 @@ fn create(shared: &Shared, schema: &Schema, traits: Value, hash: String) -> Resu
     Ok(identity)
 }
 
-/// Says who the new person is, and opens their first session if the configuration wants one.
+/// Answers a registration, and opens the first session if the configuration says so.
 fn first_session(attempt: &Attempt<'_>, identity: &Identity) -> Result<Success, Refusal> {
     let shared = attempt.shared;
     let shown = identity.json(Some(&shared.public_url), View::PUBLIC);

@@ -1,4 +1,4 @@
-//! Which path leads where, and which headers does every answer carry?
+//! The routes of both interfaces, and the headers of all answers.
 
 use actix_web::{
     Error, HttpMessage as _, HttpRequest, HttpResponse,
@@ -36,7 +36,7 @@ pub(crate) fn public(app: &mut ServiceConfig) {
         .route("/self-service/logout/api", web::delete().to(logout::native))
         .route("/self-service/logout", web::get().to(logout::submit))
         .service(
-            // A gateway asks with the method of the request that it asks about.
+            // A gateway sends its session check with the method of the original request.
             web::resource("/sessions/whoami").route(web::to(whoami::whoami)),
         )
         .service(
@@ -187,7 +187,7 @@ fn elsewhere(base: &Url, request: &HttpRequest) -> HttpResponse {
     answer::redirect(StatusCode::TEMPORARY_REDIRECT, target.as_str())
 }
 
-/// Surrounds every answer of the public interface: caching, `Vary`, and the anti-CSRF cookie.
+/// Wraps every handler of the public interface: caching, `Vary`, and the anti-CSRF cookie.
 async fn frame_public(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -218,7 +218,7 @@ async fn frame_public(
     Ok(response)
 }
 
-/// Surrounds every answer of the admin interface: answers to GET are never cached, and during an outage there are none.
+/// Wraps every handler of the admin interface: forbids caching of answers to GET, and simulates outages.
 async fn frame_admin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -244,7 +244,7 @@ async fn frame_admin(
     Ok(response)
 }
 
-/// Returns whether a page of that path may be the start of a form. Interfaces for native applications are not.
+/// Returns whether answers of the path set the anti-CSRF cookie. Paths for native applications do not.
 fn hands_out_token(path: &str) -> bool {
     let native = path.starts_with("/self-service/") && path.ends_with("/api");
     let elsewhere = ["/sessions", "/health/", "/admin/", "/version"];

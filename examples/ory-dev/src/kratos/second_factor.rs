@@ -1,4 +1,4 @@
-//! Has the person shown their second factor? The login with a code of the authenticator app.
+//! Login with a code of the authenticator app.
 
 use actix_web::http::StatusCode;
 use serde_json::{Map, json};
@@ -68,7 +68,7 @@ pub(crate) fn step_up(mut attempt: Attempt<'_>) -> Answer {
     })
 }
 
-/// Refuses a second factor before the first one.
+/// Rejects a second factor before the first factor.
 pub(crate) fn first_factor_required() -> Refusal {
     Refusal::new(
         StatusCode::UNAUTHORIZED,
@@ -78,7 +78,7 @@ pub(crate) fn first_factor_required() -> Refusal {
     .reason("You can not requested a higher AAL (AAL2/AAL3) without an active session.")
 }
 
-/// Returns the strength that a query asks for.
+/// Returns the assurance level that a query requests.
 pub(crate) fn requested_aal(text: &str) -> Result<Aal, Refusal> {
     match text {
         "" | "aal1" => Ok(Aal::Aal1),
@@ -89,7 +89,7 @@ pub(crate) fn requested_aal(text: &str) -> Result<Aal, Refusal> {
     }
 }
 
-/// Returns where a browser shows its second factor.
+/// Returns the URL where a browser shows its second factor.
 pub(crate) fn second_factor_url(shared: &Shared, return_to: Option<&str>) -> String {
     let url = format!("{}self-service/login/browser?aal=aal2", shared.public_url);
     match return_to {
@@ -101,7 +101,7 @@ pub(crate) fn second_factor_url(shared: &Shared, return_to: Option<&str>) -> Str
     }
 }
 
-/// Refuses a session whose person has a second factor and has not shown it.
+/// Rejects the session of a person who has a second factor and has not shown it.
 pub(crate) fn second_factor_required(shared: &Shared) -> Refusal {
     let target = second_factor_url(shared, None);
     let text = "Session does not fulfill the requested Authenticator Assurance Level";
@@ -114,7 +114,7 @@ pub(crate) fn second_factor_required(shared: &Shared) -> Refusal {
         .beside("redirect_browser_to", target.into())
 }
 
-/// Answers a script that has logged in and whose person has to show a second factor next.
+/// Answers a client without a page that has logged in and must show a second factor next.
 pub(crate) fn elsewhere_first(target: &str) -> Refusal {
     let reason = format!("In order to complete this flow please redirect the browser to: {target}");
     Refusal::new(

@@ -1,11 +1,11 @@
-//! What must nobody guess? Tokens, and the seal on the session cookie.
+//! Random tokens, and the seal of the session cookie.
 
 use aws_lc_rs::{hmac, rand};
 use base64::{DecodeError, Engine as _, engine::general_purpose::URL_SAFE};
 
 use super::answer::Refusal;
 
-/// What a session cookie names: random, and not the session's token.
+/// The random value in a session cookie. It differs from the session's token.
 pub(crate) type Handle = [u8; 32];
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
@@ -19,7 +19,8 @@ pub(crate) fn token(prefix: &str) -> Result<String, Refusal> {
     let mut text = String::from(prefix);
     let wanted = prefix.len().saturating_add(32);
     while text.len() < wanted {
-        // 248 is the largest multiple of 62 in a byte: above it the first letters would come up more often.
+        // 248 is the largest multiple of 62 that fits in a byte. Larger bytes are skipped, because they would favour the
+        // first letters.
         let letters = random::<64>()?.into_iter().filter(|byte| *byte < 248);
         for byte in letters.take(wanted.saturating_sub(text.len())) {
             text.extend(
@@ -32,11 +33,11 @@ pub(crate) fn token(prefix: &str) -> Result<String, Refusal> {
     Ok(text)
 }
 
-/// The keys of `secrets.cookie`: the first seals, all open.
+/// The keys of `secrets.cookie`. The first key seals; all keys open.
 #[derive(Debug)]
 pub(crate) struct CookieKeys(Vec<hmac::Key>);
 
-/// Why a cookie could not be opened; the texts are Kratos's.
+/// Why a cookie could not be opened. The texts are Kratos's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CookieError {
     #[error("securecookie: base64 decode failed - caused by: illegal base64 data at input byte {0}")]
@@ -72,7 +73,7 @@ impl CookieKeys {
         })?;
         let (handle, tag) = bytes.split_first_chunk::<32>().ok_or(CookieError::Value)?;
 
-        // The comparison inside `verify` takes the same time for every tag.
+        // `verify` compares tags in constant time.
         if self.0.iter().any(|key| hmac::verify(key, handle, tag).is_ok()) {
             Ok(*handle)
         } else {

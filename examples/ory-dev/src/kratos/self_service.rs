@@ -1,4 +1,4 @@
-//! How does a flow begin, and how is it shown? Login and registration begin alike.
+//! Creation and display of login and registration flows.
 
 use std::sync::Arc;
 
@@ -25,14 +25,14 @@ pub(crate) fn start_native(kind: Kind, shared: &Shared, request: &HttpRequest) -
     Ok(show_new(shared, flow))
 }
 
-/// Starts a browser flow: JSON for scripts, a redirect to the page that shows the form otherwise.
+/// Starts a browser flow: a redirect to the form's page, or JSON for a script.
 pub(crate) fn start_browser(kind: Kind, shared: &Shared, request: &HttpRequest, token: &CsrfToken) -> Answer {
     let page = !accepts_json(request.headers());
     let mut flow = new_flow(kind, shared, request)?;
     flow.browser = true;
     flow.csrf_token = token.mask()?;
     if let Err(refusal) = join_session(&mut flow, shared, request) {
-        // A person who is logged in has nothing to do on the login page.
+        // A person who is logged in does not need the login page.
         return if page {
             Ok(redirect(
                 StatusCode::SEE_OTHER,
@@ -67,7 +67,7 @@ pub(crate) fn get(kind: Kind, shared: &Shared, request: &HttpRequest, token: &Cs
     show(shared, &flow, StatusCode::OK)
 }
 
-/// Says that a flow has expired, and where another one begins.
+/// Returns the error for an expired flow, with the URL that starts a new one.
 pub(super) fn gone(shared: &Shared, flow: &Flow) -> Refusal {
     let (start, name) = (
         format!("{}self-service/{}", shared.public_url, flow.kind.name()),
@@ -87,14 +87,14 @@ pub(super) fn gone(shared: &Shared, flow: &Flow) -> Refusal {
     gone.details(details)
 }
 
-/// Returns where the browser goes once the flow is done.
+/// Returns the URL of the redirect at the end of the flow.
 pub(crate) fn return_url(shared: &Shared, flow: &Flow) -> Url {
     flow.return_to
         .clone()
         .unwrap_or_else(|| shared.config.default_return_url.clone())
 }
 
-/// Returns the URL in `return_to` when the configuration allows it.
+/// Returns the URL in `return_to` if the configuration allows it.
 pub(crate) fn return_to(shared: &Shared, request: &HttpRequest) -> Result<Option<Url>, Refusal> {
     let Some(text) = query(request, "return_to").filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -106,7 +106,7 @@ pub(crate) fn return_to(shared: &Shared, request: &HttpRequest) -> Result<Option
         .default_return_url
         .join(&text)
         .map_err(|_| forbidden())?;
-    // A flow keeps it for minutes.
+    // The flow keeps the URL for minutes.
     if url.as_str().len() > MAX_RETURN_TO {
         let reason = format!("Requested return_to URL is longer than {MAX_RETURN_TO} bytes.");
         return Err(refuse(reason));
@@ -117,7 +117,7 @@ pub(crate) fn return_to(shared: &Shared, request: &HttpRequest) -> Result<Option
             && url.port_or_known_default() == allowed.port_or_known_default()
             && url.path().starts_with(allowed.path())
     };
-    // A name before `@` looks like a host to people.
+    // People mistake a name before `@` for the host.
     if url.username().is_empty()
         && url.password().is_none()
         && shared.config.allowed_return_urls.iter().any(allowed)
@@ -134,7 +134,7 @@ pub(super) fn new_flow(kind: Kind, shared: &Shared, request: &HttpRequest) -> Re
     let return_to = return_to(shared, request)?;
     let mut url = shared.public_url.clone();
     url.set_path(request.path());
-    // A flow is kept for minutes: an endless query is not worth its memory.
+    // A flow is kept for minutes, so the length of its query is limited.
     url.set_query(Some(request.query_string()).filter(|query| !query.is_empty() && query.len() <= MAX_QUERY));
     let flow = Flow::new(
         kind,
@@ -145,8 +145,8 @@ pub(super) fn new_flow(kind: Kind, shared: &Shared, request: &HttpRequest) -> Re
     Ok(Flow { return_to, ..flow })
 }
 
-/// Joins a new flow with the session of the caller: `refresh` asks the person again, and `aal` asks for the second factor.
-/// A session that is as strong already is refused.
+/// Connects a new flow with the session of the caller: `refresh` asks for the password again, and `aal` for the second
+/// factor. Rejects the request if the session already has the requested level.
 fn join_session(flow: &mut Flow, shared: &Shared, request: &HttpRequest) -> Result<(), Refusal> {
     let wanted = match flow.kind {
         Kind::Login => requested_aal(&query(request, "aal").unwrap_or_default())?,
@@ -199,7 +199,7 @@ fn show_new(shared: &Shared, flow: Flow) -> HttpResponse {
     answer.unwrap_or_else(|refusal| actix_web::ResponseError::error_response(&refusal))
 }
 
-/// Writes a flow. The store must not be locked.
+/// Answers with a flow. The store must not be locked.
 pub(super) fn show(shared: &Shared, flow: &Flow, status: StatusCode) -> Answer {
     let schema: &Schema = shared
         .default_schema()
@@ -224,5 +224,5 @@ pub(super) fn page_of(shared: &Shared, flow: &Flow) -> String {
 
 pub(super) const EXPIRED: &str = "self_service_flow_expired";
 const MAX_QUERY: usize = 2048;
-/// Kratos takes whatever the request line holds.
+/// Kratos limits it only by the length of the request line.
 const MAX_RETURN_TO: usize = 2048;

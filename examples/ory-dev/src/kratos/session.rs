@@ -1,4 +1,4 @@
-//! Who is logged in? Sessions, and the credential by which a request names one.
+//! Sessions, and the credentials that name them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Session {
     devices: Vec<Device>,
 }
 
-/// How strong a login is: the assurance level of its authenticators.
+/// The assurance level of a session's authenticators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Aal {
     /// One factor.
@@ -39,7 +39,7 @@ pub(crate) enum Aal {
     Aal2,
 }
 
-/// How strong a session must be.
+/// The required assurance level of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the two settings of Kratos")]
 pub enum RequiredAal {
@@ -57,7 +57,7 @@ struct CompletedMethod {
     at: Moment,
 }
 
-/// Where a session was used from.
+/// A device that used the session.
 #[derive(Clone, Debug)]
 struct Device {
     id: Uuid,
@@ -103,7 +103,7 @@ impl Session {
         })
     }
 
-    /// Notes where the request came from.
+    /// Records the device of a request.
     pub(crate) fn seen_from(&mut self, request: &HttpRequest) {
         let agent = request
             .headers()
@@ -119,18 +119,17 @@ impl Session {
         }];
     }
 
-    /// Starts the lifespan again after the person has proven again who they are.
+    /// Restarts the lifespan after the person has authenticated again.
     pub(crate) fn authenticate_again(&mut self, now: Moment, lifespan: Duration) {
         self.complete("password", Aal::Aal1, now, lifespan);
     }
 
-    /// Notes that the person has shown a second factor, and starts the lifespan again.
+    /// Records the second factor, and restarts the lifespan.
     pub(crate) fn complete_totp(&mut self, now: Moment, lifespan: Duration) {
         self.complete("totp", Aal::Aal2, now, lifespan);
     }
 
-    /// Returns the session as the answer to its second factor shows it: as if it were new, and used from one more
-    /// device.
+    /// Returns the session as the answer to its second factor shows it: with new times, and with one more device.
     pub(crate) fn as_stepped_up(&self, request: &HttpRequest) -> Self {
         let mut shown = self.clone();
         shown.issued_at = self.authenticated_at;
@@ -153,7 +152,7 @@ impl Session {
         self.active && now < self.expires_at
     }
 
-    /// Returns how strong the login is.
+    /// Returns the assurance level.
     pub(crate) fn aal(&self) -> Aal {
         self.methods
             .iter()
@@ -162,7 +161,7 @@ impl Session {
             .unwrap_or(Aal::Aal1)
     }
 
-    /// Returns whether the session of this person is strong enough.
+    /// Returns whether the assurance level suffices for this person.
     pub(crate) fn fulfils(&self, required: RequiredAal, person: &Identity) -> bool {
         match required {
             RequiredAal::Aal1 => true,
@@ -170,7 +169,7 @@ impl Session {
         }
     }
 
-    /// Returns how long ago the person proved who they are.
+    /// Returns how long ago the person authenticated.
     pub(crate) fn authenticated_since(&self, now: Moment) -> Duration {
         now.since(self.authenticated_at)
     }
@@ -179,7 +178,7 @@ impl Session {
         self.issued_at
     }
 
-    /// Writes the session, as it is `now`, around the given identity.
+    /// Writes the session as of `now`, with the given identity.
     pub(crate) fn json(&self, now: Moment, identity: Option<Value>, devices: Devices) -> Value {
         let at = self.authenticated_at.rfc3339();
         let mut members = Map::new();
@@ -232,12 +231,12 @@ impl Device {
     }
 }
 
-/// What a request presents as its session, unverified. One credential counts: `X-Session-Token`, then a session
-/// cookie that can be opened, then a bearer token.
+/// The session credential of a request. *Unverified.* The first of these counts: `X-Session-Token`, a session cookie that
+/// can be opened, a bearer token.
 #[derive(Debug)]
 pub(crate) struct Presented {
     pub(crate) key: Option<SessionKey>,
-    /// The session cookie, where there is one that cannot be opened.
+    /// A session cookie that cannot be opened.
     pub(crate) bad_cookie: Option<CookieError>,
 }
 
@@ -258,7 +257,7 @@ impl Presented {
         Self { key, bad_cookie }
     }
 
-    /// Returns the session and identity that the request names, when they are active.
+    /// Returns the active session that the credential names, with its identity.
     pub(crate) fn find<'s>(&self, store: &'s Store, now: Moment) -> Option<(&'s Session, &'s Identity)> {
         store.active_session(self.key.as_ref()?, now)
     }

@@ -1,4 +1,4 @@
-//! What may people change about themselves? The settings flow: the password and the authenticator app.
+//! The settings flow: password and authenticator app.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) fn start_native(shared: &Shared, request: &HttpRequest) -> Answer {
     answer
 }
 
-/// Starts a flow of a browser: JSON for scripts, a redirect to the page that shows the form otherwise.
+/// Starts a flow of a browser: a redirect to the form's page, or JSON for a script.
 pub(crate) fn start_browser(shared: &Shared, request: &HttpRequest, token: &CsrfToken) -> Answer {
     let page = !accepts_json(request.headers());
     let person = match caller(shared, request) {
@@ -58,7 +58,7 @@ pub(crate) fn start_browser(shared: &Shared, request: &HttpRequest, token: &Csrf
     answer
 }
 
-/// Shows a flow again, to the person who started it.
+/// Shows a flow to the person who started it.
 pub(crate) fn get(shared: &Shared, request: &HttpRequest, token: &CsrfToken) -> Answer {
     let (_, person) = caller(shared, request)?.ok_or_else(no_session)?;
     let id = query(request, "id").and_then(|id| Uuid::try_parse(&id).ok());
@@ -99,7 +99,7 @@ pub(crate) async fn submit(
     }
 }
 
-/// A submission that may be looked at: the flow is the person's own, and the form came from our own page.
+/// An admitted submission: the flow belongs to the caller, and the anti-CSRF token is valid.
 struct Change<'a> {
     shared: &'a Shared,
     request: &'a HttpRequest,
@@ -125,7 +125,7 @@ impl Change<'_> {
         self.save(|person| person.hashed_password = Some(hash.clone()))
     }
 
-    /// Links an authenticator app whose code the person types, or unlinks the one that there is.
+    /// Links an authenticator app by a code from it, or unlinks the linked one.
     fn set_totp(mut self) -> Answer {
         if self.submission.text("totp_unlink") == Some("true") || self.submission.is_true("totp_unlink") {
             if let Err(refusal) = self.check_privilege() {
@@ -152,7 +152,7 @@ impl Change<'_> {
         }
     }
 
-    /// Changes the person, and says so.
+    /// Saves a change of the identity, and answers.
     fn save(&mut self, change: impl Fn(&mut Identity)) -> Answer {
         let shared = self.shared;
         self.person = shared.change_identity(self.person.id, |before| {
@@ -174,7 +174,7 @@ impl Change<'_> {
         show(shared, &self.flow, StatusCode::OK)
     }
 
-    /// Shows the form with what is wrong with it.
+    /// Shows the form with its errors.
     fn reject(mut self, field: Option<&str>, complaint: Value) -> Answer {
         self.flow.form.clear_messages();
         self.flow.is_saved = false;
@@ -199,7 +199,7 @@ impl Change<'_> {
         }
     }
 
-    /// Credentials may be changed only soon after a login.
+    /// Checks that the last login is recent enough to change credentials.
     fn check_privilege(&self) -> Result<(), Refusal> {
         if self.session.authenticated_since(self.shared.now())
             <= self.shared.config.settings.privileged_session_max_age
@@ -261,7 +261,7 @@ fn admit<'a>(
     })
 }
 
-/// Returns the session of the caller, which must be strong enough, and the person.
+/// Returns the session of the caller, whose assurance level must suffice, and the identity.
 fn caller(shared: &Shared, request: &HttpRequest) -> Result<Option<(Session, Arc<Identity>)>, Refusal> {
     let presented = Presented::by(request, &shared.cookie_keys);
     let store = shared.store();

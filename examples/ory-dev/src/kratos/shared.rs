@@ -1,4 +1,4 @@
-//! What do all workers share?
+//! The state that all workers share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) admin_url: Url,
     pub(crate) csrf_cookie: String,
     pub(crate) cookie_keys: CookieKeys,
-    /// A hash that no password fits: an unknown identifier costs as much time as a wrong password.
+    /// A hash that matches no password, so that an unknown identifier takes as long as a wrong password.
     pub(crate) no_password: String,
     store: Mutex<Store>,
 }
@@ -49,8 +49,8 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes an identity and returns its new self. The store is not locked while `change` works: when others have changed the
-    /// identity meanwhile, it is asked again, so that nobody's change is lost.
+    /// Changes an identity and returns the changed one. The store is not locked while `change` runs. If another request has
+    /// changed the identity meanwhile, `change` runs again, so that no update is lost.
     pub(crate) fn change_identity(
         &self,
         id: Uuid,
@@ -81,13 +81,13 @@ impl Shared {
         self.config.clock.now()
     }
 
-    /// Returns the schema of new identities; the configuration check has seen that it exists.
+    /// Returns the schema of new identities. The configuration check guarantees that it exists.
     pub(crate) fn default_schema(&self) -> Option<&Schema> {
         self.config.schema(&self.config.default_schema)
     }
 }
 
-/// How often a change is made again before its caller is told to.
+/// How often a conflicting change is retried before the request fails.
 const MAX_ATTEMPTS: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is remembered? Identities, sessions and flows, in memory and bounded.
+//! The store of identities, sessions and flows: in memory and bounded.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,8 +13,8 @@ use super::{
     answer::Refusal, clock::Moment, flow::Flow, identity::Identity, secret::Handle, session::Session,
 };
 
-/// Everything that this Kratos knows. Identities are refused beyond the limit; sessions and flows push out the
-/// oldest, which then count as unknown: the failure closes, it never opens.
+/// The state of one Kratos. When the identity limit is reached, new identities are rejected. When the limit for sessions or
+/// flows is reached, the oldest are evicted and count as unknown: it fails closed.
 #[derive(Debug)]
 pub(crate) struct Store {
     limits: Limits,
@@ -29,7 +29,7 @@ pub(crate) struct Store {
     next: u64,
 }
 
-/// How much is kept.
+/// The limits of the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) identities: usize,
@@ -47,7 +47,7 @@ impl Default for Limits {
     }
 }
 
-/// How a caller names a session.
+/// The key of a session in a request.
 #[derive(Clone, Debug)]
 pub(crate) enum SessionKey {
     Handle(Handle),
@@ -83,7 +83,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces an identity by its changed self, under the same rule.
+    /// Replaces an identity by its changed version, under the same rule.
     pub(crate) fn replace_identity(&mut self, identity: Arc<Identity>) -> Result<(), AddError> {
         if self.taken(&identity) {
             return Err(AddError::Taken);
@@ -106,13 +106,13 @@ impl Store {
         self.identities.get(&id)
     }
 
-    /// Returns the identity that an identifier belongs to; upper and lower case are the same.
+    /// Returns the identity of an identifier; letter case is ignored.
     pub(crate) fn identified_by(&self, identifier: &str) -> Option<&Identity> {
         let owner = self.owners.get(&identifier.trim().to_lowercase())?;
         self.identity(*owner).map(Arc::as_ref)
     }
 
-    /// Returns the identities behind `after`, in the order of their ids.
+    /// Returns the identities after the id `after`, in the order of their ids.
     pub(crate) fn identities_after(&self, after: Uuid) -> impl Iterator<Item = &Identity> {
         self.identities
             .range((Bound::Excluded(after), Bound::Unbounded))
@@ -228,7 +228,7 @@ pub(crate) enum AddError {
 }
 
 impl AddError {
-    /// Says it as the admin interface does.
+    /// Returns the error of the admin interface.
     pub(crate) fn refusal(self) -> Refusal {
         match self {
             Self::Full => Refusal::new(

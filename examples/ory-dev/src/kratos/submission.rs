@@ -1,4 +1,4 @@
-//! What was sent with a form? JSON or form fields, as one JSON object.
+//! The body of a form submission: JSON or form fields, as one JSON object.
 
 use actix_web::{
     HttpRequest,
@@ -12,12 +12,12 @@ use super::answer::{Refusal, media_type};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Undecodable;
 
-/// What was submitted.
+/// The submitted values.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Submission(Map<String, Value>);
 
 impl Submission {
-    /// Reads the body. Of a member that is there twice the last one counts, as in Go.
+    /// Reads the body. The last of duplicate members counts, as in Go.
     pub(crate) fn read(request: &HttpRequest, body: &[u8]) -> Result<Self, Undecodable> {
         if media_type(request.headers()).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Ok(Self::from_form(body));
@@ -41,7 +41,7 @@ impl Submission {
         self.0.get(name)
     }
 
-    /// Fields named `traits.email` become members of an object `traits`.
+    /// Converts form fields: `traits.email` becomes a member of an object `traits`.
     pub(crate) fn from_form(body: &[u8]) -> Self {
         let mut members = Map::new();
         for (name, value) in url::form_urlencoded::parse(body) {

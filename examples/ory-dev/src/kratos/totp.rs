@@ -1,4 +1,4 @@
-//! Which code does an authenticator app show? Time-based one-time passwords (RFC 6238).
+//! Time-based one-time passwords (RFC 6238) of authenticator apps.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::{
     secret,
 };
 
-/// What an authenticator app and Kratos share.
+/// The secret shared by an authenticator app and Kratos.
 #[derive(Clone)]
 pub(crate) struct Secret([u8; LENGTH]);
 
@@ -50,7 +50,7 @@ impl Secret {
         bytes.try_into().ok().map(Self)
     }
 
-    /// Returns whether the code is the one of now, of the step before or of the step after.
+    /// Returns whether the code is that of the current, the previous or the next time step.
     pub(crate) fn accepts(&self, code: &str, now: Moment) -> bool {
         let step = step_of(now);
         [step.saturating_sub(1), step, step.saturating_add(1)]
@@ -59,7 +59,7 @@ impl Secret {
             .any(|own| verify_slices_are_equal(own.as_bytes(), code.trim().as_bytes()).is_ok())
     }
 
-    /// RFC 4226 §5.3: four bytes of the HMAC, at an offset that its last byte says, as a number of six digits.
+    /// RFC 4226 §5.3: four bytes of the HMAC, at the offset in its last byte, reduced to six digits.
     fn code(&self, step: u64) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &step.to_be_bytes());
@@ -71,14 +71,14 @@ impl Secret {
 }
 
 impl fmt::Debug for Secret {
-    /// Leaves out the secret.
+    /// Omits the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
 }
 
-/// Returns the code that an authenticator app shows for a secret in base 32, as the settings form shows it; `None` for
-/// a text that is not such a secret.
+/// Returns the current code of an authenticator app for a base-32 secret, as the settings form shows it; `None` if the text
+/// is not such a secret.
 ///
 /// # Examples
 ///
@@ -96,10 +96,10 @@ fn step_of(now: Moment) -> u64 {
     now.unix_seconds() / 30
 }
 
-/// An empty picture: the real server draws a QR code here. The secret stands beside it.
+/// An empty picture in place of the QR code of the real server. The form also shows the secret as text.
 pub(crate) const QR_CODE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=";
 
-/// What a form says about a code that is not the one of now.
+/// The form message for a wrong code.
 pub(crate) const WRONG: &str = "The provided authentication code is invalid, please try again.";
 
 const LENGTH: usize = 20;

@@ -1,4 +1,4 @@
-//! Who is asking? The session behind a request, and the other sessions of that person.
+//! The session behind a request, and the other sessions of its person.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -22,7 +22,7 @@ use super::{
     tokenizer,
 };
 
-/// Returns the session of the caller; with `tokenize_as` also a token that says so to services.
+/// Returns the session of the caller; with `tokenize_as`, also a signed token about it.
 pub(crate) async fn whoami(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let presented = Presented::by(&request, &shared.cookie_keys);
     let now = shared.now();
@@ -75,7 +75,7 @@ pub(crate) async fn list_mine(shared: Data<Shared>, request: HttpRequest) -> Ans
     Ok(Paged::by(&request)?.answer(&request, all))
 }
 
-/// Revokes the other sessions of the caller, and says how many there were.
+/// Revokes the other sessions of the caller, and returns their number.
 pub(crate) async fn revoke_others(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let (own, person) = caller(&shared, &request)?;
     let now = shared.now();
@@ -95,7 +95,7 @@ pub(crate) async fn revoke_others(shared: Data<Shared>, request: HttpRequest) ->
     Ok(json(StatusCode::OK, &json!({"count": others.len()})))
 }
 
-/// Revokes another session of the caller. A session of someone else, or none, is as good as a revoked one.
+/// Revokes another session of the caller. Unknown sessions, and sessions of other people, count as revoked.
 pub(crate) async fn revoke_mine(shared: Data<Shared>, request: HttpRequest, id: Path<String>) -> Answer {
     let (own, person) = caller(&shared, &request)?;
     let id = Uuid::try_parse(&id).map_err(|_| Refusal::bad_request("could not parse UUID"))?;

@@ -1,4 +1,4 @@
-//! What does the gateway tell about itself? The API listener: rules, keys, health and decisions.
+//! The API listener: rules, keys, health and decisions.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ fn keys(gate: &Gate) -> HttpResponse {
     json_ok(&json!({ "keys": keys }))
 }
 
-/// Decides about the request that the caller describes, without forwarding anything.
+/// Decides about the request that the headers describe, without forwarding it.
 async fn decide(request: &HttpRequest, gate: &Gate, clients: &Clients) -> HttpResponse {
     let described = |name: &str| {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -124,7 +124,7 @@ async fn decide(request: &HttpRequest, gate: &Gate, clients: &Clients) -> HttpRe
             .content_type("text/plain; charset=utf-8")
             .body("400 Bad Request");
     };
-    // Nothing is forwarded, so what describes the request stays among the headers, as in the real gateway.
+    // Nothing is forwarded, so the describing headers are kept, as in the real gateway.
     let mut headers = request.headers().clone();
     headers.remove("host");
     let incoming = Incoming {
@@ -139,7 +139,7 @@ async fn decide(request: &HttpRequest, gate: &Gate, clients: &Clients) -> HttpRe
         Err(refusal) => gate.worded(refusal).into_response(request_id(request)),
         Ok((_, session)) => {
             let mut response = HttpResponse::Ok();
-            // The connection is ours; only what is meant for the service is told.
+            // Connection headers are omitted; the answer holds only headers for the service.
             for (name, value) in end_to_end(&session.headers, true) {
                 if name != CONTENT_LENGTH {
                     response.insert_header((name, value));
@@ -163,7 +163,7 @@ fn request_id(request: &HttpRequest) -> Option<&str> {
         .and_then(|id| id.to_str().ok())
 }
 
-/// The page for a route that does not exist, in the form that the caller asks for first.
+/// The 404 page, in the media type that the caller prefers.
 fn not_found(request: &HttpRequest) -> HttpResponse {
     let accept = request
         .headers()

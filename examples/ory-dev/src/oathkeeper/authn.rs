@@ -1,4 +1,4 @@
-//! Who is calling? The authenticators, each of which knows the caller, refuses him, or is not responsible.
+//! Authenticators. Each one accepts the caller, rejects the caller, or is not responsible.
 
 use actix_web::http::{
     Method,
@@ -19,19 +19,19 @@ use crate::oathkeeper::{
 /// One authenticator of a rule, with its configuration.
 #[derive(Debug, Clone)]
 pub(crate) enum Authenticator {
-    /// Accepts whoever shows no `Authorization` header.
+    /// Accepts requests without an `Authorization` header.
     Anonymous { subject: String },
-    /// Accepts everybody without a name.
+    /// Accepts every request, without a subject.
     Noop,
     /// Asks an introspection endpoint.
     Introspection(Box<Introspection>),
     /// Asks a session service.
     Session(Box<SessionCheck>),
-    /// Refuses everybody.
+    /// Rejects every request.
     Unauthorized,
 }
 
-/// What an authenticator says.
+/// The result of one authenticator.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Known(Session),
@@ -39,18 +39,18 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
-/// How to ask a session service, and what to read from its answer.
+/// How a session service is called, and which parts of its answer are used.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionCheck {
     pub(crate) credential: Credential,
     pub(crate) url: Url,
-    /// Asks at the path of the URL, not at the path that the caller asked for.
+    /// Calls the path of the URL instead of the original request's path.
     pub(crate) preserve_path: bool,
-    /// Asks with the query of the URL, not with the caller's.
+    /// Sends the query of the URL instead of the original request's query.
     pub(crate) preserve_query: bool,
-    /// Tells the service the caller's `Host` as `X-Forwarded-Host`.
+    /// Sends the original `Host` as `X-Forwarded-Host`.
     pub(crate) preserve_host: bool,
-    /// The method to ask with; the caller's own when absent.
+    /// The method of the call; defaults to the original request's method.
     pub(crate) force_method: Option<Method>,
     pub(crate) forward_headers: Vec<HeaderName>,
     pub(crate) additional_headers: Vec<(HeaderName, HeaderValue)>,
@@ -58,7 +58,7 @@ pub(crate) struct SessionCheck {
     pub(crate) extra_from: JsonPath,
 }
 
-/// What makes a session check responsible for a request.
+/// The credential that makes a session check responsible for a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     /// One of these cookies; any cookie when the list is empty.
@@ -67,7 +67,7 @@ pub(crate) enum Credential {
     Token { place: TokenPlace, prefix: String },
 }
 
-/// Where a token is looked for.
+/// Where a request carries a token.
 #[derive(Debug, Clone)]
 pub(crate) enum TokenPlace {
     Bearer,
@@ -110,7 +110,7 @@ impl Authenticator {
 }
 
 impl Credential {
-    /// The token of a request; empty when there is none, and for cookies.
+    /// The token of a request; empty for cookies and for a request without a token.
     pub(crate) fn token(&self, incoming: &Incoming) -> Vec<u8> {
         match self {
             Self::Cookie { .. } => Vec::new(),
@@ -179,8 +179,8 @@ impl SessionCheck {
         }
 
         let mut answer = send_empty(request).await.map_err(|error| {
-            tracing::warn!(%error, "the session check cannot be asked");
-            Refusal::unchecked("the session check cannot be asked")
+            tracing::warn!(%error, "the session check is unreachable");
+            Refusal::unchecked("the session check is unreachable")
         })?;
         match answer.status().as_u16() {
             200 => {}
@@ -194,8 +194,8 @@ impl SessionCheck {
         self.read(&body)
     }
 
-    /// Takes the session out of an answer. The real gateway lets an answer that is not JSON pass as a session of
-    /// nobody; this one does not.
+    /// Extracts the session from an answer. The real gateway takes an answer that is not JSON for a session without a
+    /// subject; this stand-in rejects it.
     fn read(&self, body: &[u8]) -> Result<Session, Refusal> {
         let answer: Value = serde_json::from_slice(body)
             .map_err(|_| Refusal::internal("The answer of the session check is not JSON"))?;
@@ -237,7 +237,7 @@ fn bearer(headers: &HeaderMap) -> &[u8] {
     }
 }
 
-/// The cookies of all `Cookie` headers; what is not well formed is passed over.
+/// The cookies of all `Cookie` headers; malformed ones are skipped.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(COOKIE)
@@ -258,5 +258,5 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         })
 }
 
-/// Far above any session or introspection.
+/// Far larger than any session or introspection answer.
 pub(crate) const MAX_ANSWER: usize = 1 << 20;

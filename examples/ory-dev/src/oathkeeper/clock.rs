@@ -1,4 +1,4 @@
-//! What time is it at the gateway?
+//! The clock of a gateway.
 
 use std::{
     sync::{
@@ -8,14 +8,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The time of one gateway: the machine's, plus what a test has moved it ahead.
+/// The time of one gateway: the system clock plus an offset that tests can set.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     ahead: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// Moves the clock ahead, so that a test sees tokens age without waiting.
+    /// Advances the clock, so that a test can age tokens without waiting.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.ahead.fetch_add(millis, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Damaged rules, keys and requests, for a fuzzer.
+//! Fuzz targets for rules, keys, templates, patterns and request paths.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -17,8 +17,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When a rule is accepted that has a member nobody knows, asks nobody, changes nothing, or leads elsewhere than to
-/// plain http.
+/// When a rule is accepted that has an unknown member, no authenticator or no mutator, or an upstream other than plain
+/// http.
 pub fn access_rules(data: &[u8]) {
     static HANDLERS: OnceLock<Option<Handlers>> = OnceLock::new();
     let handlers = HANDLERS.get_or_init(handlers).as_ref();
@@ -38,7 +38,7 @@ pub fn access_rules(data: &[u8]) {
         assert_known(&written["authorizer"], &["config", "handler"]);
         assert!(
             !rule.authenticators.is_empty() && !rule.mutators.is_empty(),
-            "a rule that asks nobody or changes nothing"
+            "a rule without authenticator or mutator"
         );
         assert!(
             rule.upstream
@@ -65,7 +65,7 @@ pub fn access_rules(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When it is accepted with an option that nobody knows, or would listen beyond this machine.
+/// When a configuration with an unknown option or an address beyond loopback is accepted.
 pub fn oathkeeper_yml(data: &[u8]) {
     let Some(document) = document(data) else { return };
     let Ok(config) = OathkeeperConfig::from_document(&document, &vars()) else {
@@ -84,7 +84,7 @@ pub fn oathkeeper_yml(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When the public part of a key shows what is private, or a set is accepted that nothing can be signed with.
+/// When the public part of a key contains private members, or an accepted set cannot sign.
 pub fn gateway_keys(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(keys) = parse_keys(Path::new("keys.json"), text) else {
@@ -106,7 +106,7 @@ pub fn gateway_keys(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// Never of its own.
+/// Only if the parser panics.
 pub fn gateway_template(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Ok(template) = Template::parse(text) {
@@ -114,11 +114,11 @@ pub fn gateway_template(data: &[u8]) {
     }
 }
 
-/// Patterns of rules: the first line is the pattern, the rest is matched.
+/// Patterns of rules. The first line is the pattern; the remaining lines are the text to match.
 ///
 /// # Panics
 ///
-/// Never of its own.
+/// Only if the parser panics.
 pub fn gateway_pattern(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let (pattern, url) = text.split_once('\n').unwrap_or((text, URL));
@@ -132,14 +132,14 @@ pub fn gateway_pattern(data: &[u8]) {
 ///
 /// # Panics
 ///
-/// When what is forwarded is not what was matched, or climbs out of its folder.
+/// When the forwarded path differs from the matched path, or leaves the upstream's folder.
 pub fn gateway_path(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let Ok(target) = Target::parse(path, Some(query)) else {
         return;
     };
-    // A request line has no other path (RFC 9112 §3.2.1).
+    // A request line contains no other path (RFC 9112 §3.2.1).
     if !path.starts_with('/') {
         return;
     }

@@ -1,4 +1,4 @@
-//! May this request come through? Rule, authenticators, authorizer, mutators: the path, top to bottom.
+//! The decision about a request: rule, authenticators, authorizer and mutators, in this order.
 
 use actix_web::{
     HttpRequest,
@@ -22,28 +22,27 @@ use crate::oathkeeper::{
     target::Target,
 };
 
-/// Everything that the workers of one gateway share.
+/// The state that the workers of one gateway share.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) rules: Vec<Rule>,
     pub(crate) mint: Mint,
-    /// Whether errors say what went wrong, or only their status in words.
+    /// Whether error bodies contain details, or only the text of the status.
     pub(crate) is_verbose: bool,
-    /// Whether `X-Forwarded-*` of the caller is believed and passed on.
+    /// Whether `X-Forwarded-*` headers of the caller are trusted and forwarded.
     pub(crate) trusts_forwarded: bool,
-    /// The address that the proxy listens on in place of the configured one, and the configured one, which is what
-    /// the rules are written for.
+    /// Set when the proxy listens on another address than the configured one, which the rules match against.
     pub(crate) moved: Option<Moved>,
 }
 
-/// A listener that is not where the configuration says.
+/// The actual and the configured address of a listener.
 #[derive(Debug)]
 pub(crate) struct Moved {
     pub(crate) actual: String,
     pub(crate) configured: String,
 }
 
-/// A request as the pipeline sees it: without the headers of this hop, and without those that only a proxy may set.
+/// A request as the pipeline sees it: without hop-by-hop headers, and without headers that only a proxy may set.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) method: Method,
@@ -54,7 +53,7 @@ pub(crate) struct Incoming {
 }
 
 impl Gate {
-    /// Decides about one request, and returns the rule that let it through and what is to be told to the service.
+    /// Decides about one request, and returns the matching rule and the session for the service.
     pub(crate) async fn admit(
         &self,
         client: &Client,
@@ -86,7 +85,7 @@ impl Gate {
         Ok((rule, session))
     }
 
-    /// A refusal in the words that the configuration asks for.
+    /// Applies the configured verbosity to an error.
     pub(crate) fn worded(&self, refusal: Refusal) -> Refusal {
         if self.is_verbose { refusal } else { refusal.terse() }
     }
@@ -109,7 +108,8 @@ impl Gate {
     }
 }
 
-/// The caller's `Host`, empty where there is none; nothing when it is no host: then it could pass for the beginning of a path.
+/// The caller's `Host`; empty if absent. Returns `None` for an invalid host, which could be mistaken for the beginning of a
+/// path.
 pub(crate) fn host_of(request: &HttpRequest) -> Option<String> {
     let header = match request.headers().get(HOST) {
         None => "",
@@ -120,14 +120,14 @@ pub(crate) fn host_of(request: &HttpRequest) -> Option<String> {
     is_host(host).then(|| host.to_owned())
 }
 
-/// Tells whether a text has only what Go allows in a `Host` (RFC 3986 §3.2.2, with a port).
+/// Returns whether a text has only characters that Go allows in a `Host` (RFC 3986 §3.2.2, with a port).
 pub(crate) fn is_host(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte))
 }
 
-/// The caller's headers without those of the connection (RFC 9110 §7.6.1), without length and host, which the next
-/// hop has its own of, and without what claims to come from a proxy.
+/// The caller's headers without hop-by-hop headers (RFC 9110 §7.6.1), without `Content-Length` and `Host`, which the next
+/// hop sets anew, and without untrusted headers of proxies.
 pub(crate) fn end_to_end(headers: &HeaderMap, trusts_forwarded: bool) -> HeaderMap {
     let named_by_connection = connection_options(headers);
     let mut kept = HeaderMap::with_capacity(headers.len());
@@ -142,7 +142,7 @@ pub(crate) fn end_to_end(headers: &HeaderMap, trusts_forwarded: bool) -> HeaderM
             && !named_by_connection.contains(name)
             && *name != HOST
             && *name != CONTENT_LENGTH
-            // Answered here already: what follows is on its way.
+            // `100 Continue` was already sent on this connection, and the body follows.
             && *name != EXPECT
             && (!is_forwarded || is_trusted)
         {
@@ -162,7 +162,7 @@ pub(crate) fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Whether a header is about the connection and not about the message.
+/// Returns whether a header is hop-by-hop.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     [
         CONNECTION,

@@ -1,9 +1,9 @@
-//! Does a URL match a rule? Oathkeeper's glob patterns, as a small automaton.
+//! Oathkeeper's glob patterns for URLs, as a nondeterministic finite automaton.
 //!
-//! Only what stands between `<` and `>` is a pattern; the rest is literal. Inside, `*` is any run without `.` and
-//! `/`, `**` any run at all, `?` one character that is neither, `[a-z]` and `[!a-z]` are classes, `{a,b}` is a choice
-//! (an empty branch is allowed) and `\` takes the next character literally. The automaton is simulated state by
-//! state, so that no pattern can make a match take more than pattern length times URL length steps.
+//! Only text between `<` and `>` is a pattern; the rest is literal. In a pattern, `*` matches any run without `.` and `/`,
+//! `**` any run, `?` one character except `.` and `/`, `[a-z]` and `[!a-z]` are classes, `{a,b}` is a choice (an empty
+//! branch is allowed) and `\` escapes the next character. The automaton is simulated state by state, so a match takes at
+//! most pattern length times URL length steps.
 
 use std::{iter::Peekable, str::Chars};
 
@@ -13,22 +13,22 @@ pub(crate) struct Glob {
     states: Vec<State>,
 }
 
-/// Why a pattern cannot be used.
+/// Why a pattern is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GlobError {
-    /// A `<` without its `>`, or the other way round.
+    /// A `<` without `>`, or the reverse.
     #[error("`<` and `>` are not balanced")]
     Angle,
-    /// A `{` without its `}`, or the other way round.
+    /// A `{` without `}`, or the reverse.
     #[error("`{{` and `}}` are not balanced")]
     Brace,
-    /// A `[` without its `]`, an empty class, or a range that runs backwards.
+    /// A `[` without `]`, an empty class, or a reversed range.
     #[error("a character class is not well formed")]
     Class,
     /// A `\` with nothing behind it.
-    #[error("`\\` stands at the end")]
+    #[error("`\\` at the end escapes nothing")]
     Escape,
-    /// The pattern is longer than any rule needs.
+    /// The pattern exceeds the maximum length.
     #[error("the pattern is longer than {MAX_PATTERN} characters")]
     TooLong,
 }
@@ -74,7 +74,7 @@ impl Glob {
         Ok(Self { states })
     }
 
-    /// Whether the whole text matches.
+    /// Returns whether the whole text matches.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let mut current = vec![false; self.states.len()];
         self.reach(&mut current, 0);
@@ -93,7 +93,7 @@ impl Glob {
         current.last().copied().unwrap_or(false)
     }
 
-    /// Marks a state and all that follow from it without reading a character.
+    /// Marks a state, and all states that follow from it without reading a character.
     fn reach(&self, marks: &mut [bool], from: usize) {
         let mut open = vec![from];
         while let Some(index) = open.pop() {
@@ -116,13 +116,13 @@ impl Glob {
 #[derive(Debug, Clone)]
 enum State {
     Accept,
-    /// Goes on with the next state, or with this one.
+    /// Continues with the next state, or with this one.
     Fork(usize),
     Jump(usize),
     One(One),
 }
 
-/// What one character has to be.
+/// The set of characters that a state accepts.
 #[derive(Debug, Clone)]
 enum One {
     Any,
@@ -157,7 +157,7 @@ enum Part {
     One(One),
 }
 
-/// Translates parts into states that end where the next one is pushed.
+/// Translates parts into states. The last state continues at the next state that is pushed.
 fn emit(states: &mut Vec<State>, parts: &[Part]) {
     for part in parts {
         match part {
@@ -215,7 +215,7 @@ impl<'p> Parser<'p> {
         Ok(parts)
     }
 
-    /// Reads up to the end, or up to the `,` or `}` of the choice that it stands in.
+    /// Reads to the end, or to the `,` or `}` of the enclosing choice.
     fn sequence(&mut self, depth: usize) -> Result<Vec<Part>, GlobError> {
         if depth > MAX_DEPTH {
             return Err(GlobError::Brace);
@@ -280,7 +280,7 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// Far above any access rule: keeps a broken file from costing memory.
+/// Far longer than any access rule; limits the memory that a broken file can take.
 const MAX_PATTERN: usize = 4_096;
 
 const MAX_DEPTH: usize = 16;

@@ -1,4 +1,4 @@
-//! How is each handler configured? The handler sections of `oathkeeper.yml`, and what a rule overrides.
+//! The handler sections of `oathkeeper.yml`, and their overrides in rules.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,7 +70,7 @@ impl Handlers {
         })
     }
 
-    /// Checks the configuration of the handlers that no rule uses: that of the others was checked with their rules.
+    /// Checks the configuration of handlers that no rule uses. The others were checked with their rules.
     pub(crate) fn check_unused(&self, file: &Path, rules: &[Rule]) -> Result<(), ConfigError> {
         let used: BTreeSet<_> = rules.iter().flat_map(Rule::handlers).collect();
         let unused = |section, handlers: &BTreeMap<&'static str, Value>| {
@@ -96,12 +96,12 @@ impl Handlers {
         Ok(())
     }
 
-    /// The key file of the `id_token` mutator, which is published even when no rule uses it.
+    /// The configuration of the `id_token` mutator. Its key file is published even when no rule uses it.
     pub(crate) fn id_token_config(&self) -> Option<&Value> {
         self.mutators.get("id_token")
     }
 
-    /// An authenticator of a rule. `place` says where it stands.
+    /// An authenticator of a rule. `place` is its path in the rules file, for errors.
     pub(crate) fn authenticator(
         &self,
         name: &str,
@@ -207,7 +207,7 @@ fn read_section<const N: usize>(
     Ok(enabled)
 }
 
-/// The configuration of a handler as a rule sees it: the rule's own members over the common ones.
+/// The effective configuration of a handler for a rule: the rule's members override the common ones.
 fn merged(
     enabled: &BTreeMap<&'static str, Value>,
     name: &str,

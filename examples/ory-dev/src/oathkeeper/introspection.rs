@@ -1,4 +1,4 @@
-//! What does Hydra say about a token? The `oauth2_introspection` authenticator.
+//! The `oauth2_introspection` authenticator.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use awc::Client;
@@ -13,7 +13,7 @@ use crate::oathkeeper::{
     session::Session,
 };
 
-/// How to ask an introspection endpoint, and what a token must say.
+/// How an introspection endpoint is called, and the requirements on a token.
 #[derive(Debug, Clone)]
 pub(crate) struct Introspection {
     pub(crate) credential: Credential,
@@ -24,17 +24,17 @@ pub(crate) struct Introspection {
     /// Any issuer when empty.
     pub(crate) trusted_issuers: Vec<String>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Tells the endpoint the caller's `Host` as `X-Forwarded-Host`.
+    /// Sends the original `Host` as `X-Forwarded-Host`.
     pub(crate) preserve_host: bool,
 }
 
-/// Who compares scopes, and how.
+/// How scopes are compared, and by which side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScopeStrategy {
     Exact,
     /// `orders` covers `orders.read`.
     Hierarchic,
-    /// The endpoint compares: it is told the scopes.
+    /// The endpoint compares; the request contains the required scopes.
     None,
     /// `orders.*` covers `orders.read`.
     Wildcard,
@@ -62,7 +62,7 @@ struct Answer {
     username: String,
 }
 
-/// One audience or several.
+/// One audience or a list.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Audience {
@@ -86,8 +86,8 @@ impl Audience {
 }
 
 impl Introspection {
-    /// Asks about the token of a request and makes the caller's session of the answer. Nothing is kept: a revoked token
-    /// is refused at once.
+    /// Introspects the token of a request and returns the session. Answers are not cached, so a revoked token is rejected
+    /// at once.
     pub(crate) async fn ask(&self, client: &Client, incoming: &Incoming) -> Result<Session, Refusal> {
         let token = self.credential.token(incoming);
         let token = String::from_utf8(token).map_err(|_| Refusal::unauthorized())?;
@@ -107,8 +107,8 @@ impl Introspection {
         }
 
         let mut answer = request.send_body(form.finish()).await.map_err(|error| {
-            tracing::warn!(%error, "the introspection endpoint cannot be asked");
-            Refusal::internal("The introspection endpoint cannot be asked")
+            tracing::warn!(%error, "the introspection endpoint is unreachable");
+            Refusal::internal("The introspection endpoint is unreachable")
         })?;
         if answer.status() != 200 {
             return Err(Refusal::internal(
@@ -166,7 +166,7 @@ impl ScopeStrategy {
                 let below = wanted.strip_prefix(own);
                 !own.is_empty() && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             }
-            // The endpoint has compared.
+            // The endpoint has already compared the scopes.
             Self::None => true,
             Self::Wildcard => {
                 let (own, wanted): (Vec<_>, Vec<_>) = (own.split('.').collect(), wanted.split('.').collect());

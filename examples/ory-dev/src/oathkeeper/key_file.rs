@@ -1,4 +1,4 @@
-//! How does an operator rotate the gateway's keys? By editing its key file.
+//! Key rotation by an operator, who edits the gateway's key file.
 
 use std::{
     fs, io,
@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 /// The file of a gateway's signing keys: a JSON Web Key set with private members.
 ///
-/// It works on the file only, so that it rotates the keys of a real gateway too: that one reads its file again within
-/// half a minute, this stand-in within a second. Every change replaces the file in one step, so that a reader sees
-/// the old set or the new one.
+/// It changes only the file, so it also rotates the keys of a real gateway. The real gateway reads its file again within
+/// half a minute, this stand-in within a second. Every change replaces the file atomically: a reader sees the old set or
+/// the new one.
 ///
 /// ```no_run
 /// use ory_dev::oathkeeper::KeyFile;
@@ -35,21 +35,21 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// Names the file; nothing is read yet.
+    /// Names the file without reading it.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Returns where the file is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Creates the file with one fresh RSA key when it does not exist, and says whether it did.
+    /// Creates the file with one new RSA key if it does not exist, and returns whether it created it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written or no key can be made.
+    /// When the file cannot be written or no key can be generated.
     pub fn ensure(&self) -> Result<bool, KeyFileError> {
         if self.path.exists() {
             return Ok(false);
@@ -61,7 +61,7 @@ impl KeyFile {
         Ok(true)
     }
 
-    /// Returns every key with all its members, private ones included, in the order of the file.
+    /// Returns all keys with all members, including private ones, in the order of the file.
     ///
     /// # Errors
     ///
@@ -93,12 +93,12 @@ impl KeyFile {
         Ok(keys.iter().filter_map(kid_of).map(str::to_owned).collect())
     }
 
-    /// Adds a fresh 2048-bit RSA key behind the others and returns its `kid`. The gateway signs with it as soon as it
-    /// reads the file again, before any service knows it.
+    /// Appends a new 2048-bit RSA key and returns its `kid`. The gateway signs with it as soon as it has read the file
+    /// again, before any service knows it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or written, or no key can be made.
+    /// When the file cannot be read or written, or no key can be generated.
     pub fn append_rsa(&self) -> Result<String, KeyFileError> {
         let mut keys = self.read()?;
         let (kid, key) = fresh_rsa()?;
@@ -107,12 +107,11 @@ impl KeyFile {
         Ok(kid)
     }
 
-    /// Adds a fresh 2048-bit RSA key in front of the others and returns its `kid`. The gateway publishes it without
-    /// signing with it.
+    /// Prepends a new 2048-bit RSA key and returns its `kid`. The gateway publishes it without signing with it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or written, or no key can be made.
+    /// When the file cannot be read or written, or no key can be generated.
     pub fn prepend_rsa(&self) -> Result<String, KeyFileError> {
         let mut keys = self.read()?;
         let (kid, key) = fresh_rsa()?;
@@ -121,8 +120,7 @@ impl KeyFile {
         Ok(kid)
     }
 
-    /// Moves the keys with this `kid` behind the others, so that the gateway signs with them, and says whether there
-    /// were any.
+    /// Moves the keys with this `kid` to the end, so that the gateway signs with them, and returns whether there were any.
     ///
     /// # Errors
     ///
@@ -138,7 +136,7 @@ impl KeyFile {
         Ok(true)
     }
 
-    /// Removes the keys with this `kid` and says whether there were any.
+    /// Removes the keys with this `kid` and returns whether there were any.
     ///
     /// # Errors
     ///
@@ -153,7 +151,7 @@ impl KeyFile {
         Ok(true)
     }
 
-    /// Replaces the file by one with these keys, in one step.
+    /// Atomically replaces the file by one with these keys.
     ///
     /// # Errors
     ///
@@ -165,7 +163,7 @@ impl KeyFile {
         let draft = self.path.with_file_name(name);
         let written = write_private(&draft, text.as_bytes()).and_then(|()| fs::rename(&draft, &self.path));
         written.map_err(|source| {
-            // The draft holds private keys; the error that matters is the first one.
+            // The temporary file holds private keys, so it is removed. The first error is the one to report.
             let _ = fs::remove_file(&draft);
             self.io(source)
         })
@@ -193,11 +191,11 @@ impl KeyFile {
     }
 }
 
-/// Why a key file cannot be used. No message holds key material.
+/// Why a key file is rejected. No message contains key material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The cryptographic library made no key.
+    /// The cryptographic library generated no key.
     #[error("no RSA key could be generated")]
     Generate,
     /// The file cannot be read or written.
@@ -205,7 +203,7 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file is not a JSON Web Key set (RFC 7517 §5).
@@ -218,16 +216,16 @@ pub enum KeyFileError {
         /// The column, from 1.
         column: usize,
     },
-    /// One of the keys cannot be used.
+    /// One of the keys is invalid.
     #[error("`{}`: key {index} (kid `{kid}`): {problem}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// The position of the key, from 0.
         index: usize,
-        /// Its `kid`, or nothing.
+        /// Its `kid`, or an empty text.
         kid: String,
-        /// What is wrong.
+        /// The fault.
         problem: &'static str,
     },
     /// The file has no private key with a `kid`.
@@ -236,7 +234,7 @@ pub enum KeyFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is larger than any key set needs to be.
+    /// The file exceeds the maximum size of a key set.
     #[error("`{}` is larger than {MAX_FILE} bytes", path.display())]
     TooLarge {
         /// The file.
@@ -266,7 +264,7 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)
 }
 
-/// A fresh private key as a JSON Web Key (RFC 7518 §6.3.2), with its `kid`.
+/// A new private key as a JSON Web Key (RFC 7518 §6.3.2), with its `kid`.
 pub(crate) fn fresh_rsa() -> Result<(String, Value), KeyFileError> {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyFileError::Generate)?;
     let document: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyFileError::Generate)?;
@@ -298,7 +296,7 @@ fn rsa_numbers(pkcs8: &[u8]) -> Option<Vec<&[u8]>> {
     for _ in 0..8 {
         let number;
         (number, rest) = element(rest, INTEGER)?;
-        // DER puts a zero in front of an integer whose highest bit is set; a JWK has none (RFC 7518 §2).
+        // DER prepends a zero to an integer whose highest bit is set; a JWK omits it (RFC 7518 §2).
         numbers.push(
             number
                 .strip_prefix(&[0])
@@ -309,7 +307,7 @@ fn rsa_numbers(pkcs8: &[u8]) -> Option<Vec<&[u8]>> {
     Some(numbers)
 }
 
-/// The content of the DER element that the input starts with, and what follows it.
+/// The content of the first DER element, and the input after it.
 fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, rest) = input.split_first()?;
     let (first, mut rest) = rest.split_first()?;
@@ -332,5 +330,5 @@ const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
 
-/// Some hundred keys.
+/// Room for some hundred keys.
 const MAX_FILE: u64 = 1 << 20;

@@ -1,12 +1,12 @@
-//! Who may come through? Access rules, sessions and signed tokens, as Oathkeeper answers.
+//! Access rules, sessions and signed tokens, as Oathkeeper answers.
 //!
-//! The proxy matches each request against the access rules, asks the session service who is calling, replaces the
-//! caller's credential by a signed token, and passes the request on. The API publishes the keys, shows the rules and
-//! decides without forwarding.
+//! The proxy matches each request against the access rules, authenticates the caller with the session service, replaces the
+//! caller's credential by a signed token, and forwards the request. The API publishes the keys, shows the rules and decides
+//! without forwarding.
 //!
-//! Beyond what the configuration refuses, three things differ from the real gateway: an answer of the session check
-//! that is not JSON is an error and not a session of nobody, redirects of the session check are not followed, and
-//! connections are not upgraded.
+//! Beyond the options that the configuration rejects, three things differ from the real gateway. An answer of the session
+//! check that is not JSON is an error, not a session without a subject. Redirects of the session check are not followed.
+//! Connections are not upgraded.
 
 mod config;
 mod rule;
@@ -65,7 +65,7 @@ use crate::{
     server::{Listeners, Server, StartError},
 };
 
-/// A running gateway. Dropping it stops it.
+/// A running gateway. It stops when it is dropped.
 ///
 /// # Examples
 ///
@@ -99,11 +99,11 @@ pub struct Oathkeeper {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OathkeeperError {
-    /// A listener's address is no part of a URL.
-    #[error("oathkeeper: the address of a listener gives no URL")]
+    /// The address of a listener cannot be part of a URL.
+    #[error("oathkeeper: the address of a listener is not valid in a URL")]
     Address(#[from] url::ParseError),
-    /// A key file cannot be used.
-    #[error("oathkeeper: the signing keys cannot be used")]
+    /// A key file is invalid.
+    #[error("oathkeeper: the signing keys are unusable")]
     Keys(#[from] KeyFileError),
     /// The listeners or a thread did not start.
     #[error(transparent)]
@@ -120,7 +120,7 @@ impl Oathkeeper {
         OathkeeperConfig::from_files(path, vars)
     }
 
-    /// Starts the gateway. A key file that does not exist is created with one fresh key.
+    /// Starts the gateway. A missing key file is created with one new key.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl Oathkeeper {
         &self.api.1
     }
 
-    /// Reads the key files again now, in place of waiting for the next time.
+    /// Reads the key files now instead of at the next interval.
     pub fn reload_keys(&self) {
         reload(&self.gate, &mut BTreeMap::new());
     }
@@ -208,7 +208,7 @@ fn base_url(address: SocketAddr) -> Result<Url, url::ParseError> {
     Url::parse(&format!("http://{address}/"))
 }
 
-/// Reads the key files again and again, until it is dropped.
+/// Reloads the key files periodically until it is dropped.
 #[derive(Debug)]
 struct Watcher {
     stop: Option<Sender<()>>,
@@ -249,7 +249,7 @@ impl Drop for Watcher {
     }
 }
 
-/// Reads every key file. `told` holds what was last said about each, so that a broken file is reported once.
+/// Reads every key file. `told` holds the last reported error of each file, so that an error is reported once.
 fn reload(gate: &Gate, told: &mut BTreeMap<PathBuf, String>) {
     for (path, ring) in &gate.mint.rings {
         match ring.reload() {
@@ -259,7 +259,7 @@ fn reload(gate: &Gate, told: &mut BTreeMap<PathBuf, String>) {
             Err(error) => {
                 let problem = error.to_string();
                 if told.get(path) != Some(&problem) {
-                    tracing::warn!(%error, "the key file cannot be used; the keys stay as they were");
+                    tracing::warn!(%error, "the key file is invalid: the previous keys stay in use");
                     told.insert(path.clone(), problem);
                 }
             }

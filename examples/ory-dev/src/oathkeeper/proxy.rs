@@ -1,4 +1,4 @@
-//! How does an admitted request reach its service, and the answer its caller? The proxy listener.
+//! The proxy listener, which forwards admitted requests and relays the answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,12 +26,12 @@ use crate::oathkeeper::{
     target::Target,
 };
 
-/// The clients of one worker.
+/// The HTTP clients of one worker.
 #[derive(Clone)]
 pub(crate) struct Clients {
-    /// Keeps connections for the next request.
+    /// Reuses connections.
     pooled: Client,
-    /// Opens a connection for each request.
+    /// Opens a new connection for each request.
     fresh: Client,
 }
 
@@ -43,7 +43,7 @@ impl Clients {
         }
     }
 
-    /// The client for session checks.
+    /// Returns the client for session checks.
     pub(crate) fn for_checks(&self) -> &Client {
         &self.pooled
     }
@@ -100,8 +100,8 @@ async fn forward(
     let outgoing = Outgoing::new(incoming, rule, &session)?;
     let result = match body_of(request.headers()) {
         Body::None | Body::Sized(0) => match send_empty(outgoing.prepare(&clients.pooled)).await {
-            // A kept connection may have been closed at the very moment it was used again. The request was not
-            // answered, and repeating it does no harm (RFC 9110 §9.2.2).
+            // The service may close an idle connection at the moment it is reused. The request was not answered, and
+            // repeating it is safe (RFC 9110 §9.2.2).
             Err(SendRequestError::Send(_) | SendRequestError::Response(_))
                 if outgoing.method.is_idempotent() =>
             {
@@ -134,7 +134,7 @@ async fn forward(
     }
 }
 
-/// What is sent to the service, without the body.
+/// A request to the service, without its body.
 struct Outgoing {
     method: Method,
     url: String,
@@ -181,7 +181,7 @@ impl Outgoing {
     }
 
     fn prepare(&self, client: &Client) -> ClientRequest {
-        // A compressed answer is the caller's to read.
+        // A compressed answer is relayed as it is; the caller decompresses it.
         let mut request = client
             .request(self.method.clone(), self.url.as_str())
             .no_decompress();
@@ -190,7 +190,7 @@ impl Outgoing {
     }
 }
 
-/// Passes an answer on, without the headers of its connection.
+/// Relays an answer without its hop-by-hop headers.
 fn relay(
     answer: ClientResponse<impl Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static>,
     method: &Method,
@@ -212,7 +212,7 @@ fn relay(
         || status == StatusCode::NOT_MODIFIED
         || status.is_informational();
     match (has_no_body, length) {
-        // The length is that of the body that a GET would get.
+        // For HEAD, the length is that of the body that GET would return.
         (true, Some(length)) => response.body(SizedStream::new(
             length,
             stream::empty::<Result<Bytes, PayloadError>>(),
@@ -223,7 +223,7 @@ fn relay(
     }
 }
 
-/// Sends a request without a body. Only methods that usually have one say that its length is zero.
+/// Sends a request without a body. `Content-Length: 0` is sent only for methods that usually have a body.
 pub(crate) fn send_empty(request: ClientRequest) -> SendClientRequest {
     match *request.get_method() {
         Method::PATCH | Method::POST | Method::PUT => request.send(),
@@ -269,5 +269,5 @@ const MAX_LIFE: Duration = Duration::from_secs(3_600);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a service may take for the head of its answer.
+/// The timeout for the head of a service's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);

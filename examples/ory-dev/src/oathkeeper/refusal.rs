@@ -1,4 +1,4 @@
-//! What does a caller hear who may not come through? Oathkeeper's error body and its headers.
+//! Errors of the gateway: Oathkeeper's error body and its headers.
 
 use actix_web::{
     HttpResponse,
@@ -9,14 +9,14 @@ use actix_web::{
 };
 use serde::Serialize;
 
-/// Why a request does not reach the service.
+/// Why a request is not forwarded.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
     reason: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Set when the answer has no body, as the real gateway answers when it cannot talk to the service.
+    /// Whether the answer has no body, as when the real gateway cannot reach the service.
     is_bare: bool,
 }
 
@@ -31,12 +31,12 @@ impl Refusal {
         }
     }
 
-    /// No rule is for this request.
+    /// No rule matches the request.
     pub(crate) fn no_rule() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Requested url does not match any rules")
     }
 
-    /// More than one rule is for this request.
+    /// More than one rule matches the request.
     pub(crate) fn several_rules() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -44,12 +44,12 @@ impl Refusal {
         )
     }
 
-    /// No authenticator accepted the caller.
+    /// No authenticator accepted the credentials.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Access credentials are invalid")
     }
 
-    /// The caller is known, and may not.
+    /// The authorizer denied access.
     pub(crate) fn forbidden() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -57,7 +57,7 @@ impl Refusal {
         )
     }
 
-    /// The caller could not be asked about, which the real gateway answers like a refusal.
+    /// The session check failed. The real gateway answers as for rejected credentials.
     pub(crate) fn unchecked(reason: &'static str) -> Self {
         Self {
             reason: Some(reason),
@@ -65,7 +65,7 @@ impl Refusal {
         }
     }
 
-    /// The session check has had enough of us; its own hints are passed on.
+    /// The session check answered 429; its rate-limit headers are relayed.
     pub(crate) fn too_many_requests(answer: &HeaderMap) -> Self {
         let hints = RATE_LIMIT_HEADERS.into_iter().filter_map(|name| {
             let name = HeaderName::from_static(name);
@@ -77,7 +77,7 @@ impl Refusal {
         }
     }
 
-    /// Something that the operator has to mend.
+    /// An error that the operator has to fix.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
@@ -87,7 +87,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "The requested resource could not be found")
     }
 
-    /// The service did not answer, or its answer made no sense.
+    /// The service did not answer, or its answer was invalid.
     pub(crate) fn bad_gateway() -> Self {
         Self {
             is_bare: true,
@@ -95,7 +95,7 @@ impl Refusal {
         }
     }
 
-    /// The service took too long.
+    /// The service did not answer in time.
     pub(crate) fn gateway_timeout() -> Self {
         Self {
             is_bare: true,
@@ -103,7 +103,7 @@ impl Refusal {
         }
     }
 
-    /// The same refusal in general words, for a gateway that is not configured to be verbose.
+    /// The same error without details, for a gateway that is not configured to be verbose.
     pub(crate) fn terse(self) -> Self {
         let message = match self.status.as_u16() {
             401 => "The request could not be authorized",
@@ -119,7 +119,7 @@ impl Refusal {
         }
     }
 
-    /// Writes the answer; `request` is the request id that the caller sent, if any.
+    /// Writes the answer. `request` is the caller's request id, if any.
     pub(crate) fn into_response(self, request: Option<&str>) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if self.is_bare {

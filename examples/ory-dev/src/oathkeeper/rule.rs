@@ -1,4 +1,4 @@
-//! Which requests are let through to which service? The access rules file.
+//! Access rules: which requests are forwarded to which service.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
     oathkeeper::{authn::Authenticator, glob::Glob, handlers::Handlers, mutate::Mutator},
 };
 
-/// One access rule, ready for use.
+/// One validated access rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     /// The rule as the API shows it.
@@ -21,7 +21,7 @@ pub(crate) struct Rule {
     pub(crate) authenticators: Vec<Authenticator>,
     pub(crate) authorizer: Authorizer,
     pub(crate) mutators: Vec<Mutator>,
-    /// Absent for a rule that serves the decision API only.
+    /// Absent for a rule that is used only by the decision API.
     pub(crate) upstream: Option<Url>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Authorizer {
 }
 
 impl Rule {
-    /// Whether the rule is for this method, in any letter case, and this URL.
+    /// Returns whether the rule matches this method, in any letter case, and this URL.
     pub(crate) fn matches(&self, method: &str, url: &str) -> bool {
         self.shown
             .r#match
@@ -47,7 +47,7 @@ impl Rule {
         &self.shown.id
     }
 
-    /// Sends what goes to one origin to another one.
+    /// Replaces one origin by another in all URLs of the rule.
     pub(crate) fn replace_origin(&mut self, from: &Url, to: &Url) {
         if let Some(url) = &mut self.upstream
             && replace_origin(url, from, to)
@@ -87,7 +87,7 @@ impl Rule {
     }
 }
 
-/// A rule in the words and the order of the real API.
+/// A rule as the real API writes it, with members in the same order.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Shown {
     pub(crate) id: String,
@@ -130,7 +130,7 @@ pub(crate) fn read_rules(
     rules_of(&Document::read(file, vars)?, handlers, warnings)
 }
 
-/// Reads the rules of a file that is parsed.
+/// Reads the rules of a parsed file.
 pub(crate) fn rules_of(
     document: &Document,
     handlers: &Handlers,
@@ -274,7 +274,7 @@ fn read_handler(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<
     Ok(ShownHandler { handler, config })
 }
 
-/// An `http` URL: this stand-in has no TLS to speak to a service with.
+/// An `http` URL. This stand-in does not support TLS to services.
 pub(crate) fn plain_http_url(
     options: &mut Options<'_>,
     key: &'static str,
@@ -288,9 +288,9 @@ pub(crate) fn plain_http_url(
     }
 }
 
-/// Points a URL at another origin, if it points at the first one, and says whether it did.
+/// Replaces the origin of a URL if it is `from`, and returns whether it did.
 fn replace_origin(url: &mut Url, from: &Url, to: &Url) -> bool {
-    // Neither fails for an http URL that takes host and port from another one.
+    // Setting host and port is infallible for an http URL when they come from another one.
     url.origin() == from.origin() && url.set_host(to.host_str()).is_ok() && url.set_port(to.port()).is_ok()
 }
 

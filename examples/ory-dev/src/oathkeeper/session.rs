@@ -1,20 +1,20 @@
-//! Who is calling, as far as the gateway found out.
+//! The session of a caller, as the gateway sees it.
 
 use actix_web::http::header::HeaderMap;
 use serde_json::{Map, Value};
 
-/// What an authenticator learned about the caller, and what the mutators made of it.
+/// The result of an authenticator, with the changes of the mutators.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    /// Empty for a caller whom nobody asked.
+    /// Empty for a caller without a subject.
     pub(crate) subject: String,
-    /// What the session check answered.
+    /// The answer of the session check.
     pub(crate) extra: Option<Map<String, Value>>,
-    /// Headers that replace the caller's on the way upstream.
+    /// Headers that replace the caller's in the forwarded request.
     pub(crate) headers: HeaderMap,
 }
 
-/// A path into a JSON answer: `@this`, or member names and array positions with dots between them.
+/// A path into a JSON answer: `@this`, or member names and array indexes separated by dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JsonPath {
     This,
@@ -22,7 +22,7 @@ pub(crate) enum JsonPath {
 }
 
 impl JsonPath {
-    /// Reads a path; none of the further syntax of the real gateway's path language is known.
+    /// Parses a path. The further syntax of the real gateway's path language is not supported.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         if path == "@this" {
             return Some(Self::This);
@@ -37,7 +37,7 @@ impl JsonPath {
         members.iter().all(is_plain).then_some(Self::Members(members))
     }
 
-    /// The value there, or null.
+    /// Returns the value at the path, or null.
     pub(crate) fn find(&self, value: &Value) -> Value {
         let Self::Members(members) = self else {
             return value.clone();

@@ -1,7 +1,7 @@
-//! What is asked for? The path and query of a request line, read as Oathkeeper's HTTP library reads them.
+//! The path and query of a request line, parsed as Oathkeeper's HTTP library does.
 //!
-//! Rules match the decoded, cleaned path. The path sent on is the caller's own spelling when it still stands for the
-//! cleaned path (so `%2F` survives), and a fresh encoding of it otherwise (so dot segments are gone).
+//! Rules match the decoded, cleaned path. If the caller's spelling encodes the cleaned path, it is forwarded as it is, so
+//! that `%2F` is kept. Otherwise the cleaned path is encoded anew, so that dot segments are removed.
 
 use std::fmt::Write;
 
@@ -10,17 +10,17 @@ use std::fmt::Write;
 pub(crate) struct Target {
     /// Decoded and cleaned.
     path: Vec<u8>,
-    /// As the caller wrote it.
+    /// The original spelling.
     raw: String,
     query: Option<String>,
 }
 
-/// A path with a `%` that no two hexadecimal digits follow.
+/// A path with a `%` that is not followed by two hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadTarget;
 
 impl Target {
-    /// Reads the path and the query of a request line.
+    /// Parses the path and the query of a request line.
     pub(crate) fn parse(path: &str, query: Option<&str>) -> Result<Self, BadTarget> {
         let decoded = unescape(path, Plus::IsPlus).ok_or(BadTarget)?;
         let path_bytes = if decoded.is_empty() {
@@ -35,7 +35,7 @@ impl Target {
         })
     }
 
-    /// The decoded path that rules match, with what is not UTF-8 replaced.
+    /// The decoded path that rules match. Invalid UTF-8 is replaced.
     pub(crate) fn path(&self) -> String {
         String::from_utf8_lossy(&self.path).into_owned()
     }
@@ -44,7 +44,7 @@ impl Target {
         self.query.as_deref()
     }
 
-    /// The path and query to send upstream, below the upstream's own path, without `strip`.
+    /// The path and query to forward: without `strip`, and below the upstream's own path.
     pub(crate) fn forward(&self, upstream_path: &str, strip: &str) -> String {
         let upstream = unescape(upstream_path, Plus::IsPlus).unwrap_or_else(|| upstream_path.into());
         let mut path = join(&upstream, &self.path);
@@ -70,7 +70,7 @@ impl Target {
     }
 }
 
-/// Lexical cleaning of a path: no `.`, no `..`, no empty segment, no slash at the end.
+/// Cleans a path lexically: no `.`, no `..`, no empty segment, no slash at the end.
 fn clean(path: &[u8]) -> Vec<u8> {
     let rooted = path.first() == Some(&b'/');
     let mut segments: Vec<&[u8]> = Vec::new();
@@ -113,7 +113,7 @@ fn remove_first(path: &[u8], part: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// What `+` stands for.
+/// The meaning of `+`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plus {
     IsPlus,
@@ -156,20 +156,20 @@ fn escape(bytes: &[u8], mode: Escape) -> String {
         } else if *byte == b' ' && mode == Escape::Query {
             out.push('+');
         } else {
-            // Writing to a `String` cannot fail.
+            // Writing to a `String` is infallible.
             let _ = write!(out, "%{byte:02X}");
         }
     }
     out
 }
 
-/// Whether a byte may stand in a path as the caller spelled it.
+/// Returns whether a byte of the original spelling is kept.
 fn may_stay(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte)
 }
 
-/// A query with a `;` or a broken escape is taken apart, and what cannot be read is dropped: caller and service
-/// would otherwise read different parameters.
+/// Re-encodes a query with a `;` or an invalid escape, and drops unreadable parameters. Otherwise caller and service would
+/// read different parameters.
 fn clean_query(query: &str) -> String {
     if !query.contains(';') && unescape(query, Plus::IsSpace).is_some() {
         return query.to_owned();

@@ -1,9 +1,9 @@
-//! What do claims and headers say about this caller? The subset of Go templates that access rules use.
+//! The subset of Go templates that access rules use for claims and headers.
 //!
-//! Text, and actions between `{{` and `}}` (with the trim markers `{{-` and `-}}`). An action is a pipeline: a field
-//! path below `.Subject` or `.Extra`, or one of `print`, `toJson`, `b64enc` and `uuidv4`, each piped into the next
-//! with `|`. Everything else is refused when the gateway starts, so that no template silently means less here than
-//! it does in the real gateway.
+//! A template is text with actions between `{{` and `}}` (with the trim markers `{{-` and `-}}`). An action is a pipeline:
+//! a field path below `.Subject` or `.Extra`, or one of `print`, `toJson`, `b64enc` and `uuidv4`, each piped into the next
+//! with `|`. Everything else is rejected when the gateway starts, so that no template silently means less here than in the
+//! real gateway.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -17,19 +17,19 @@ pub(crate) struct Template {
     pieces: Vec<Piece>,
 }
 
-/// Why a template cannot be used.
+/// Why a template is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TemplateError {
-    /// A function gets too few or too many arguments.
+    /// A function has too few or too many arguments.
     #[error("`{0}` takes {1}")]
     Arguments(&'static str, &'static str),
     /// A field that is not below `.Subject` or `.Extra`.
     #[error("`{0}` is not a field path below `.Subject` or `.Extra`")]
     Field(String),
-    /// A function that this stand-in does not have.
+    /// An unsupported function.
     #[error("`{0}` is not one of the functions `print`, `toJson`, `b64enc` and `uuidv4`")]
     Function(String),
-    /// Syntax outside the subset.
+    /// Unsupported syntax.
     #[error("`{0}` is not a field path, a function or a pipeline of them")]
     Syntax(String),
     /// `{{` without `}}`.
@@ -37,13 +37,13 @@ pub(crate) enum TemplateError {
     Unclosed,
 }
 
-/// Why a template gave no text for one session: the data did not have the shape that the template asks for.
+/// Why rendering failed for one session: the data has another shape than the template expects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RenderError {
-    /// A function got a value of another type.
+    /// The argument of a function has the wrong type.
     #[error("wrong type for value; expected string")]
     NotText,
-    /// A field of something that has no fields.
+    /// A field of a value without fields.
     #[error("nil pointer evaluating interface {{}}.{0}")]
     NoField(String),
 }
@@ -81,7 +81,7 @@ impl Template {
         }
     }
 
-    /// Whether no two renderings are the same, because one part of it is random.
+    /// Returns whether every rendering differs, because a part of the template is random.
     pub(crate) fn is_always_fresh(&self) -> bool {
         self.pieces.iter().any(|piece| match piece {
             Piece::Action(commands) => commands.iter().any(|command| matches!(command, Command::Uuid)),
@@ -89,7 +89,7 @@ impl Template {
         })
     }
 
-    /// Fills the template in for one session.
+    /// Renders the template for one session.
     pub(crate) fn render(&self, session: &Session) -> Result<String, RenderError> {
         let mut out = String::new();
         for piece in &self.pieces {
@@ -114,7 +114,7 @@ enum Piece {
     Text(String),
 }
 
-/// One link of a pipeline; the ones behind the first get the value before them.
+/// One step of a pipeline. Every step after the first takes the previous value.
 #[derive(Debug, Clone)]
 enum Command {
     Base64(Source),
@@ -124,7 +124,7 @@ enum Command {
     Uuid,
 }
 
-/// Where a function's argument comes from.
+/// The source of a function's argument.
 #[derive(Debug, Clone)]
 enum Source {
     Field(Vec<String>),
@@ -163,7 +163,7 @@ fn field(session: &Session, path: &[String]) -> Result<Value, RenderError> {
     let mut found = match names.next().map(String::as_str) {
         Some("Subject") => Value::String(session.subject.clone()),
         Some("Extra") if session.extra.is_none() && path.len() > 1 => {
-            // A member of an absent map is null, unlike a member of a null inside of it.
+            // A member of an absent map is null. A member of a null inside the map is an error.
             names.next();
             Value::Null
         }

@@ -1,7 +1,7 @@
-//! How does the real gateway write a value? Go's JSON and Go's `%v`, for tokens and headers.
+//! Values as Go writes them, in JSON and with `%v`, for tokens and headers.
 //!
-//! Names come out in byte order, `<`, `>` and `&` are escaped, and every number is a 64-bit float, as in a program
-//! that reads JSON into untyped values.
+//! Members are sorted by name in byte order, `<`, `>` and `&` are escaped, and every number is a 64-bit float, as in a Go
+//! program that reads JSON into untyped values.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub(crate) fn to_json(value: &Value) -> String {
     out
 }
 
-/// Returns the value as `%v` prints it; a null that stands alone is the given text.
+/// Returns the value as `%v` prints it. A top-level null is written as the text `null`.
 pub(crate) fn to_text(value: &Value, null: &str) -> String {
     let mut out = String::new();
     if value.is_null() {
@@ -89,7 +89,7 @@ fn write_text(out: &mut String, value: &Value) {
     }
 }
 
-/// Members in byte order of their names, whatever order the JSON library keeps.
+/// Members in byte order of their names, independent of the JSON library's order.
 fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut pairs: Vec<_> = members.iter().collect();
     pairs.sort_by_key(|(name, _)| *name);
@@ -108,7 +108,7 @@ fn write_string(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                // Writing to a `String` cannot fail.
+                // Writing to a `String` is infallible.
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             }
             other => out.push(other),
@@ -123,7 +123,7 @@ fn json_number(number: &Number) -> String {
     };
     let size = float.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        // Go drops the leading zero of a two-digit negative exponent in JSON, and of that only.
+        // Go drops the leading zero of a two-digit negative exponent, only in JSON.
         return exponent(float, 1);
     }
     format!("{float}")
@@ -140,7 +140,7 @@ fn text_number(number: &Number) -> String {
     format!("{float}")
 }
 
-/// `1e21` as `1e+21`, `1e-7` as `1e-7` or `1e-07`: positive exponents have two digits in any case.
+/// Writes `1e21` as `1e+21`, and `1e-7` as `1e-7` or `1e-07`: positive exponents always have at least two digits.
 fn exponent(float: f64, negative_digits: usize) -> String {
     let text = format!("{float:e}");
     match text.split_once("e-") {

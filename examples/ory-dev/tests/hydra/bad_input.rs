@@ -1,4 +1,4 @@
-//! What does nonsense get? An error in the shape of Hydra, and never a token.
+//! Invalid requests get an error in Hydra's format, and never a token.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! How does a person's token come about? Login, consent, code, refresh.
+//! The authorization code flow: login, consent, code and refresh.
 
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ async fn code_is_worth_nothing_to_another_client_after_its_time_or_without_its_v
     let one = code(&stand, &client, &json!({})).await;
     assert_eq!(exchange(&stand, &other, &one, VERIFIER).await.status, 400);
     assert_eq!(exchange(&stand, &client, &one, wrong).await.status, 400);
-    // The challenge is tried once.
+    // The challenge can be checked only once.
     assert_eq!(exchange(&stand, &client, &one, VERIFIER).await.status, 400);
     let two = code(&stand, &client, &json!({})).await;
     stand.clock.advance(Duration::from_secs(601));
@@ -190,7 +190,7 @@ async fn another_browser_cannot_go_on_with_an_accepted_login() {
 
     let jar = start.jar("");
     assert_eq!(stand.get(&next, &[("cookie", &jar)]).await.status, 302);
-    // The verifier is used up.
+    // The verifier is already consumed.
     let again = stand.get(&next, &[("cookie", &jar)]).await;
     assert_eq!(again.in_location("error").as_deref(), Some("access_denied"));
     let url = stand.admin(&format!(

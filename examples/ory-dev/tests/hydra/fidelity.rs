@@ -1,5 +1,5 @@
-//! Does the embedded Hydra answer as the real one did? Every recorded exchange of its endpoints is sent again, in the
-//! recorded order, with clients, tokens, challenges and cookies that come from its own answers.
+//! Compares the embedded Hydra with recordings of the real one. Every recorded exchange is sent again, in the recorded
+//! order, with clients, tokens, challenges and cookies from this run's answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,14 +16,14 @@ const VARIANT: &str = include_str!("../recordings/hydra-variant.json");
 const VARIANT_CONFIG: &str =
     "strategies: { access_token: jwt }\noauth2: { allowed_top_level_claims: [tenant] }";
 
-/// The recorded exchanges of what this stand-in does not have: the beginning of their names, and why.
+/// Recorded exchanges with unsupported features: the beginning of their names, and the reason.
 const OUTSIDE: &[(&str, &str)] = &[
     ("consent sessions: list", "consents are not listed"),
     ("jwk", "no key sets at the admin interface"),
     ("trusted issuer", "no grant by the JWTs of others"),
 ];
 
-/// What an answer may have otherwise than the recording, and why.
+/// Accepted differences from the recording, and the reasons.
 const OTHERWISE: &[(&str, &str)] = &[
     ("version: /version", "this is another program"),
     // The first page has a client of another recording, the second is the last page here.
@@ -77,7 +77,7 @@ fn shape(text: &str) -> Shape {
 
 struct Replay {
     stand: Stand,
-    /// What stands in the recordings → what this run has in its place.
+    /// Maps recorded values to the values of this run.
     here: BTreeMap<String, String>,
     jar: String,
     authorization_url: String,
@@ -151,7 +151,7 @@ impl Replay {
         }
     }
 
-    /// Does what the recorder did between two recorded exchanges.
+    /// Repeats the recorder's actions between two recorded exchanges.
     async fn prepare(&mut self, name: &str, entry: &Value) {
         let url = entry["request"]["url"].as_str().unwrap().to_owned();
         match name {
@@ -315,7 +315,7 @@ impl Replay {
             self.compare(name, &format!("{path}/header"), &header, &own_header);
             self.compare(name, &format!("{path}/claims"), &claims, &own_claims);
         } else if ["at_hash", "n"].contains(&last) || recorded.starts_with("<a href=") {
-            // Random through and through; the Location header is compared.
+            // The value is entirely random; the Location header is compared.
         } else if self.translate(recorded) != here {
             let is_new = !self.here.contains_key(recorded);
             if shape(recorded) == Shape::Fixed || shape(recorded) != shape(here) {
@@ -335,7 +335,7 @@ impl Replay {
         }
     }
 
-    /// Compares two URLs whose query may carry challenges, verifiers and codes.
+    /// Compares two URLs whose query may contain challenges, verifiers and codes.
     fn compare_urls(&mut self, name: &str, path: &str, recorded: &str, here: &str) {
         let parts = |text: &str| {
             let url = url::Url::parse(text).unwrap();
@@ -434,7 +434,7 @@ fn links(header: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Blanks what is random in a cookie: its value, the number in its name and its date.
+/// Blanks the random parts of a cookie: its value, the number in its name and its date.
 fn without_values(cookie: &str) -> String {
     let parts = cookie
         .split("; ")

@@ -1,4 +1,4 @@
-//! The embedded Hydra, from outside: against recordings of the real one, and against misuse.
+//! Black-box tests of the embedded Hydra: recordings of the real one, and invalid requests.
 
 #[cfg(test)]
 mod support;

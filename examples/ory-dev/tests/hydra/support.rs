@@ -1,4 +1,4 @@
-//! A fresh Hydra on ports of its own, and a client that follows no redirects.
+//! A new Hydra on its own ports, and a client that follows no redirects.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(crate) fn config() -> HydraConfig {
         .ports(0, 0)
 }
 
-/// Returns the shipped configuration with `variant` laid over it.
+/// Returns the shipped configuration with the options of `variant`.
 pub(crate) fn config_with(variant: &str) -> HydraConfig {
     let shipped = include_str!("../../config/hydra.yml");
     let file = std::env::temp_dir().join(format!("hydra-{}.yml", uuid::Uuid::new_v4()));
@@ -131,7 +131,7 @@ impl Stand {
             .await
     }
 
-    /// Returns an access token of a client for itself.
+    /// Returns an access token of the client credentials grant.
     pub(crate) async fn access_token(&self, client: &Value) -> String {
         let fields = [
             ("grant_type", "client_credentials"),
@@ -172,7 +172,7 @@ impl Answer {
             .collect()
     }
 
-    /// Returns the `Cookie` header of a browser that had `before` and got this answer.
+    /// Returns the browser's `Cookie` header after this answer, given the header `before`.
     pub(crate) fn jar(&self, before: &str) -> String {
         let new = self.set_cookies();
         let new = new.iter().map(|cookie| cookie.split(';').next().unwrap());

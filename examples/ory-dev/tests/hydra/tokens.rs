@@ -1,4 +1,4 @@
-//! What do tokens allow, and until when? Client credentials, introspection, revocation, JWT access tokens.
+//! Client credentials, introspection, revocation and JWT access tokens.
 
 use std::time::Duration;
 
@@ -189,7 +189,7 @@ async fn client_authenticates_by_its_own_method_alone() {
         let expected = match method {
             "client_secret_basic" => [200, 401, 401],
             "client_secret_post" => [401, 200, 401],
-            // A public client is known, but may not ask for itself.
+            // A public client is known, but cannot use the client credentials grant.
             _ => [401, 401, 400],
         };
         assert_eq!(

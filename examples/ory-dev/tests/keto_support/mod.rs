@@ -1,4 +1,4 @@
-//! A running Keto and a client that shows exactly what came back.
+//! A running Keto and a client that returns raw answers.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,7 +9,7 @@ use std::{
 use ory_dev::{config::Vars, keto::Keto};
 use serde_json::Value;
 
-/// Starts a Keto with the shipped files on ports of its own.
+/// Starts a Keto with the shipped files on its own ports.
 pub(crate) fn start() -> Keto {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
     let file = format!("{folder}/keto.yml");
@@ -17,7 +17,7 @@ pub(crate) fn start() -> Keto {
     Keto::start(config.any_ports()).unwrap()
 }
 
-/// What came back.
+/// A received answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -34,7 +34,7 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Returns the body as JSON, as text where it is none, and as null where there is none.
+    /// Returns the body as JSON, as text if it is not JSON, or as null if it is empty.
     pub(crate) fn value(&self) -> Value {
         if self.body.is_empty() {
             return Value::Null;
@@ -44,7 +44,7 @@ impl Answer {
     }
 }
 
-/// Sends one request, and returns the answer; none when the connection is closed without a byte.
+/// Sends one request, and returns the answer; `None` if the connection is closed without a byte.
 pub(crate) fn send(to: SocketAddr, method: &str, target: &str, body: Option<&[u8]>) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -86,7 +86,7 @@ pub(crate) fn send(to: SocketAddr, method: &str, target: &str, body: Option<&[u8
     })
 }
 
-/// Gets something and expects an answer.
+/// Sends a GET and expects an answer.
 pub(crate) fn get(to: SocketAddr, target: &str) -> Answer {
     send(to, "GET", target, None).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Does the admin interface do what it says, and nothing by halves?
+//! The admin interface: every request has its whole effect, or none.
 
 use std::collections::BTreeSet;
 
@@ -243,7 +243,7 @@ async fn pages_of_all_sessions_show_every_session_once() {
 }
 
 #[actix_web::test]
-async fn identifier_that_nobody_has_lists_nobody() {
+async fn unknown_identifier_lists_no_identity() {
     let stand = Stand::start();
     stand.register("known@example.com").await;
     let list =

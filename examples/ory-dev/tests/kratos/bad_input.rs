@@ -1,4 +1,4 @@
-//! What does nonsense get? A clear refusal, never a session, a panic or a full memory.
+//! Invalid requests are rejected, and never cause a session, a panic or unbounded memory.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{PASSWORD, Stand, node};
 
 #[actix_web::test]
-async fn malformed_login_bodies_log_nobody_in() {
+async fn malformed_login_bodies_open_no_session() {
     let stand = Stand::start();
     stand.register("bad@example.com").await;
     let deep = format!("{{\"password\":{}", "[".repeat(20_000));

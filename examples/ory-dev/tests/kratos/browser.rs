@@ -1,4 +1,4 @@
-//! Does a browser get through, and only a browser that has our cookies?
+//! Browser flows need the cookies of the browser that started them.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const JSON: (&str, &str) = ("accept", "application/json");
 const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// What a browser holds after it has started a flow.
+/// The state of a browser that has started a flow.
 struct Started {
     action: String,
     token: String,
@@ -139,7 +139,7 @@ async fn page_that_submits_a_form_is_sent_on_with_its_cookies() {
 }
 
 #[actix_web::test]
-async fn form_without_its_cookie_or_token_is_refused_and_logs_nobody_in() {
+async fn form_without_its_cookie_or_token_is_refused_without_a_session() {
     let stand = Stand::start();
     stand.register("csrf@example.com").await;
     let own = start(&stand, "login", "", "").await;
@@ -251,7 +251,7 @@ async fn browser_is_sent_back_to_no_endless_url() {
     for (target, allowed) in [
         (format!("{base:x<2049}"), false),
         (format!("{base:x<2048}"), true),
-        // Six bytes each in a URL.
+        // Each character takes six bytes in a URL.
         (format!("{base}{}", "\u{e4}".repeat(500)), false),
     ] {
         let encoded: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();

@@ -1,5 +1,5 @@
-//! Does the embedded Kratos answer as the real one did? Every recorded exchange of its endpoints is sent again, in the
-//! recorded order, with identities, ids, tokens and cookies that come from its own answers.
+//! Compares the embedded Kratos with recordings of the real one. Every recorded exchange is sent again, in the recorded
+//! order, with identities, ids, tokens and cookies from this run's answers.
 
 use ory_dev::kratos::authenticator_code;
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ const INSIDE: &[&str] = &[
     "unknown route",
 ];
 
-/// The recorded exchanges of what this stand-in does not have.
+/// Recorded exchanges with unsupported features.
 const OUTSIDE: &[(&str, &str)] = &[
     ("identity: batch patch", "no batches of identities"),
     ("recovery: admin code", "no recovery"),
@@ -134,7 +134,7 @@ const OUTSIDE: &[(&str, &str)] = &[
     ("courier: list by status and recipient", "no mails"),
 ];
 
-/// What an answer may have otherwise than the recording, and why.
+/// Accepted differences from the recording, and the reasons.
 const OTHERWISE: &[(&str, &str, &str)] = &[
     ("version", "/version", "this is another program"),
     ("settings/native: start", "src", "there is no QR code"),
@@ -219,12 +219,12 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
 /// A replay of the whole recording.
 struct Recording {
     replay: Replay,
-    /// The secret of the authenticator app that was set up.
+    /// The secret of the linked authenticator app.
     totp_secret: String,
 }
 
 impl Recording {
-    /// Does what the recorder did between two recorded exchanges.
+    /// Repeats the recorder's actions between two recorded exchanges.
     async fn prepare(&mut self, name: &str, entry: &Value, following: &[Value]) {
         let url = entry["request"]["url"].as_str().unwrap();
         match name {

@@ -1,4 +1,4 @@
-//! What ends, and when? Flows, sessions, identities, and the server itself.
+//! Expiry and deletion of flows, sessions, identities and the server.
 
 use std::time::Duration;
 

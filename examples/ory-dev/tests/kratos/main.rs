@@ -1,4 +1,4 @@
-//! The embedded Kratos, from outside: against recordings of the real one, and against bad input.
+//! Black-box tests of the embedded Kratos: recordings of the real one, and invalid requests.
 
 #[cfg(test)]
 mod support;

@@ -1,4 +1,4 @@
-//! Which of their sessions may people end themselves?
+//! Revocation of a person's own sessions.
 
 use serde_json::{Value, json};
 

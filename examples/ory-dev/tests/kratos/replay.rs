@@ -1,4 +1,4 @@
-//! Sends recorded exchanges again, with identities, ids, tokens and cookies that come from this run's own answers.
+//! Sends recorded exchanges again, with identities, ids, tokens and cookies from this run's answers.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const COMPARED_HEADERS: &[&str] = &[
     "x-total-count",
 ];
 
-/// What stands in the recordings → what this run has in its place.
+/// Maps recorded values to the values of this run.
 #[derive(Default)]
 pub(crate) struct Here(BTreeMap<String, String>);
 
@@ -81,12 +81,12 @@ pub(crate) fn shape(text: &str) -> Shape {
     }
 }
 
-/// Sends recorded exchanges again and collects what is different.
+/// Sends recorded exchanges again and collects the differences.
 pub(crate) struct Replay {
     pub(crate) stand: Stand,
     pub(crate) here: Here,
     pub(crate) problems: Vec<String>,
-    /// What an answer may have otherwise than the recording, and why.
+    /// Accepted differences from the recording, and the reasons.
     otherwise: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -198,7 +198,7 @@ impl Replay {
             self.problem(name, &format!("{path}: {here:?}, not {translated:?}"));
             return;
         }
-        // What was already met must stay the same: an id that changes is a different thing. Lists begin anywhere.
+        // A mapped value must not change: a changed id is a difference. Lists may start at another item.
         if !self.here.0.contains_key(recorded) {
             self.here.put(recorded, here);
         } else if !name.starts_with("identity: list, ") {
@@ -291,7 +291,7 @@ impl Replay {
     }
 }
 
-/// Replaces what is random in a header that is otherwise fixed.
+/// Blanks the random parts of a header.
 fn blank(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let mut blanked = String::new();
@@ -332,7 +332,7 @@ fn next_token(link: &str) -> Option<String> {
     Some(token.split(['&', '>']).next()?.to_owned())
 }
 
-/// Returns header and claims of a JWT, unverified.
+/// Returns header and claims of a JWT. *Unverified.*
 pub(crate) fn decoded(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| {
         let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();

@@ -1,4 +1,4 @@
-//! What does an authenticator app change? Settings, the second step of a login, and what a session is worth.
+//! The authenticator app: settings, the second step of a login, and the assurance level of sessions.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ async fn wrong_code_leaves_the_session_weak() {
     stand.clock.advance(Duration::from_secs(120));
 
     for code in ["", "000000", "nonsense", &stale] {
-        // One of the three codes that count now may be one of these, once in a hundred thousand runs.
+        // One of the three valid codes equals one of these about once in a hundred thousand runs.
         let answer = step_up(&stand, &token, code).await;
         assert_eq!(answer.status, 400, "{code}");
         let shown = answer.value();
@@ -228,7 +228,7 @@ async fn unlinked_app_is_not_asked_for_any_more() {
         .value();
     let action = flow["ui"]["action"].as_str().unwrap();
 
-    // The first app stays while it is linked.
+    // The first app stays linked.
     let body = json!({"method": "totp", "totp_code": stand.code(&secret)});
     assert_eq!(stand.json("POST", action, &headers, &body).await.status, 400);
     let body = json!({"method": "totp", "totp_unlink": true});
@@ -338,7 +338,7 @@ async fn settings_of_a_browser_need_its_token() {
 
     assert_eq!(saved.status, 200, "{}", saved.text());
     assert_eq!(saved.value()["state"], "success");
-    // The session is weak now: the settings ask for the second factor first.
+    // The session now has a low assurance level, so the settings ask for the second factor first.
     let page = stand
         .get(&url, &[("accept", "text/html"), ("cookie", &jar)])
         .await;

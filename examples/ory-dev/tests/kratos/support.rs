@@ -1,4 +1,4 @@
-//! A fresh Kratos on ports of its own, and a client that follows no redirects.
+//! A new Kratos on its own ports, and a client that follows no redirects.
 
 use std::path::Path;
 
@@ -142,7 +142,7 @@ impl Stand {
         self.json("POST", &action, &[], &body).await
     }
 
-    /// Sets an authenticator app up and returns its secret.
+    /// Links an authenticator app and returns its secret.
     pub(crate) async fn set_up_totp(&self, token: &str) -> String {
         let headers = [("x-session-token", token)];
         let flow = self
@@ -157,7 +157,7 @@ impl Stand {
         secret
     }
 
-    /// Returns the code that an authenticator app shows now.
+    /// Returns the current code of an authenticator app.
     pub(crate) fn code(&self, secret: &str) -> String {
         authenticator_code(secret, &self.clock).unwrap()
     }
@@ -188,7 +188,7 @@ impl Answer {
             .collect()
     }
 
-    /// Returns the `Cookie` header of a browser that had `before` and got this answer.
+    /// Returns the browser's `Cookie` header after this answer, given the header `before`.
     pub(crate) fn jar(&self, before: &str) -> String {
         let mut jar: Vec<(String, String)> = Vec::new();
         let kept = before.split("; ").map(ToOwned::to_owned);

@@ -1,5 +1,5 @@
-//! Does the embedded Kratos answer as the real one did with `kratos-variant.yml`: a second factor is required, sessions
-//! are tokenized, and login flows live two seconds?
+//! Compares the embedded Kratos with recordings of `kratos-variant.yml`: a second factor is required, sessions are
+//! tokenized, and login flows live two seconds.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const RECORDINGS: &str = include_str!("../recordings/kratos-variant.json");
 
 const MAPPER: &str = "bG9jYWwgc2Vzc2lvbiA9IHN0ZC5leHRWYXIoJ3Nlc3Npb24nKTsgeyBjbGFpbXM6IHsgdGVuYW50OiAnZGVmYXVsdCcsIGF1ZDogWydvcmRlcnMtYXBpJ10sIG1ldGFkYXRhUHVibGljOiBzZXNzaW9uLmlkZW50aXR5Lm1ldGFkYXRhX3B1YmxpYyB9IH0=";
 
-/// The recorded exchanges of what this stand-in does not have: the beginning of their names, and why.
+/// Recorded exchanges with unsupported features: the beginning of their names, and the reason.
 const OUTSIDE: &[(&str, &str)] = &[
     ("registration/native: web hook", "no web hooks"),
     ("what the web hook received", "no web hooks"),

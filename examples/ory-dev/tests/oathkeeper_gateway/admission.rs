@@ -1,4 +1,4 @@
-//! Who is let in, and what is said about them?
+//! Admission of requests by the gateway, and the forwarded identity.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ async fn credentials_that_are_no_bearer_token_are_refused_and_reach_no_service()
 
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let headers = [("Authorization", format!("{scheme} {token}"))];
-        // The session service of this test, unlike the gateway, takes the scheme letter by letter.
+        // The session service of this test compares the scheme case-sensitively, unlike the gateway.
         let expected = if scheme == "Bearer" { 200 } else { 401 };
         assert_eq!(
             stand.ask("GET", "/a", &headers).await.status,
@@ -156,7 +156,7 @@ async fn the_host_and_the_port_belong_to_what_a_rule_matches() {
     }
 }
 
-/// In front of the path it would make another rule match than the one for what is forwarded.
+/// In front of the path, such a host would match another rule than the forwarded request.
 #[actix_web::test]
 async fn a_host_that_goes_on_as_a_path_is_no_host() {
     let stand = open_stand();
@@ -194,7 +194,7 @@ async fn a_header_listed_as_the_connection_s_own_is_no_credential() {
 }
 
 #[actix_web::test]
-async fn a_session_service_that_is_down_lets_nobody_in() {
+async fn a_session_service_that_is_down_admits_no_request() {
     let stand = Stand::start(&bearer_rules(&noop()));
     let login = logged_in(&stand);
     assert_eq!(stand.ask("GET", "/a", &[login.bearer()]).await.status, 200);
@@ -209,12 +209,12 @@ async fn a_session_service_that_is_down_lets_nobody_in() {
     let answer = ask(gateway.proxy_addr(), "GET", "/a", &[login.bearer()], None).await;
 
     assert_eq!(answer.status, 403);
-    assert_eq!(error_of(&answer)["reason"], "the session check cannot be asked");
+    assert_eq!(error_of(&answer)["reason"], "the session check is unreachable");
     assert_eq!(echo.hits(), 1);
 }
 
 #[actix_web::test]
-async fn odd_answers_of_the_session_service_let_nobody_in() {
+async fn odd_answers_of_the_session_service_admit_no_request() {
     let stand = Stand::start(&bearer_rules(&noop()));
     let session = |id: &Value| json!({"identity": {"id": id}}).to_string();
     for (status, body, expected) in [

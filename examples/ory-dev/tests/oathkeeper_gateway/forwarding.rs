@@ -1,4 +1,4 @@
-//! What reaches the service, and what of its answer reaches the caller?
+//! Forwarded requests and relayed answers.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! Which keys sign, and what does the API say?
+//! Signing keys, published keys, and the API.
 
 use std::{fs, net::TcpStream, time::Duration};
 
@@ -146,13 +146,13 @@ async fn the_key_file_is_read_again_by_itself_and_a_broken_one_changes_nothing()
     fs::remove_file(stand.key_file().path()).expect("removed");
     stand.key_file().ensure().expect("a file");
     let wanted = stand.key_file().kids().expect("kids");
-    // The watcher's turn comes within its interval; the test ends when it has come.
+    // The watcher reloads within its interval; the test ends when it has.
     while stand.kids().await != wanted {
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// R163: the same one-time id reaches services again until a tenth of the token's life is left.
+/// R163: services get the same one-time id again until a tenth of the token's lifetime is left.
 #[actix_web::test]
 async fn tokens_come_from_a_cache_unless_their_claims_are_unique() {
     let clock = Clock::default();

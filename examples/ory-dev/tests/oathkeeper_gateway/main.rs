@@ -1,4 +1,4 @@
-//! What does the embedded gateway do with requests, answers and files that no recording shows?
+//! Behaviour of the embedded gateway beyond the recordings.
 
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 const GATE: &str = "http://127.0.0.1:4455";
 
-/// A rule that needs nothing from the common configuration but what is named here.
+/// A rule that depends on the common configuration only for the named handlers.
 pub(crate) fn rule(path: &str, authenticators: &[&str], mutators: &Value) -> Value {
     let authenticators: Vec<Value> = authenticators
         .iter()
@@ -65,20 +65,20 @@ pub(crate) fn error_of(answer: &Answer) -> Value {
     answer.json()["error"].clone()
 }
 
-/// Sends bytes as they are and returns what comes back until the connection ends or a second passes.
+/// Sends raw bytes and returns the answer until the connection ends or a second passes.
 pub(crate) fn raw(stand: &Stand, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(stand.gateway.proxy_addr()).expect("a connection");
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
         .expect("a timeout");
-    // The gateway may close the connection before it has read everything.
+    // The gateway may close the connection before it has read all bytes.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Asks for `/a` with headers that an HTTP client would not send.
+/// Sends GET `/a` with headers that an HTTP client would not send.
 pub(crate) fn raw_get(stand: &Stand, headers: &[(&str, String)]) -> String {
     let lines: Vec<String> = headers
         .iter()

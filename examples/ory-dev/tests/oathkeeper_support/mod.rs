@@ -1,6 +1,6 @@
-//! A gateway for tests, with a service behind it that tells what reached it, and a session service beside it.
+//! A gateway for tests, with an echoing service behind it and a session service beside it.
 
-// Each test file is a crate of its own and uses a part of this.
+// Each test file is its own crate and uses a part of this module.
 #![expect(dead_code, reason = "every test file uses another part of this")]
 
 pub(crate) mod people;
@@ -53,7 +53,7 @@ impl Drop for Folder {
     }
 }
 
-/// A service that answers with what it was asked.
+/// A service that echoes its requests.
 pub(crate) struct Echo {
     server: Server,
     hits: Arc<AtomicUsize>,
@@ -78,7 +78,7 @@ impl Echo {
         self.server.addr("echo").expect("an address")
     }
 
-    /// How many requests reached it.
+    /// Returns the number of received requests.
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
@@ -88,7 +88,7 @@ impl Echo {
     }
 }
 
-/// Echoes a request. `x-echo-status` chooses the status, `x-echo-plain` an answer of that many bytes.
+/// Echoes a request. `x-echo-status` sets the status, `x-echo-plain` asks for an answer of that many bytes.
 async fn echo(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let asked = |name: &str| {
         request
@@ -167,7 +167,7 @@ impl Sessions {
         self.server.addr("public").expect("an address")
     }
 
-    /// Makes a session for a new identity and returns its token, its cookie's value and the identity's id.
+    /// Creates a session for a new identity and returns its token, its cookie's value and the identity's id.
     pub(crate) fn log_in(&self, metadata_public: &Value) -> Login {
         let login = Login {
             token: format!("ory_st_{}", Uuid::new_v4().simple()),
@@ -189,7 +189,7 @@ impl Sessions {
         login
     }
 
-    /// Answers a token or cookie like this from now on.
+    /// Sets the answer for a token or cookie.
     pub(crate) fn answer(&self, credential: &str, status: u16, body: impl Into<String>) {
         self.answers
             .lock()
@@ -304,17 +304,17 @@ impl<S> Stand<S> {
         key_file(&self.folder)
     }
 
-    /// Asks the proxy.
+    /// Sends a request to the proxy.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, String)]) -> Answer {
         ask(self.gateway.proxy_addr(), method, path, headers, None).await
     }
 
-    /// Asks the API.
+    /// Sends a request to the API.
     pub(crate) async fn ask_api(&self, method: &str, path: &str, headers: &[(&str, String)]) -> Answer {
         ask(self.gateway.api_addr(), method, path, headers, None).await
     }
 
-    /// The token that the service gets for this caller at a path.
+    /// Returns the token that the service gets from this caller at a path.
     pub(crate) async fn token(&self, path: &str, login: &Login) -> String {
         let answer = self.ask("GET", path, &[login.bearer()]).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -322,7 +322,7 @@ impl<S> Stand<S> {
         value.strip_prefix("Bearer ").expect("a bearer token").to_owned()
     }
 
-    /// The published keys' ids.
+    /// Returns the ids of the published keys.
     pub(crate) async fn kids(&self) -> Vec<String> {
         let set = self.ask_api("GET", "/.well-known/jwks.json", &[]).await.json();
         let keys = set["keys"].as_array().expect("keys").clone();
@@ -336,7 +336,7 @@ fn key_file(folder: &Folder) -> KeyFile {
     KeyFile::at(folder.path().join("id-token.jwks.json"))
 }
 
-/// The key that every gateway of this process starts with: generating one takes most of a second.
+/// The key that every gateway of this process starts with. Generating one takes most of a second.
 fn first_key() -> &'static Value {
     static KEY: OnceLock<Value> = OnceLock::new();
     KEY.get_or_init(|| {
@@ -346,7 +346,7 @@ fn first_key() -> &'static Value {
     })
 }
 
-/// The shipped `oathkeeper.yml` with these rules, in a folder of its own.
+/// The shipped `oathkeeper.yml` with these rules, in a temporary folder.
 pub(crate) fn configuration(folder: &Folder, rules: &Value) -> OathkeeperConfig {
     fs::write(folder.path().join("access-rules.json"), rules.to_string()).expect("a file");
     let vars = Vars::new(folder.path(), folder.path());
@@ -404,7 +404,7 @@ impl Answer {
     }
 }
 
-/// Sends one request over a connection of its own.
+/// Sends one request over a new connection.
 pub(crate) async fn ask(
     addr: SocketAddr,
     method: &str,
@@ -437,7 +437,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// Header and claims of a compact JWS, unverified.
+/// Returns header and claims of a compact JWS. *Unverified.*
 pub(crate) fn decode(token: &str) -> (Value, Value) {
     let mut parts = token
         .split('.')

@@ -28,7 +28,7 @@ impl People {
         self.kratos.public_url()
     }
 
-    /// Registers somebody, natively for the token, and logs in with a browser for the cookie.
+    /// Registers a person natively for the token, and logs in with a browser for the cookie.
     pub(crate) async fn log_in(&self, metadata_public: &Value) -> Login {
         let (public, json_wanted) = (
             self.kratos.public_addr(),
@@ -86,7 +86,7 @@ impl People {
         }
     }
 
-    /// Ends every session of somebody.
+    /// Revokes all sessions of a person.
     pub(crate) async fn revoke(&self, login: &Login) {
         let path = format!("/admin/identities/{}/sessions", login.identity);
         let answer = ask(self.kratos.admin_addr(), "DELETE", &path, &[], None).await;

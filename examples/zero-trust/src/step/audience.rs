@@ -1,4 +1,4 @@
-//! Step 4: does a captured token open another service, or another tenant?
+//! Step 4: a captured token opens no other service and no other tenant.
 
 use std::io;
 

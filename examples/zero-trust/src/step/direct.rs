@@ -1,4 +1,4 @@
-//! Step 3: is the service protected against requests around the gateway?
+//! Step 3: the service is protected against requests around the gateway.
 
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 

@@ -114,7 +114,7 @@ async fn people(service: &Service, token: Option<&str>, over: &Cell<bool>) -> Op
 fn no_refusal(walk: &mut Walk<'_>, which: &str, people: Option<People>) {
     let Some(People { passed, sent }) = people else {
         walk.report
-            .say("left out: without --jwks-file there is no new key during the flood");
+            .say("skipped: a new key during the flood needs --jwks-file");
         return;
     };
     walk.observe(

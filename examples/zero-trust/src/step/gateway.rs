@@ -1,4 +1,4 @@
-//! Step 2: does a request through the gateway arrive as the person who sent it?
+//! Step 2: a request through the gateway arrives as the person who sent it.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::{
     walk::{Promise, Walk},
 };
 
-/// Reads the own orders, with the session token and with the cookie, and writes as a page in a browser does.
+/// Reads the person's orders with the session token and with the cookie, and writes as a page in a browser does.
 ///
 /// # Errors
 ///
@@ -83,7 +83,7 @@ async fn health(walk: &mut Walk<'_>) -> io::Result<()> {
     walk.observe(
         "GET /inventory/health at the gateway",
         answer.status(),
-        "the gateway's rule wants a session of everybody",
+        "the gateway's rule requires a session",
         answer.status() == 401,
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! Step 1: can people register and log in, from an application and from a browser?
+//! Step 1: people register and log in, from an application and from a browser.
 
 use std::io;
 

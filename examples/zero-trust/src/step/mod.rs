@@ -1,4 +1,4 @@
-//! The steps of the walk, in order. Each takes what runs and reports which of its promises held.
+//! The steps of the walk, in order. Each step reports which of its promises held.
 
 pub mod login;
 pub mod gateway;

@@ -1,4 +1,4 @@
-//! Step 7: does Keto decide, at once, and only Keto?
+//! Step 7: only Keto decides about permissions, and changes take effect at once.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::{
     world::World,
 };
 
-/// Reads an order and a ledger before a tuple is written, while it stands, after it is gone, and while Keto is down.
+/// Reads an order and a ledger before a tuple is written, while it exists, after it is deleted, and while Keto is down.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ async fn keto_down(walk: &mut Walk<'_>, who: &LoggedIn, order: &str) -> io::Resu
     Ok(())
 }
 
-/// A relation tuple about a person, written past the services under test.
+/// A relation tuple about a person, written directly to Keto.
 struct Tuple {
     namespace: &'static str,
     object: String,

@@ -1,4 +1,4 @@
-//! Step 5: is a captured token worth anything on a route that takes it once?
+//! Step 5: a captured token is worthless on a single-use route.
 
 use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc};
 
@@ -50,7 +50,7 @@ async fn twice(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the same token on two hundred connections in the same instant, again and again.
+/// Sends the same token on two hundred connections at the same instant, in several rounds.
 async fn race(
     walk: &mut Walk<'_>,
     who: &LoggedIn,
@@ -145,7 +145,7 @@ async fn round(to: SocketAddr, request: &Request) -> io::Result<Round> {
     Ok(round)
 }
 
-/// A request that is refused for its role, or by a Keto that is down, leaves the token as good as it was.
+/// A request that is refused for its role, or because Keto is down, does not use up its token.
 async fn refused_burns_nothing(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
     let mut keto = Relay::start(([127, 0, 0, 1], 0).into(), world.addresses.keto_read).await?;

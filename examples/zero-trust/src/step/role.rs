@@ -1,4 +1,4 @@
-//! Step 6: does a role decide, and does a new role count?
+//! Step 6: a role decides, and a new role takes effect.
 
 use std::io;
 

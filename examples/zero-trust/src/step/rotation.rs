@@ -1,4 +1,4 @@
-//! Step 8: can the gateway's key be rotated under load, without a restart and without a refused request?
+//! Step 8: the gateway's key is rotated under load, without a restart and without a refused request.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use crate::{
     world::{Person, World, eventually},
 };
 
-/// Rotates the key as Oathkeeper does it: the appended key signs at once.
+/// Rotates the key as Oathkeeper does: the appended key signs at once.
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub async fn walk(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
     let world = walk.world;
     let Some(key_file) = world.key_file.as_ref().map(KeyFile::at) else {
         walk.report
-            .say("left out: without --jwks-file the gateway's key file is not at hand");
+            .say("skipped: rotating the gateway's key needs --jwks-file");
         return Ok(());
     };
 

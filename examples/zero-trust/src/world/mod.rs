@@ -283,7 +283,7 @@ pub fn text(body: &Value, pointer: &str) -> io::Result<String> {
     found.ok_or_else(|| io::Error::other(format!("no {pointer} in the answer")))
 }
 
-/// Waits until `ready` says so, for as long as `patience` lasts.
+/// Waits until `ready` returns true, at most `patience`.
 pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready: impl FnMut() -> F) -> bool {
     let rounds = patience
         .as_millis()

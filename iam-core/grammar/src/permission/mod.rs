@@ -1,4 +1,4 @@
-//! Which permission does a route require, and which tuples does that mean for one request?
+//! The permission that a route requires, and the tuples to check for one request.
 //!
 //! A [`Permission`] is written once, at a route. For each request it becomes a [`PermissionQuery`]: the tuples to check, each
 //! of them once, and how their answers combine. An empty `any` or `all` is an error, and so is a wrong number of answers.

@@ -1,4 +1,4 @@
-//! Which tuples are checked for one request, and how do their answers combine?
+//! The tuples to check for one request, and the combination of their answers.
 
 use crate::tuple::RelationTuple;
 

@@ -1,4 +1,4 @@
-//! What a permission asks, and what its answers mean.
+//! Permissions, their tuples, and the combination of answers.
 
 use proptest::prelude::*;
 
@@ -315,7 +315,7 @@ fn any_needs_one_and_all_need_each() {
     }
 }
 
-/// A number of results that is not the number asked is no answer.
+/// A number of results other than the number of tuples is no answer.
 #[test]
 fn answers_of_another_number_are_no_answer() {
     let question = tuple("a:b#c").resolve(&values, &caller()).unwrap();
@@ -340,7 +340,7 @@ fn nesting_and_number_have_bounds() {
         kind(Permission::all([many(MAX_TUPLES), Permission::tuple("a:b#c")])),
         Kind::TooManyTuples
     );
-    // An iterator without end ends.
+    // The iterator is endless, and reading it must end.
     assert_eq!(
         kind(Permission::any(std::iter::repeat_with(|| Permission::tuple(
             "a:b#c"

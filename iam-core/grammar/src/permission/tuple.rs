@@ -1,4 +1,4 @@
-//! What does one tuple of a permission ask?
+//! One tuple of a permission.
 //!
 //! Objects and subject ids are templates; namespaces and relations are fixed where the permission is written.
 
@@ -200,7 +200,7 @@ fn template(
     parse(&piece.text).map_err(|err| err.behind(piece.at))
 }
 
-/// Stands for a reserved placeholder without a value, in a tuple that is not checked.
+/// The value of a reserved placeholder without a value, in a tuple that is not checked.
 ///
 /// INVARIANT: no fixed text of a template contains a brace, so the value cannot contain the separator behind it.
 const STAND_IN: &str = "{}";

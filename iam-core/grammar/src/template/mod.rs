@@ -14,7 +14,7 @@
 //! | is empty or consists of blanks | [`ResolveError::Empty`] |
 //! | is longer than 512 bytes, or makes the text longer than 1024 | [`ResolveError::TooLong`] |
 //! | contains a control character or an invisible one | [`ResolveError::Control`] |
-//! | contains U+FFFD, which stands for bytes that were not UTF-8 | [`ResolveError::Undecodable`] |
+//! | contains U+FFFD, which replaces bytes that were not UTF-8 | [`ResolveError::Undecodable`] |
 //! | contains a character that looks like a plain space, or a plain space at either end or beside another one | [`ResolveError::Blank`] |
 //! | contains a dot segment | [`ResolveError::DotSegment`] |
 //! | contains the fixed text that ends it, where another placeholder follows, or makes it begin sooner | [`ResolveError::Ambiguous`] |

@@ -1,4 +1,4 @@
-//! What fills a template and what does not.
+//! Valid and invalid values of placeholders.
 
 use std::collections::HashMap;
 

@@ -15,7 +15,7 @@
 //!
 //! Quotation marks are an addition to Keto's notation. Keto holds the id `user:bob` and the set `user:bob#` for different subjects,
 //! and quotes mark the id. Around an object they count only if it contains a `#`, a `"` or a brace, or starts with a `:`; otherwise
-//! they are part of the object, as they are to Keto. Inside of quotes `""` stands for one `"`. A mark twice (`ns::object`, `@@id`) is
+//! they are part of the object, as they are to Keto. Inside of quotes `""` is one `"`. A mark twice (`ns::object`, `@@id`) is
 //! an error.
 //!
 //! Blanks around a part are dropped. Printing a tuple and reading it again gives the same tuple, and no two tuples print the same.

@@ -366,7 +366,7 @@ fn more_subject_sets_than_the_width_are_cut_off() {
     assert_eq!(at(2), Answer::Exhausted);
     assert_eq!(at(0), Answer::Exhausted);
 
-    // Of too many, one less than the width is followed.
+    // If there are too many, one less than the width is followed.
     let through_second = ["group:2#members@(group:4#members)", "group:4#members@dave"];
     let tuples = [&tuples[..3], &through_second].concat();
     let two = CheckLimits::default().width(2);

@@ -347,7 +347,7 @@ fn headers_with_a_meaning_of_their_own_carry_no_tokens() {
         assert_eq!(
             with(header),
             [
-                "`tenants.default.oathkeeper.header`: a header with a meaning of its own: write \"Authorization\", or a name that nobody else uses, such as \"X-Id-Token\""
+                "`tenants.default.oathkeeper.header`: a header with a meaning of its own: write \"Authorization\", or a name that only the application uses, such as \"X-Id-Token\""
             ],
             "{header}"
         );

@@ -1,9 +1,9 @@
-//! Which header may carry a token?
+//! The headers that may carry a token.
 //!
-//! `Authorization`, and every header that an application names itself. A header that means something else is printed by
-//! loggers, rewritten or dropped by proxies, or read by others: a token in it would be an accident.
+//! These are `Authorization` and headers that only the application uses. Headers with another meaning are logged, rewritten
+//! or dropped by proxies, or read by other software, so they must not carry tokens.
 
-/// Tells why a header is not for tokens. `name` is in lower case.
+/// Returns why a header must not carry tokens. `name` is in lower case.
 pub(super) fn fault(name: &str) -> Option<&'static str> {
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
         return Some("not a header name");
@@ -11,7 +11,7 @@ pub(super) fn fault(name: &str) -> Option<&'static str> {
 
     let is_taken = TAKEN.iter().any(|family| is_of(name, family));
     is_taken.then_some(
-        "a header with a meaning of its own: write \"Authorization\", or a name that nobody else uses, such as \"X-Id-Token\"",
+        "a header with a meaning of its own: write \"Authorization\", or a name that only the application uses, such as \"X-Id-Token\"",
     )
 }
 
@@ -20,7 +20,7 @@ fn is_of(name: &str, family: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// Families of headers: each is a word, and whatever begins with that word and a hyphen.
+/// Families of headers: a word, and all names that begin with that word and a hyphen.
 const TAKEN: &[&str] = &[
     "accept",
     "access-control",

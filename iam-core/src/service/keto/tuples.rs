@@ -21,7 +21,7 @@ impl PermissionClient {
         entry.close(self.put(tuple, request_id).await)
     }
 
-    /// Deletes a tuple. Deleting one that is not there succeeds.
+    /// Deletes a tuple. Deleting an absent tuple succeeds.
     ///
     /// # Errors
     ///
@@ -31,11 +31,11 @@ impl PermissionClient {
         entry.close(self.remove(tuple, request_id).await)
     }
 
-    /// Lists the tuples that match, one page of them. Asks the read port: the write port has no lists.
+    /// Lists one page of the matching tuples. The read port answers, because the write port has no lists.
     ///
     /// # Errors
     ///
-    /// [`TupleError`] when there is no answer, or a tuple in it is none.
+    /// [`TupleError`] when there is no answer, or a tuple in it is invalid.
     pub async fn list(&self, query: &TupleQuery, request_id: &str) -> Result<TuplePage, TupleError> {
         let url = format!("{}/relation-tuples", self.settings.read_url());
         let url = call::with_query(&url, &query.pairs());
@@ -103,7 +103,7 @@ fn page(answer: &Map<String, Value>) -> Option<TuplePage> {
 fn tuple(value: &Value) -> Option<RelationTuple> {
     let members = value.as_object()?;
     let text = |name: &str| members.get(name)?.as_str();
-    // Keto stores a tuple that was written with both as the id, and lists it so.
+    // Keto stores a tuple that was written with both subject forms as the id, and lists it as such.
     let subject = match (members.get("subject_id"), members.get("subject_set")) {
         (Some(id), None) => Subject::id(id.as_str()?).ok()?,
         (None, Some(set)) => {
@@ -116,26 +116,26 @@ fn tuple(value: &Value) -> Option<RelationTuple> {
     RelationTuple::new(text("namespace")?, text("object")?, text("relation")?, subject).ok()
 }
 
-/// Which tuples to list.
+/// Selects the tuples to list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TupleQuery {
-    /// Of this namespace.
+    /// The namespace.
     pub namespace: Option<String>,
-    /// Of this object.
+    /// The object.
     pub object: Option<String>,
-    /// With this relation.
+    /// The relation.
     pub relation: Option<String>,
-    /// With this subject, in exactly this form.
+    /// The subject, in exactly this form.
     pub subject: Option<Subject>,
-    /// At most so many.
+    /// The largest number of tuples on a page.
     pub page_size: Option<u32>,
-    /// From where the last page ended.
+    /// The token of the page, from the previous one.
     pub page_token: Option<String>,
 }
 
 impl TupleQuery {
-    /// Asks for all tuples of a namespace.
+    /// Selects all tuples of a namespace.
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self {
             namespace: Some(namespace.into()),
@@ -143,21 +143,21 @@ impl TupleQuery {
         }
     }
 
-    /// Narrows it to one object.
+    /// Selects one object.
     #[must_use]
     pub fn object(mut self, object: impl Into<String>) -> Self {
         self.object = Some(object.into());
         self
     }
 
-    /// Narrows it to one relation.
+    /// Selects one relation.
     #[must_use]
     pub fn relation(mut self, relation: impl Into<String>) -> Self {
         self.relation = Some(relation.into());
         self
     }
 
-    /// Narrows it to one subject.
+    /// Selects one subject.
     #[must_use]
     pub fn subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
@@ -171,7 +171,7 @@ impl TupleQuery {
         self
     }
 
-    /// Goes on where the last page ended.
+    /// Selects the page of this token.
     #[must_use]
     pub fn page_token(mut self, page_token: impl Into<String>) -> Self {
         self.page_token = Some(page_token.into());
@@ -207,11 +207,11 @@ impl TupleQuery {
 pub struct TuplePage {
     /// The tuples.
     pub tuples: Vec<RelationTuple>,
-    /// Where the next page starts, if there is one.
+    /// The token of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// Why tuples were not written, deleted or listed.
+/// Why an operation on tuples failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TupleError {

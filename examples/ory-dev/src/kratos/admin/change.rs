@@ -1,4 +1,4 @@
-//! What does a body say about an identity? The members of create and replace, checked.
+//! The bodies that create or replace an identity.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::super::{
     answer::Refusal, clock::Moment, identity::Identity, password, schema::Schema, shared::Shared,
 };
 
-/// What a create or replace body says.
+/// A checked create or replace body.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(super) schema_id: String,
@@ -32,7 +32,7 @@ struct Verifiable {
 }
 
 impl Change {
-    /// Reads a body. A member that does not exist is refused, as Kratos does.
+    /// Reads a body. Unknown members are rejected, as in Kratos.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Refusal> {
         let value: Value = serde_json::from_slice(body).map_err(|err| malformed(&err.to_string()))?;
         let Value::Object(mut members) = value else {
@@ -52,7 +52,7 @@ impl Change {
             verifiable: verifiable(take("verifiable_addresses").as_ref())?,
             password: new_password(take("credentials").as_ref())?,
         };
-        // They follow from the traits here, as they do in Kratos.
+        // Derived from the traits here, as in Kratos.
         take("recovery_addresses");
         if take("external_id").is_some() || take("organization_id").is_some() {
             return Err(Refusal::not_here(
@@ -76,7 +76,7 @@ impl Change {
         }
     }
 
-    /// Notes what the body says about addresses that the traits have.
+    /// Copies the body's information about addresses to the addresses of the traits.
     pub(super) fn mark_addresses(&self, identity: &mut Identity, now: Moment) {
         for given in &self.verifiable {
             let known = identity
@@ -98,7 +98,7 @@ impl Change {
     }
 }
 
-/// Returns the schema of that name, once the traits have passed it.
+/// Returns the schema of that name after it has accepted the traits.
 pub(super) fn checked_schema<'s>(
     shared: &'s Shared,
     id: &str,
@@ -122,7 +122,7 @@ pub(super) fn checked_schema<'s>(
     }
 }
 
-/// Returns whether a `state` means active.
+/// Returns whether a `state` is active.
 pub(super) fn is_active(state: &Value) -> Result<bool, Refusal> {
     match state.as_str() {
         Some("active") => Ok(true),

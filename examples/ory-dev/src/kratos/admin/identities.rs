@@ -1,4 +1,4 @@
-//! Which accounts exist, and what do they say? Create, read, patch, replace, list, delete.
+//! Administration of identities: create, read, patch, replace, list and delete.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -44,7 +44,7 @@ pub(crate) async fn create(shared: Data<Shared>, body: Payload) -> Answer {
         .map_err(AddError::refusal)?;
 
     let mut answer = show(&shared, &identity, View::CREATED, StatusCode::CREATED);
-    // Kratos leaves `/admin` out of this address.
+    // Kratos omits `/admin` from this address.
     if let Ok(location) = HeaderValue::from_str(&format!("{}identities/{}", shared.admin_url, identity.id)) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
@@ -75,13 +75,13 @@ pub(crate) async fn get(shared: Data<Shared>, request: HttpRequest) -> Answer {
     ))
 }
 
-/// Changes an identity by a JSON Patch, as a whole or not at all.
+/// Changes an identity by a JSON Patch, atomically.
 pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let body = read_body(body, MAX_ADMIN).await?;
     let id = id_in(&request)?;
     let operations: Value = serde_json::from_slice(&body).map_err(|err| malformed(&err.to_string()))?;
 
-    // Many operations on a long list take seconds: away from the worker that answers requests.
+    // Many operations on a long list take seconds, so they run on the blocking pool.
     let worker = shared.clone();
     let changed =
         web::block(move || worker.change_identity(id, |before| patched(&worker, before, &operations)));
@@ -91,7 +91,7 @@ pub(crate) async fn patch(shared: Data<Shared>, request: HttpRequest, body: Payl
     Ok(show(&shared, &identity, View::ADMIN, StatusCode::OK))
 }
 
-/// Returns the identity as the patch leaves it.
+/// Returns the patched identity.
 fn patched(shared: &Shared, before: &Identity, operations: &Value) -> Result<Identity, Refusal> {
     let document = json!({
         "schema_id": before.schema_id,
@@ -127,7 +127,7 @@ fn patched(shared: &Shared, before: &Identity, operations: &Value) -> Result<Ide
     Ok(touch(identity, state, shared))
 }
 
-/// Replaces an identity. Metadata that the body does not have is lost; a missing state stays.
+/// Replaces an identity. Metadata that the body omits is removed; an omitted state is kept.
 pub(crate) async fn replace(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Answer {
     let mut change = Change::read(&read_body(body, MAX_ADMIN).await?)?;
     let id = id_in(&request)?;
@@ -151,7 +151,7 @@ pub(crate) async fn replace(shared: Data<Shared>, request: HttpRequest, body: Pa
     Ok(show(&shared, &identity, View::REPLACED, StatusCode::OK))
 }
 
-/// Lists identities in the order of their ids, one page behind a key.
+/// Lists identities in the order of their ids, one page per request.
 pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     if query(&request, "preview_credentials_identifier_similar").is_some() {
         return Err(Refusal::not_here(

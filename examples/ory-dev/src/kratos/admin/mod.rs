@@ -1,4 +1,4 @@
-//! What may an administrator do? Identities and sessions, without any credential: the port is the protection.
+//! The admin interface for identities and sessions. It asks for no credential: access to the port is the protection.
 
 pub(crate) mod identities;
 pub(crate) mod sessions;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::Refusal;
 
-/// Returns the id in the path. What is not a UUID names nothing.
+/// Returns the id in the path. An id that is not a UUID is unknown.
 fn id_in(request: &HttpRequest) -> Result<Uuid, Refusal> {
     let id = request
         .match_info()

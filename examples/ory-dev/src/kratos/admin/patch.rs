@@ -1,4 +1,4 @@
-//! What may a JSON Patch change? RFC 6902 as Kratos allows it: without `test`, and not everywhere.
+//! JSON Patch (RFC 6902) with Kratos's limits: `test` is not supported, and some members are read-only.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::answer::Refusal;
 
-/// Applies every operation of `patch` to `document`, or none.
+/// Applies all operations of `patch` to `document`, or none.
 pub(crate) fn apply(patch: &Value, document: &Value) -> Result<Value, Refusal> {
     let Value::Array(operations) = patch else {
         return Err(Refusal::bad_request("The request body is not a JSON Patch"));
@@ -56,7 +56,7 @@ fn one(operation: &Value, document: &mut Value, room: &mut Room) -> Result<(), S
         Some("remove") => remove(document, pointer("path")?).map(drop),
         Some("move") => {
             let (from, to) = (pointer("from")?, pointer("path")?);
-            // RFC 6902 §4.4: a value cannot move into itself.
+            // RFC 6902 §4.4: a value cannot be moved into itself.
             if to.strip_prefix(from).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(format!("move operation does not apply: {to} is inside of {from}"));
             }
@@ -118,7 +118,7 @@ fn remove(document: &mut Value, pointer: &str) -> Result<Value, String> {
     }
 }
 
-/// Splits a pointer into that of the parent and the decoded last part.
+/// Splits a pointer into its parent's pointer and the decoded last part.
 fn split(pointer: &str) -> (&str, String) {
     let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
     // RFC 6901 §4: `~1` first, then `~0`.
@@ -131,7 +131,7 @@ fn index(text: &str) -> Option<usize> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// Returns whether the pointer is `denied` or lies inside, in any letter case: Go matches members without case.
+/// Returns whether the pointer is `denied` or lies inside. Letter case is ignored, as Go matches members.
 fn names(pointer: &str, denied: &str) -> bool {
     let (_, rest) = pointer.split_at_checked(1).unwrap_or_default();
     let first = rest.split('/').next().unwrap_or_default();
@@ -140,17 +140,17 @@ fn names(pointer: &str, denied: &str) -> bool {
 
 fn missing(operation: &str, pointer: &str) -> String {
     let mut text = format!("{operation} operation does not apply: doc is missing path: ");
-    // Writing to a `String` cannot fail.
+    // Writing to a `String` is infallible.
     let _ = write!(text, "{:?}", pointer.chars().take(256).collect::<String>());
     text
 }
 
-/// How many values the document may still take. What is put into itself a few times would fill the memory, or the stack of whoever
-/// walks through it.
+/// How many more values the document may take. Without this limit, copying a value into itself a few times would exhaust
+/// the memory, or overflow the stack of recursive code.
 struct Room(usize);
 
 impl Room {
-    /// Takes the room for a value at `pointer`, and looks at no more of it than there is.
+    /// Reserves room for a value at `pointer`, and visits no more values than the remaining room.
     fn take(&mut self, pointer: &str, value: &Value) -> Result<(), String> {
         let too_large = || "the patched document is too large".to_owned();
         let mut open = vec![(value, pointer.split('/').count())];
@@ -185,7 +185,7 @@ fn refuse(message: String) -> Refusal {
 }
 
 const DENIED: &[&str] = &["id", "stateChangedAt", "state_changed_at", "credentials"];
-/// As deep as a body may be that is read at all.
+/// The nesting limit of an accepted body.
 const MAX_DEPTH: usize = 128;
 const MAX_VALUES: usize = 256 * 1024;
 
@@ -289,7 +289,7 @@ mod tests {
         assert!((200..256).contains(&patches.count()));
     }
 
-    /// Each copy into its own deepest leaf doubles the depth: a few would overflow the stack of whoever walks through it.
+    /// Each copy into its own deepest leaf doubles the depth, so a few copies would overflow the stack of recursive code.
     #[test]
     fn what_is_copied_into_its_own_depth_does_not_nest_without_end() {
         let mut operations = vec![json!({"op": "add", "path": "/metadata_public", "value": {"a": {}}})];

@@ -1,4 +1,4 @@
-//! Who is logged in where? Read, extend and revoke sessions.
+//! Administration of sessions: read, extend and revoke.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -57,7 +57,7 @@ pub(crate) async fn delete_of_identity(shared: Data<Shared>, request: HttpReques
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Lists all sessions, the newest first, one page behind a key.
+/// Lists all sessions, the newest first, one page per request.
 pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let (wanted, now, size) = (active_filter(&request), shared.now(), page::size(&request));
     let after = match query(&request, "page_token").filter(|token| !token.is_empty()) {
@@ -67,7 +67,7 @@ pub(crate) async fn list(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let store = shared.store();
     let mut rest = store.sessions().peekable();
     if let Some(after) = after.filter(|after| !after.is_nil()) {
-        // A session that is gone by now ends the list: going on from the start would show the others twice.
+        // If the session of the page token no longer exists, the list ends: restarting it would repeat earlier sessions.
         rest.by_ref().find(|session| session.id == after);
     }
     let mut rest = rest.filter(|session| fits(session, wanted, now));
@@ -97,7 +97,7 @@ pub(crate) async fn get(shared: Data<Shared>, request: HttpRequest) -> Answer {
     ))
 }
 
-/// Starts the lifespan of a session again.
+/// Restarts the lifespan of a session.
 pub(crate) async fn extend(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let id = id_in(&request)?;
     let now = shared.now();
@@ -110,7 +110,7 @@ pub(crate) async fn extend(shared: Data<Shared>, request: HttpRequest) -> Answer
     Ok(json(StatusCode::OK, &session.json(now, identity, Devices::Empty)))
 }
 
-/// Revokes a session. An unknown one is as good as a revoked one.
+/// Revokes a session. An unknown session counts as revoked.
 pub(crate) async fn revoke(shared: Data<Shared>, request: HttpRequest) -> Answer {
     let id = id_in(&request)?;
     if let Some(session) = shared.store().session_mut(id) {

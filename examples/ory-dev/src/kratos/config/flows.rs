@@ -1,4 +1,4 @@
-//! How long do flows live, where are their pages, and what follows them?
+//! Self-service flows: lifespans, pages, return URLs and hooks.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Flows {
         let error_url = error.required("ui_url", error_url)?;
         error.finish(warnings)?;
 
-        // New addresses are marked as written to when the flow is on; that is all of it that exists here.
+        // With this flow enabled, new addresses are marked as notified. The stand-in implements nothing else of it.
         let mut verification = options.section("verification")?;
         let verified = verification.boolean("enabled")? == Some(true);
         verification.harmless("ui_url", "there is no verification flow here");

@@ -1,4 +1,4 @@
-//! Which of `kratos.yml` is used, and what else may stand there?
+//! The supported part of `kratos.yml`.
 
 mod flows;
 
@@ -40,7 +40,7 @@ pub struct KratosConfig {
     warnings: Vec<String>,
 }
 
-/// Where one interface listens, and what its own URLs begin with.
+/// The address of one interface, and the base of its own URLs.
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
@@ -49,7 +49,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Returns the base URL: with the port that is served, where the file names the port that it configures.
+    /// Returns the base URL. If it names the configured port, that is replaced by the served port.
     pub(crate) fn base_url(&self, served: SocketAddr) -> Url {
         let mut url = self.base_url.clone();
         if url.port_or_known_default() == Some(self.configured_port)
@@ -61,12 +61,12 @@ impl Listener {
     }
 }
 
-/// The settings flow, and what it may change.
+/// The settings flow, and the settings that it can change.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingsConfig {
     pub(crate) flow: FlowConfig,
     pub(crate) methods: Methods,
-    /// How long after a login credentials may be changed.
+    /// How long after a login credentials can be changed.
     pub(crate) privileged_session_max_age: Duration,
     pub(crate) required_aal: RequiredAal,
 }
@@ -150,7 +150,7 @@ impl KratosConfig {
         })
     }
 
-    /// Listens on other ports than the file says; 0 lets the operating system choose. Kratos's own URLs follow.
+    /// Overrides the ports of the file; 0 lets the operating system choose. Kratos's own URLs use the new ports.
     #[must_use]
     pub fn ports(mut self, public: u16, admin: u16) -> Self {
         self.public.address.set_port(public);
@@ -158,33 +158,33 @@ impl KratosConfig {
         self
     }
 
-    /// Allows browsers to be sent back to `url`, for a gateway on another port than the file says.
+    /// Adds `url` to the allowed return URLs, for a gateway on another port than in the file.
     #[must_use]
     pub fn allow_return_url(mut self, url: Url) -> Self {
         self.allowed_return_urls.push(url);
         self
     }
 
-    /// Requires sessions to be this strong, in place of `session.whoami.required_aal`.
+    /// Sets the required assurance level of sessions, in place of `session.whoami.required_aal`.
     #[must_use]
     pub fn required_aal(mut self, required: RequiredAal) -> Self {
         self.whoami_aal = required;
         self
     }
 
-    /// Opens sessions that live this long, in place of `session.lifespan`.
+    /// Sets the lifespan of sessions, in place of `session.lifespan`.
     #[must_use]
     pub fn session_lifespan(mut self, lifespan: Duration) -> Self {
         self.session_lifespan = lifespan;
         self
     }
 
-    /// Adds a template for `whoami?tokenize_as=NAME`, in the form that `session.whoami.tokenizer.templates` has in
-    /// `kratos.yml`. A template of that name is replaced.
+    /// Adds a template for `whoami?tokenize_as=NAME`, in the form of `session.whoami.tokenizer.templates` in `kratos.yml`.
+    /// An existing template of that name is replaced.
     ///
     /// # Errors
     ///
-    /// When the template cannot be used: its keys, its lifespan or its claims mapper.
+    /// When the template's keys, lifespan or claims mapper are invalid.
     ///
     /// # Examples
     ///
@@ -204,26 +204,26 @@ impl KratosConfig {
         Ok(self)
     }
 
-    /// Lets `outage` take both interfaces down and bring them back.
+    /// Connects `outage`, which can take both interfaces down and bring them back.
     #[must_use]
     pub fn outage(mut self, outage: &Outage) -> Self {
         self.outage = outage.clone();
         self
     }
 
-    /// Takes the time from `clock`, so that a test can move it ahead.
+    /// Takes the time from `clock`, which a test can advance.
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// Returns what the file sets without effect here, one sentence each.
+    /// Returns one sentence for each option of the file that has no effect here.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns the base URL of the public interface as the file says it.
+    /// Returns the base URL of the public interface as the file states it.
     pub(crate) fn configured_public_url(&self) -> &Url {
         &self.public.base_url
     }
@@ -259,7 +259,7 @@ fn listener(
 fn cookie_secrets(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<Vec<String>, ConfigError> {
     options.harmless("cipher", "nothing is stored, so nothing is encrypted");
     options.harmless("default", "`secrets.cookie` is used");
-    // The real server refuses other lengths, also of what has no effect here.
+    // The real server rejects other lengths, even for secrets that have no effect here.
     for (key, length, problem) in [
         ("cookie", 16..=usize::MAX, "must have at least 16 characters"),
         ("default", 16..=usize::MAX, "must have at least 16 characters"),
@@ -303,7 +303,7 @@ impl SessionConfig {
     }
 }
 
-/// Reads `required_aal`. Without it Kratos asks for the highest level that the person can reach.
+/// Reads `required_aal`. The default, as in Kratos, is the highest level that the person can reach.
 fn required_aal(options: &mut Options<'_>) -> Result<RequiredAal, ConfigError> {
     match options.string("required_aal")? {
         None | Some("highest_available") => Ok(RequiredAal::HighestAvailable),
@@ -317,7 +317,7 @@ fn bcrypt_cost(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<u
         return Err(options.refuse("algorithm", "only `bcrypt` is supported"));
     }
     let mut bcrypt = options.section("bcrypt")?;
-    // The real server refuses a cost above 31 too; above 16 a login would take seconds.
+    // The real server rejects a cost above 31. Above 16, a login would take seconds.
     let cost = bcrypt
         .number("cost", 4..=16)?
         .unwrap_or_else(|| u64::from(bcrypt::DEFAULT_COST));
@@ -354,7 +354,7 @@ fn allowed_urls(options: &mut Options<'_>) -> Result<Vec<Url>, ConfigError> {
     for (index, text) in texts.into_iter().enumerate() {
         let refuse = |problem| Err(options.refuse(&format!("allowed_return_urls[{index}]"), problem));
         match Url::parse(text) {
-            // Which wildcards the real server takes depends on its list of public suffixes.
+            // The real server decides with its list of public suffixes which wildcards it accepts.
             Ok(url) if url.host_str().is_some_and(|host| host.contains('*')) => {
                 return refuse("wildcards are not supported by this stand-in; list each host");
             }
@@ -374,7 +374,7 @@ fn methods(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<Metho
     if config.boolean("haveibeenpwned_enabled")? != Some(false) {
         return Err(config.refuse(
             "haveibeenpwned_enabled",
-            "must be `false`: this stand-in asks nobody",
+            "must be `false`: this stand-in calls no other service",
         ));
     }
     config.finish(warnings)?;

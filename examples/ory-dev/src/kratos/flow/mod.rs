@@ -1,4 +1,4 @@
-//! Where does a person stand in a form? Self-service flows and the forms that they show.
+//! Self-service flows and their forms.
 
 mod node;
 
@@ -23,7 +23,7 @@ use super::{
 pub(crate) struct Flow {
     pub(crate) id: Uuid,
     pub(crate) kind: Kind,
-    /// Whether a browser started it: then its forms carry an anti-CSRF token.
+    /// Whether a browser started the flow. Its forms then contain an anti-CSRF token.
     pub(crate) browser: bool,
     pub(crate) issued_at: Moment,
     pub(crate) expires_at: Moment,
@@ -31,27 +31,27 @@ pub(crate) struct Flow {
     pub(crate) return_to: Option<Url>,
     /// The masked token, empty for native flows.
     pub(crate) csrf_token: String,
-    /// The identifier of the person who has to prove again who they are.
+    /// The identifier of the person who must authenticate again.
     pub(crate) refresh: Option<String>,
-    /// The strength that the login is to reach.
+    /// The requested assurance level of the login.
     pub(crate) requested_aal: Aal,
-    /// The person who changes settings or shows a second factor.
+    /// The person whose settings change, or who shows a second factor.
     pub(crate) person: Option<Uuid>,
-    /// The secret that the person may set an authenticator app up with.
+    /// The secret that the form offers for an authenticator app.
     pub(crate) totp_secret: Option<totp::Secret>,
     /// Whether the last change of the settings was saved.
     pub(crate) is_saved: bool,
     pub(crate) form: Form,
 }
 
-/// Which parts a settings form has, beside traits and password.
+/// The sections of a settings form, beside traits and password.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Methods {
     pub(crate) lookup_secret: bool,
     pub(crate) totp: bool,
 }
 
-/// What a flow is shown with.
+/// The context in which a flow is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) public_url: &'a Url,
@@ -67,7 +67,7 @@ pub(crate) enum Kind {
     Settings,
 }
 
-/// What the last submission left in the form.
+/// The state that the last submission left in the form.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Form {
     values: BTreeMap<String, Value>,
@@ -95,13 +95,13 @@ impl Kind {
 }
 
 impl Form {
-    /// Forgets what was wrong with the submission before.
+    /// Removes the messages of the last submission.
     pub(crate) fn clear_messages(&mut self) {
         self.node_messages.clear();
         self.messages.clear();
     }
 
-    /// Keeps a submitted value, so that it does not have to be typed again.
+    /// Keeps a submitted value, so that the form is prefilled.
     pub(crate) fn keep(&mut self, name: &str, value: &Value) {
         let size = match value {
             Value::String(text) => text.len(),
@@ -113,17 +113,17 @@ impl Form {
         }
     }
 
-    /// Shows the password field, which the first registration form does not have.
+    /// Shows the password field, which the first step of registration omits.
     pub(crate) fn ask_password(&mut self) {
         self.password_asked = true;
     }
 
-    /// Says that something is wrong with a field; with no such field, the whole form says it.
+    /// Adds a message to a field; if the field does not exist, it is shown for the whole form.
     pub(crate) fn complain(&mut self, field: &str, message: Value) {
         self.node_messages.push((field.to_owned(), message));
     }
 
-    /// Says that something is wrong with the submission as a whole.
+    /// Adds a message to the whole form.
     pub(crate) fn complain_overall(&mut self, message: Value) {
         self.messages.push(message);
     }
@@ -161,7 +161,7 @@ impl Flow {
         }
     }
 
-    /// Returns a fresh flow in place of this one, which has expired.
+    /// Returns a new flow that replaces this expired one.
     pub(crate) fn renew(&self, now: Moment, lifespan: Duration) -> Self {
         let fresh = Self::new(self.kind, now, lifespan, self.request_url.clone());
         Self {
@@ -236,7 +236,7 @@ impl Flow {
         flow
     }
 
-    /// What the form says before anything was wrong.
+    /// The message of a form that has no errors.
     fn greeting(&self) -> Option<Value> {
         if self.is_saved {
             return Some(
@@ -254,7 +254,7 @@ impl Flow {
         (!self.form.has_complaints()).then(|| json!({"id": id, "text": text, "type": "info"}))
     }
 
-    /// Puts the messages on their nodes, and returns those that found none.
+    /// Adds the messages to their nodes, and returns the messages that have no node.
     fn place(&self, mut nodes: Vec<Node>) -> (Vec<Value>, Vec<Value>) {
         for node in &mut nodes {
             node.messages = self.form.about(&node.name).into_iter().cloned().collect();
@@ -266,5 +266,5 @@ impl Flow {
     }
 }
 
-/// The longest value that a form remembers.
+/// The longest value that a form keeps.
 const MAX_VALUE: usize = 1024;

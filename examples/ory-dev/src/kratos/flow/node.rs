@@ -1,4 +1,4 @@
-//! Which fields does a form have? The nodes of login, registration and settings.
+//! The nodes of login, registration and settings forms.
 
 use serde_json::{Map, Value, json};
 
@@ -57,7 +57,7 @@ impl Flow {
         let mut nodes = vec![self.csrf_node()];
         for (index, field) in schema.fields().into_iter().enumerate() {
             nodes.push(self.trait_node(field));
-            // Kratos sorts the password behind the first trait.
+            // Kratos places the password after the first trait.
             if index == 0 && self.form.password_asked {
                 nodes.push(Node::input("default", "password", "text"));
             }
@@ -67,7 +67,7 @@ impl Flow {
         nodes
     }
 
-    /// The fields of a second factor; none for a person who has none.
+    /// The fields for a second factor; empty for a person without one.
     pub(super) fn second_factor_nodes(&self, person: Option<&Identity>) -> Vec<Node> {
         let mut nodes = vec![self.csrf_node()];
         if person.is_some_and(|person| person.totp_secret.is_some()) {
@@ -122,7 +122,7 @@ impl Flow {
         nodes
     }
 
-    /// The fields that set an authenticator app up, or that unlink it.
+    /// The fields that link or unlink an authenticator app.
     fn totp_nodes(&self, person: &Identity) -> Vec<Node> {
         if person.totp_secret.is_some() {
             let button = Node::input("totp", "totp_unlink", "submit")
@@ -207,7 +207,7 @@ impl Node {
         }
     }
 
-    /// A node that shows something and is not submitted.
+    /// A node that is displayed and not submitted.
     fn shown(group: &'static str, kind: &'static str, id: &str) -> Self {
         let mut attributes = Map::new();
         attributes.insert("id".into(), id.into());

@@ -1,11 +1,10 @@
-//! What may an identity's traits be? The part of JSON Schema that identity schemas of small projects use.
+//! The part of JSON Schema that identity schemas of small projects use.
 //!
-//! A keyword that is not checked here is a start-up error: a schema that looks strict and is not would teach the
-//! wrong thing.
+//! An unsupported keyword is an error at start: a schema must not look stricter than it is.
 
 mod rule;
 
-use rule::{Place, Rule};
+use rule::{Location, Rule};
 use serde_json::{Value, json};
 
 use crate::config::{ConfigError, Document};
@@ -18,18 +17,18 @@ pub(crate) struct Schema {
     traits: Rule,
 }
 
-/// One thing that is wrong with a value.
+/// One violation of a schema by a value.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Violation {
     /// The path of the value: `traits.email`.
     pub(crate) path: String,
-    /// What a form shows.
+    /// The message for a form.
     pub(crate) message: Value,
-    /// What the admin interface says.
+    /// The message for the admin interface.
     pub(crate) reason: String,
 }
 
-/// What Kratos reads out of valid traits.
+/// The identifiers and addresses that Kratos extracts from valid traits.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extracted {
     pub(crate) password_identifiers: Vec<String>,
@@ -61,7 +60,7 @@ impl Schema {
         if root.string("type")? != Some("object") {
             return Err(root.refuse("type", "must be `object`"));
         }
-        // What stands beside the traits is not a trait: Kratos ignores it too.
+        // Members beside `traits` are ignored, as in Kratos.
         root.harmless("required", "only `properties.traits` is checked");
         root.harmless("additionalProperties", "only `properties.traits` is checked");
         let mut properties = root.section("properties")?;
@@ -88,10 +87,10 @@ impl Schema {
         &self.source
     }
 
-    /// Returns everything that is wrong with `traits`.
+    /// Returns all violations of `traits`.
     pub(crate) fn violations(&self, traits: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
-        self.traits.check(traits, &Place::traits(), &mut found);
+        self.traits.check(traits, &Location::traits(), &mut found);
         found
     }
 
@@ -109,7 +108,7 @@ impl Schema {
         fields
     }
 
-    /// Returns the only trait that identifies a person, if there is exactly one.
+    /// Returns the identifier trait, if there is exactly one.
     pub(crate) fn identifier_field(&self) -> Option<Field> {
         let mut names = Vec::new();
         self.traits.identifiers("traits", &mut names);
@@ -120,7 +119,7 @@ impl Schema {
     }
 }
 
-/// Returns an error message of a form, as Kratos writes it.
+/// Returns an error message for a form in Kratos's format.
 pub(crate) fn message(id: u32, text: &str, context: Option<Value>) -> Value {
     let mut message = json!({"id": id, "text": text, "type": "error"});
     if let (Some(context), Some(members)) = (context, message.as_object_mut()) {
@@ -129,7 +128,7 @@ pub(crate) fn message(id: u32, text: &str, context: Option<Value>) -> Value {
     message
 }
 
-/// Returns what a form says about a field that is empty.
+/// Returns the form message for an empty field.
 pub(crate) fn missing(name: &str) -> Value {
     let text = format!("Property {name} is missing.");
     message(4_000_002, &text, Some(json!({"property": name})))

@@ -1,11 +1,11 @@
-//! What must one value be? The keywords of a schema, and the check of a value against them.
+//! The rule for one value: the keywords of a schema, and the check of a value.
 
 use serde_json::{Map, Value, json};
 
 use super::{Extracted, Field, Violation, message, missing};
 use crate::config::{ConfigError, Options};
 
-/// What one value must be, and what it means to Kratos.
+/// The constraints on one value, and its use by Kratos.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rule {
     kind: Option<Kind>,
@@ -48,7 +48,7 @@ struct Meaning {
     recovery: bool,
 }
 
-/// Reads a number that a value is held to.
+/// Reads a numeric bound.
 fn bound(options: &mut Options<'_>, key: &'static str) -> Result<Option<f64>, ConfigError> {
     match options.value(key) {
         None => Ok(None),
@@ -128,93 +128,94 @@ impl Rule {
         Ok(rule)
     }
 
-    pub(super) fn check(&self, value: &Value, place: &Place, found: &mut Vec<Violation>) {
+    pub(super) fn check(&self, value: &Value, location: &Location, found: &mut Vec<Violation>) {
         if let Some(kind) = self.kind
             && !kind.fits(value)
         {
-            found.push(place.wrong_type(kind, value));
+            found.push(location.wrong_type(kind, value));
             return;
         }
         if let Some(allowed) = &self.allowed
             && !allowed.contains(value)
         {
-            found.push(place.generic("enum", &format!("value must be one of {}", json!(allowed))));
+            found.push(location.generic("enum", &format!("value must be one of {}", json!(allowed))));
         }
         match value {
-            Value::String(text) => self.check_text(text, place, found),
-            Value::Number(number) => self.check_number(number.as_f64().unwrap_or(f64::NAN), place, found),
-            Value::Array(items) => self.check_items(items, place, found),
-            Value::Object(members) => self.check_members(members, place, found),
+            Value::String(text) => self.check_text(text, location, found),
+            Value::Number(number) => self.check_number(number.as_f64().unwrap_or(f64::NAN), location, found),
+            Value::Array(items) => self.check_items(items, location, found),
+            Value::Object(members) => self.check_members(members, location, found),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
-    fn check_text(&self, text: &str, place: &Place, found: &mut Vec<Violation>) {
+    fn check_text(&self, text: &str, location: &Location, found: &mut Vec<Violation>) {
         let length = text.chars().count() as u64;
         if let Some(limit) = self.min_length.filter(|limit| length < *limit) {
             let text = format!("length must be >= {limit}, but got {length}");
             let context = json!({"min_length": limit, "actual_length": length});
-            found.push(place.violation("minLength", 4_000_003, &text, &context));
+            found.push(location.violation("minLength", 4_000_003, &text, &context));
         }
         if let Some(limit) = self.max_length.filter(|limit| length > *limit) {
             let text = format!("length must be <= {limit}, but got {length}");
             let context = json!({"max_length": limit, "actual_length": length});
-            found.push(place.violation("maxLength", 4_000_017, &text, &context));
+            found.push(location.violation("maxLength", 4_000_017, &text, &context));
         }
         if self.email && !is_email(text) {
             let context = json!({"value": text});
-            let mut violation = place.violation("format", 4_000_040, "Enter a valid email address", &context);
-            violation.reason = place.reason("format", &format!("{} is not valid \"email\"", json!(text)));
+            let mut violation =
+                location.violation("format", 4_000_040, "Enter a valid email address", &context);
+            violation.reason = location.reason("format", &format!("{} is not valid \"email\"", json!(text)));
             found.push(violation);
         }
     }
 
-    fn check_number(&self, number: f64, place: &Place, found: &mut Vec<Violation>) {
+    fn check_number(&self, number: f64, location: &Location, found: &mut Vec<Violation>) {
         if let Some(limit) = self.minimum.filter(|limit| number < *limit) {
             let text = format!("must be >= {limit} but found {number}");
             let context = json!({"minimum": limit, "actual": number});
-            found.push(place.violation("minimum", 4_000_018, &text, &context));
+            found.push(location.violation("minimum", 4_000_018, &text, &context));
         }
         if let Some(limit) = self.maximum.filter(|limit| number > *limit) {
             let text = format!("must be <= {limit} but found {number}");
             let context = json!({"maximum": limit, "actual": number});
-            found.push(place.violation("maximum", 4_000_020, &text, &context));
+            found.push(location.violation("maximum", 4_000_020, &text, &context));
         }
     }
 
-    fn check_items(&self, items: &[Value], place: &Place, found: &mut Vec<Violation>) {
+    fn check_items(&self, items: &[Value], location: &Location, found: &mut Vec<Violation>) {
         let count = items.len() as u64;
         if let Some(limit) = self.min_items.filter(|limit| count < *limit) {
             let text = format!("minimum {limit} items allowed, but found {count} items");
             let context = json!({"min_items": limit, "actual_items": count});
-            found.push(place.violation("minItems", 4_000_024, &text, &context));
+            found.push(location.violation("minItems", 4_000_024, &text, &context));
         }
         if let Some(limit) = self.max_items.filter(|limit| count > *limit) {
             let text = format!("maximum {limit} items allowed, but found {count} items");
             let context = json!({"max_items": limit, "actual_items": count});
-            found.push(place.violation("maxItems", 4_000_023, &text, &context));
+            found.push(location.violation("maxItems", 4_000_023, &text, &context));
         }
         if let Some(rule) = &self.items {
             for (index, item) in items.iter().enumerate() {
-                rule.check(item, &place.item(index), found);
+                rule.check(item, &location.item(index), found);
             }
         }
     }
 
-    fn check_members(&self, members: &Map<String, Value>, place: &Place, found: &mut Vec<Violation>) {
+    fn check_members(&self, members: &Map<String, Value>, location: &Location, found: &mut Vec<Violation>) {
         for name in self.required.iter().filter(|name| !members.contains_key(*name)) {
             found.push(Violation {
-                path: place.member(name).path,
+                path: location.member(name).path,
                 message: missing(name),
-                reason: place.reason("required", &format!("missing properties: {}", json!(name))),
+                reason: location.reason("required", &format!("missing properties: {}", json!(name))),
             });
         }
         for (name, value) in members {
             match self.properties.iter().find(|(known, _)| known == name) {
-                Some((_, rule)) => rule.check(value, &place.member(name), found),
+                Some((_, rule)) => rule.check(value, &location.member(name), found),
                 None if self.closed => {
                     let text = format!("additionalProperties {} not allowed", json!(name));
-                    found.push(place.generic("additionalProperties", &text));
+                    found.push(location.generic("additionalProperties", &text));
                 }
                 None => {}
             }
@@ -224,7 +225,7 @@ impl Rule {
     pub(super) fn extract(&self, value: &Value, extracted: &mut Extracted) {
         match value {
             Value::String(text) => {
-                // Kratos compares addresses and identifiers without regard to case.
+                // Kratos compares addresses and identifiers case-insensitively.
                 let text = text.trim().to_lowercase();
                 if text.is_empty() {
                     return;
@@ -354,14 +355,14 @@ fn via_email(options: &mut Options<'_>) -> Result<bool, ConfigError> {
     }
 }
 
-/// Where a value stands: in the traits, and in the schema.
-pub(super) struct Place {
+/// The location of a value in the traits and in the schema.
+pub(super) struct Location {
     path: String,
     instance: String,
     schema: String,
 }
 
-impl Place {
+impl Location {
     pub(super) fn traits() -> Self {
         Self {
             path: "traits".into(),

@@ -1,5 +1,5 @@
-//! Which claims does a token have? The part of Jsonnet that claims mappers need: `local`, `std.extVar`, objects, lists,
-//! literals, members and `+`. Everything else is refused when the configuration is read.
+//! The part of Jsonnet that claims mappers need: `local`, `std.extVar`, objects, lists, literals, members and `+`.
+//! Everything else is rejected when the configuration is read.
 
 use std::{collections::BTreeMap, iter::Peekable, str::CharIndices};
 
@@ -23,7 +23,7 @@ enum Term {
     Sum(Box<Self>, Box<Self>),
 }
 
-/// What Kratos hands to a mapper.
+/// The input of a mapper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum External {
     Claims,
@@ -38,12 +38,12 @@ pub(crate) struct ParseError {
     problem: &'static str,
 }
 
-/// Why a mapper has no result.
+/// Why the evaluation of a mapper failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EvaluationError {
     #[error("a member does not exist")]
     Member,
-    #[error("the two sides of `+` do not go together")]
+    #[error("`+` does not support these operands")]
     Sum,
 }
 

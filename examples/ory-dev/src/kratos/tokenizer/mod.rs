@@ -1,4 +1,4 @@
-//! What does a service learn about a session without asking? A JWT that Kratos signs, `whoami?tokenize_as=NAME`.
+//! JWTs about a session, signed by Kratos: `whoami?tokenize_as=NAME`.
 
 mod mapper;
 
@@ -28,17 +28,17 @@ pub(crate) struct Template {
     mapper: Option<Mapper>,
 }
 
-/// Where the signing key comes from.
+/// The source of the signing key.
 #[derive(Clone)]
 enum KeySource {
-    /// A file, read anew for each token. It is made with one fresh key when it does not exist.
+    /// A file that is read for each token. If it does not exist, it is created with one new key.
     File(PathBuf),
     /// The text of a key set in the configuration.
     Text(String),
 }
 
 impl fmt::Debug for KeySource {
-    /// Leaves out the text, which holds private keys.
+    /// Omits the text, which contains private keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
@@ -106,7 +106,7 @@ impl Template {
     }
 }
 
-/// Signs a token about a session, which is given as the answer shows it.
+/// Signs a token about a session, given in its JSON form.
 pub(crate) fn tokenize(shared: &Shared, name: &str, session: &Value, now: Moment) -> Result<String, Refusal> {
     let template = shared
         .config
@@ -141,7 +141,7 @@ pub(crate) fn tokenize(shared: &Shared, name: &str, session: &Value, now: Moment
             ));
         };
         claims.extend(mapped.clone());
-        // Whose token it is does not depend on the mapper.
+        // The mapper cannot change the subject.
         claims.insert("sid".to_owned(), at("/id"));
         claims.insert("sub".to_owned(), at("/identity/id"));
     }
@@ -167,7 +167,7 @@ impl KeySource {
     }
 }
 
-/// Returns a key set with the first private key of another, which is the one that Kratos signs with.
+/// Returns a key set with only the first private key of `text`, which Kratos signs with.
 fn first_key(text: &str) -> Option<String> {
     let set: Value = serde_json::from_str(text).ok()?;
     let key = set.get("keys")?.get(0)?;

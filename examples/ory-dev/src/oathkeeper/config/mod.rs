@@ -1,4 +1,4 @@
-//! What is configured? `oathkeeper.yml` and the rules that it names.
+//! Reads `oathkeeper.yml` and the rules that it names.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ use crate::{
 pub struct OathkeeperConfig {
     pub(crate) proxy: SocketAddr,
     pub(crate) api: SocketAddr,
-    /// Where the file says that the proxy is, which is what the rules are written for.
+    /// The configured address of the proxy, which the rules match against.
     pub(crate) written_proxy: SocketAddr,
     pub(crate) trusts_forwarded: bool,
     pub(crate) is_verbose: bool,
@@ -42,8 +42,7 @@ impl OathkeeperConfig {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or sets an option that this stand-in does not know, or a template uses a function
-    /// that it does not have.
+    /// When a file cannot be read, an option is unknown, or a template uses an unsupported function.
     pub fn from_files(path: &Path, vars: &Vars) -> Result<Self, ConfigError> {
         Self::from_document(&Document::read(path, vars)?, vars)
     }
@@ -53,7 +52,7 @@ impl OathkeeperConfig {
         let warn = &mut warnings;
         let mut root = document.options()?;
         root.version(warn)?;
-        root.harmless("log", "this stand-in does not read it");
+        root.harmless("log", "this stand-in does not log as configured");
         root.harmless("tracing", "this stand-in does not trace");
         root.harmless("profiling", "this stand-in does not profile");
 
@@ -84,7 +83,7 @@ impl OathkeeperConfig {
         root.finish(warn)?;
 
         let mut key_files: BTreeSet<PathBuf> = rules.iter().flat_map(Rule::key_files).cloned().collect();
-        // Published even when every rule brings its own.
+        // This key set is published even when every rule configures its own.
         let common = handlers
             .id_token_config()
             .and_then(|config| config.get("jwks_url"))
@@ -105,15 +104,15 @@ impl OathkeeperConfig {
         })
     }
 
-    /// Listens on other ports than the file says; 0 lets the operating system choose. The rules, which name the port
-    /// in the file, match requests to the new one.
+    /// Overrides the ports of the file; 0 lets the operating system choose. Rules for the configured port match requests to
+    /// the new one.
     pub fn ports(mut self, proxy: u16, api: u16) -> Self {
         self.proxy.set_port(proxy);
         self.api.set_port(api);
         self
     }
 
-    /// Sends what the rules send to `from` to `to`: services and session checks that a test has on other ports.
+    /// Redirects all calls to the origin `from` to the origin `to`, for services and session checks on other ports.
     pub fn replace_origin(mut self, from: &Url, to: &Url) -> Self {
         for rule in &mut self.rules {
             rule.replace_origin(from, to);
@@ -121,25 +120,26 @@ impl OathkeeperConfig {
         self
     }
 
-    /// Reads the key files again this often. Defaults to 500 milliseconds; the real gateway takes up to 30 seconds.
+    /// Sets the interval at which key files are read. Defaults to 500 milliseconds; the real gateway takes up to 30
+    /// seconds.
     pub fn reload(mut self, interval: Duration) -> Self {
         self.reload = interval;
         self
     }
 
-    /// Answers with this many workers on each listener. Defaults to 2.
+    /// Sets the number of workers of each listener. Defaults to 2.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self
     }
 
-    /// Takes the time from `clock`, so that a test can move it ahead.
+    /// Takes the time from `clock`, which a test can advance.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// Returns what the files set without effect here, one sentence each.
+    /// Returns one sentence for each option of the files that has no effect here.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -180,7 +180,7 @@ fn listener(
     Ok(address)
 }
 
-/// Whether errors are verbose. The JSON handler is the only one.
+/// Reads whether errors are verbose. Only the JSON handler is supported.
 fn errors(mut options: Options<'_>, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {
     if options
         .strings("fallback")?

@@ -37,7 +37,7 @@ impl Drop for Folder {
     }
 }
 
-/// What is said about a changed configuration.
+/// Returns the error of a changed configuration.
 fn config_error(from: &str, to: &str) -> String {
     assert!(CONFIG.contains(from), "{from}");
     Folder::new()
@@ -46,7 +46,7 @@ fn config_error(from: &str, to: &str) -> String {
         .expect_err("refused")
 }
 
-/// What is said about rules with one member of the second one changed.
+/// Returns the error of rules after one member of the second rule was changed.
 fn rule_error(pointer: &str, value: Value) -> String {
     let mut rules: Value = serde_json::from_str(RULES).expect("rules");
     *rules[1].pointer_mut(pointer).expect("a member") = value;

@@ -1,4 +1,4 @@
-//! Which key signs, and which keys are published? One copy of the key file answers both.
+//! The signing key and the published keys, both from one copy of the key file.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::oathkeeper::{
     value,
 };
 
-/// A key file that is read again while the gateway runs.
+/// A key file that is reloaded while the gateway runs.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
     file: KeyFile,
@@ -33,7 +33,7 @@ struct Loaded {
 }
 
 impl fmt::Debug for Loaded {
-    /// Leaves out the text, which holds private keys.
+    /// Omits the text, which contains private keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded")
             .field("kid", &self.keys.kid)
@@ -42,7 +42,7 @@ impl fmt::Debug for Loaded {
 }
 
 impl KeyRing {
-    /// Reads the file, and creates it with one fresh key when it does not exist.
+    /// Reads the file. If it does not exist, creates it with one new key.
     pub(crate) fn open(path: &Path) -> Result<Self, KeyFileError> {
         let file = KeyFile::at(path);
         file.ensure()?;
@@ -57,12 +57,12 @@ impl KeyRing {
         })
     }
 
-    /// The keys as last read.
+    /// Returns the keys that were read last.
     pub(crate) fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).keys)
     }
 
-    /// Reads the file again. A file that cannot be used leaves the keys as they are.
+    /// Reads the file again. An invalid file leaves the keys unchanged.
     pub(crate) fn reload(&self) -> Result<(), KeyFileError> {
         let text = self.file.read_text()?;
         if self.loaded.read().unwrap_or_else(PoisonError::into_inner).text == text {
@@ -75,7 +75,7 @@ impl KeyRing {
     }
 }
 
-/// The content of a key file, ready for use.
+/// The parsed content of a key file.
 #[derive(Debug)]
 pub(crate) struct Keys {
     signer: Signer,
@@ -137,7 +137,7 @@ impl Signer {
     }
 }
 
-/// A JSON Web Key set, as far as the gateway reads it. Unknown members are ignored (RFC 7517 §4).
+/// The members of a JSON Web Key set that the gateway reads. Unknown members are ignored (RFC 7517 §4).
 #[derive(Deserialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
@@ -163,9 +163,9 @@ struct Jwk {
     qi: Option<String>,
 }
 
-/// Chooses the signing key as the real gateway does: the last private key gives the signature and, in a file of
-/// private keys only, the `kid`. A public key among them gives its own `kid` instead and ends the search as soon as a
-/// private key is known too, so that a mixed file mislabels its tokens there as well.
+/// Selects the signing key as the real gateway does. The last private key signs. If all keys are private, its `kid` is
+/// used. If there are public keys, the `kid` of a public one is used and ends the search once a private key is known, so a
+/// mixed file labels its tokens wrongly, as in the real gateway.
 pub(crate) fn parse_keys(path: &Path, text: &str) -> Result<Keys, KeyFileError> {
     let set: JwkSet = serde_json::from_str(text).map_err(|error| KeyFileError::Json {
         path: path.to_owned(),
@@ -208,7 +208,7 @@ pub(crate) fn parse_keys(path: &Path, text: &str) -> Result<Keys, KeyFileError> 
     Ok(Keys { signer, kid, public })
 }
 
-/// What is wrong with one key.
+/// A fault of one key.
 struct Problem(&'static str);
 
 impl Problem {

@@ -235,7 +235,7 @@ fn es256_keys_sign_too() {
         .verify(message.as_bytes(), &decode(signature))
         .expect("a signature that verifies");
     assert!(ring.keys().public()[0].get("d").is_none());
-    // The generator is only here to show that the pair was used as given.
+    // The generator is used only to show that the pair was used as given.
     assert!(pair.sign(&SystemRandom::new(), b"x").is_ok());
 }
 

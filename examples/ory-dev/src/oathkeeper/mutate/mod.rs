@@ -1,4 +1,4 @@
-//! What does the service learn about the caller? The mutators, and the tokens that they mint.
+//! Mutators, which tell the service about the caller, and the tokens that they mint.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,11 +23,11 @@ pub(crate) enum Mutator {
     Header(Vec<(HeaderName, Template)>),
     /// Replaces `Authorization` by a signed token.
     IdToken(Box<IdToken>),
-    /// Passes the request on as it came, with one value for each header.
+    /// Forwards the request unchanged, except that each header gets one value.
     Noop,
 }
 
-/// What an `id_token` mutator puts into its tokens.
+/// The settings of an `id_token` mutator.
 #[derive(Debug, Clone)]
 pub(crate) struct IdToken {
     pub(crate) issuer: String,
@@ -36,7 +36,7 @@ pub(crate) struct IdToken {
     pub(crate) claims: Option<Template>,
 }
 
-/// What mutators of all rules share.
+/// The state that mutators of all rules share.
 #[derive(Debug)]
 pub(crate) struct Mint {
     pub(crate) rings: BTreeMap<PathBuf, Arc<KeyRing>>,
@@ -45,7 +45,7 @@ pub(crate) struct Mint {
 }
 
 impl Mutator {
-    /// Changes the session for one request; `rule` is the rule's id, for errors.
+    /// Changes the session of one request. Errors name the rule by its id, `rule`.
     pub(crate) fn mutate(
         &self,
         session: &mut Session,
@@ -61,7 +61,7 @@ impl Mutator {
                             "error executing headers template in rule \"{rule}\": {error}"
                         ))
                     })?;
-                    // A line feed in a value would be a header of the caller's own making.
+                    // A line feed in a value would let the caller inject a header.
                     let value = HeaderValue::from_str(&text).map_err(|_| Refusal::bad_gateway())?;
                     session.headers.insert(name.clone(), value);
                 }
@@ -138,15 +138,15 @@ impl IdToken {
     }
 }
 
-/// Tokens that were minted before, by everything that went into them except the key: after a rotation a cached token
-/// of the old key is still handed out, as by the real gateway.
+/// Minted tokens, keyed by all their inputs except the key. After a rotation a cached token of the old key is still sent,
+/// as by the real gateway.
 #[derive(Default)]
 pub(crate) struct TokenCache {
     tokens: Mutex<HashMap<CacheKey, (Duration, String)>>,
 }
 
 impl fmt::Debug for TokenCache {
-    /// Leaves out the tokens, which are credentials.
+    /// Omits the tokens, which are credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").finish_non_exhaustive()
     }
@@ -162,7 +162,7 @@ struct CacheKey {
 }
 
 impl TokenCache {
-    /// A token that has more than a tenth of its life left.
+    /// Returns a token with more than a tenth of its lifetime left.
     fn find(&self, key: &CacheKey, now: Duration) -> Option<String> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let (expires, token) = tokens.get(key)?;
@@ -181,7 +181,7 @@ impl TokenCache {
     }
 }
 
-/// Some ten megabytes.
+/// About ten megabytes.
 const MAX_TOKENS: usize = 10_000;
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn part(token: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }
 
-/// R163: what makes one-time ids refuse a second request behind the real gateway.
+/// R163: cached tokens keep their one-time id, so a second request behind the real gateway is a replay.
 #[test]
 fn the_same_token_comes_back_until_a_tenth_of_its_life_is_left() {
     let setup = Setup::new();
@@ -197,7 +197,7 @@ fn claims_that_are_not_an_object_give_no_token() {
     }
 }
 
-/// The author of a rule who prints a value inside quotes lets users write claims; `toJson` does not.
+/// A template that prints a value inside quotes lets users inject claims; `toJson` does not.
 #[test]
 fn values_from_the_session_stay_values_through_to_json() {
     let setup = Setup::new();

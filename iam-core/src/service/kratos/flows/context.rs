@@ -2,18 +2,18 @@ use http::{HeaderValue, header, request::Builder};
 
 use crate::request::RequestHead;
 
-/// Who shows the flow.
+/// The kind of client that shows a flow.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "Kratos knows two kinds")]
 pub enum FlowKind {
     /// A browser: Kratos protects it with cookies and CSRF tokens.
     Browser,
-    /// An application that is no browser: it gets a session token and no cookies.
+    /// A native application: Kratos returns a session token and sets no cookies.
     #[default]
     Native,
 }
 
-/// What of a client's request is passed on to Kratos. Its `Debug` shows no credential.
+/// The parts of a client's request that are forwarded to Kratos. `Debug` omits credentials.
 #[derive(Clone)]
 pub struct FlowContext {
     kind: FlowKind,
@@ -22,8 +22,8 @@ pub struct FlowContext {
 }
 
 impl FlowContext {
-    /// Takes from a request what a flow of this kind needs: a browser's cookies that Kratos set, or a native client's
-    /// `X-Session-Token`. What is repeated or unreadable is left out.
+    /// Extracts the credentials of a flow of this kind from a request: Kratos's cookies from a browser's request, or
+    /// `X-Session-Token` from a native client's. Repeated and unreadable credentials are omitted.
     pub fn new(kind: FlowKind, head: &RequestHead<'_>) -> Self {
         let credential = match kind {
             FlowKind::Browser => cookies(head),
@@ -40,14 +40,14 @@ impl FlowContext {
         }
     }
 
-    /// Sets the id of the request on whose behalf Kratos is asked.
+    /// Sets the id of the request that causes the call to Kratos.
     #[must_use]
     pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = request_id.into();
         self
     }
 
-    /// Returns who shows the flow.
+    /// Returns the kind of client.
     pub const fn kind(&self) -> FlowKind {
         self.kind
     }
@@ -74,7 +74,7 @@ impl std::fmt::Debug for FlowContext {
     }
 }
 
-/// Returns the cookies that Kratos set, byte for byte: a cookie is never decoded.
+/// Returns Kratos's cookies unchanged: a cookie is never decoded.
 fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
     // RFC 9113 §8.2.3: HTTP/2 may split the header into several lines.
     let kept: Vec<&[u8]> = head
@@ -83,11 +83,11 @@ fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
         .map(<[u8]>::trim_ascii)
         .filter(|pair| name(pair).is_some_and(is_of_kratos))
         .collect();
-    // More than that is not passed on. Looked at first: each is compared with each.
+    // More cookies are not forwarded. This is checked first, because each cookie is compared with each other.
     if kept.len() > MAX_COOKIES || kept.iter().map(|pair| pair.len()).sum::<usize>() > MAX_CREDENTIAL {
         return None;
     }
-    // Two of one name: which of them counts would be Kratos's guess. None does.
+    // If two cookies have one name, neither is forwarded, because Kratos would have to guess which one counts.
     let repeated = |pair: &[u8]| {
         kept.iter()
             .filter(|other| name(other) == name(pair))
@@ -100,7 +100,7 @@ fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
     passable(&value)
 }
 
-/// Returns a credential as it is passed on: something, of plain ASCII, and not too long.
+/// Returns a credential that can be forwarded: not empty, plain ASCII, and not too long.
 fn passable(credential: &[u8]) -> Option<HeaderValue> {
     let is_plain = credential.iter().all(|byte| matches!(byte, b' '..=b'~'));
 
@@ -119,8 +119,8 @@ fn is_of_kratos(name: &[u8]) -> bool {
     KRATOS_COOKIES.contains(&name) || is_against_csrf(name)
 }
 
-/// Tells whether a cookie is called as Kratos calls those against CSRF: by a hash, and perhaps with one of the prefixes by which a
-/// browser knows that a cookie is this host's only.
+/// Tells whether a cookie has the name of a Kratos anti-CSRF cookie: a hash, and possibly one of the prefixes that bind a
+/// cookie to its host.
 fn is_against_csrf(name: &[u8]) -> bool {
     let name = ["__Host-", "__HOST-", "__Secure-"]
         .into_iter()
@@ -131,11 +131,11 @@ fn is_against_csrf(name: &[u8]) -> bool {
         .is_some_and(|hash| !hash.is_empty() && hash.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The cookies that Kratos sets besides those against CSRF, whose names hold a hash.
+/// Kratos's cookies other than the anti-CSRF cookies, whose names contain a hash.
 const KRATOS_COOKIES: [&[u8]; 2] = [b"ory_kratos_session", b"ory_kratos_continuity"];
 
-/// Kratos sets one for each kind, and a browser may still hold some of earlier ones.
+/// Kratos sets one cookie of each kind, and a browser may still hold some older ones.
 const MAX_COOKIES: usize = 64;
 
-/// The longest cookie or session token that is passed on, in bytes.
+/// The longest forwarded cookie or session token, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;

@@ -1,12 +1,12 @@
-//! Self-service flows: what a login or registration page of one's own needs.
+//! Self-service flows, for an application with its own login and registration pages.
 //!
-//! A flow is created, shown, and submitted until it succeeds. Cookies and CSRF tokens are the browser's and Kratos's
-//! business; what stands between them passes them on, in both directions, and nothing else:
+//! A flow is created, shown, and submitted until it succeeds. Cookies and anti-CSRF tokens are exchanged between the
+//! browser and Kratos. The application forwards only these parts:
 //!
-//! - of a browser the cookies that Kratos set, and no cookie of the application;
-//! - of a native client the session token, and no cookie;
-//! - never both, for Kratos may answer that with an error of its own;
-//! - to the client Kratos's status, its JSON and its cookies.
+//! - from a browser: Kratos's cookies, and no cookie of the application;
+//! - from a native client: the session token, and no cookie;
+//! - never both, because Kratos may answer that with an error;
+//! - to the client: Kratos's status, JSON body and cookies.
 
 mod context;
 
@@ -24,7 +24,7 @@ use crate::{
     tenant::KratosSettings,
 };
 
-/// What a flow is for.
+/// The purpose of a flow.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Flow {
@@ -35,7 +35,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// Returns the name of the flow, as paths spell it.
+    /// Returns the name of the flow in paths.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -59,7 +59,7 @@ pub struct FlowClient {
 }
 
 impl FlowClient {
-    /// Makes a client that asks through `client`.
+    /// Creates a client for flows that sends its requests through `client`.
     pub fn new(settings: impl Into<Arc<KratosSettings>>, client: Arc<dyn HttpClient>) -> Self {
         Self {
             settings: settings.into(),
@@ -67,11 +67,11 @@ impl FlowClient {
         }
     }
 
-    /// Creates a flow. Where to return to afterwards is for Kratos to allow.
+    /// Creates a flow. Kratos decides whether the return URL is allowed.
     ///
     /// # Errors
     ///
-    /// [`CallError`] when Kratos gives no answer. What it refuses is an answer.
+    /// [`CallError`] when Kratos gives no answer. A refusal by Kratos is an answer.
     pub async fn create(
         &self,
         flow: Flow,
@@ -97,7 +97,7 @@ impl FlowClient {
         .await
     }
 
-    /// Returns a flow as it stands.
+    /// Returns a flow in its current state.
     ///
     /// # Errors
     ///
@@ -109,11 +109,11 @@ impl FlowClient {
             .await
     }
 
-    /// Submits a flow with what the user filled in, as JSON.
+    /// Submits a flow with the user's input, as JSON.
     ///
     /// # Errors
     ///
-    /// As [`FlowClient::create`], and [`CallError::Request`] for a body that no user fills in.
+    /// As [`FlowClient::create`], and [`CallError::Request`] for a body that is not a form.
     pub async fn submit(
         &self,
         flow: Flow,
@@ -156,7 +156,7 @@ fn with_id(url: &str, name: &'static str, id: &str) -> Result<String, CallError>
     Ok(call::with_query(url, &[(name, id.to_owned())]))
 }
 
-/// Reads what Kratos answered. Statuses below 500 are answers; redirects are not, for JSON was asked for.
+/// Reads Kratos's answer. Statuses below 500 are answers, except redirects, because JSON was requested.
 fn answer(response: &Response<Bytes>, limits: JsonLimits) -> Result<FlowAnswer, CallError> {
     let status = response.status();
     if status.is_server_error() || status.is_redirection() || status.is_informational() {
@@ -178,9 +178,9 @@ fn answer(response: &Response<Bytes>, limits: JsonLimits) -> Result<FlowAnswer, 
     })
 }
 
-/// What Kratos answered: pass it on.
+/// An answer of Kratos, to be relayed to the client.
 ///
-/// Its `Debug` shows the status only: body and cookies hold credentials.
+/// `Debug` shows only the status: body and cookies contain credentials.
 #[derive(Clone, Eq, PartialEq)]
 pub struct FlowAnswer {
     status: StatusCode,
@@ -189,7 +189,7 @@ pub struct FlowAnswer {
 }
 
 impl FlowAnswer {
-    /// Returns the status: 200, or what Kratos refused the request with.
+    /// Returns the status: 200, or the status of Kratos's refusal.
     pub const fn status(&self) -> StatusCode {
         self.status
     }
@@ -204,13 +204,13 @@ impl FlowAnswer {
         &self.body
     }
 
-    /// Returns the id of the flow, when the body is one.
+    /// Returns the id of the flow, if the body is a flow.
     pub fn flow_id(&self) -> Option<&str> {
         self.body.get("ui")?;
         self.body.get("id")?.as_str()
     }
 
-    /// Points a form at `action` instead of at Kratos. Does nothing to a body without a form.
+    /// Replaces the URL of the form by `action`. Has no effect on a body without a form.
     #[must_use]
     pub fn with_action(mut self, action: &str) -> Self {
         if let Some(own) = self.body.pointer_mut("/ui/action") {
@@ -239,10 +239,10 @@ const MAX_ID: usize = 128;
 /// The largest submission, in bytes.
 const MAX_SUBMISSION: usize = 64 << 10;
 
-/// The most cookies of one answer.
+/// The largest number of cookies in one answer.
 const MAX_COOKIES: usize = 32;
 
-/// The deepest answer: a form in a flow in an error.
+/// The deepest nesting of an answer: a form in a flow in an error.
 const MAX_DEPTH: usize = 32;
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn answer_of(name: &str) -> Result<FlowAnswer, CallError> {
     block_on(client(&script).create(Flow::Login, &context(FlowKind::Native, &[]), None))
 }
 
-/// What was sent to Kratos for a request with these headers.
+/// Returns the request that Kratos gets for a request with these headers.
 fn sent(kind: FlowKind, headers: &[(&str, &str)]) -> http::HeaderMap {
     let script = ScriptedClient::new();
     script.answer(recorded("login/native: start"));
@@ -78,7 +78,7 @@ fn cookies_of_the_application_are_not_shown_to_kratos() {
     );
 }
 
-/// R142: each is compared with each, so of very many none is looked at twice.
+/// R142: each cookie is compared with each other, so too many cookies are ignored.
 #[test]
 fn of_very_many_cookies_none_is_passed_on() {
     let cookies = |count: usize| {
