@@ -15,13 +15,19 @@
 //! | `issuer_mismatch` | `auth.failure.issuer_mismatch` | 401 |
 //! | `unknown_key` | `auth.failure.unknown_key` | 401 |
 //! | `replay` | `auth.failure.replay` | 401 |
+//! | `session_inactive` | `auth.failure.session_inactive` | 401 |
+//! | `token_inactive` | `auth.failure.token_inactive` | 401 |
+//! | `insufficient_level` | `auth.failure.insufficient_level` | 401 |
 //! | `tenant_mismatch` | `auth.tenant_mismatch` | 401 |
 //! | `csrf` | `auth.failure.csrf` | 403 |
+//! | `already_authenticated` | `authz.anonymous.deny` | 403 |
 //! | `role_deny` | `authz.role.deny` | 403 |
 //! | `scope_deny` | `authz.scope.deny` | 403 |
 //! | `permission_deny` | `authz.permission.deny` | 403 |
 //! | `invalid_object` | `authz.permission.deny` | 400 |
 //! | `keys_unavailable` | `auth.failure.upstream` | 503 |
+//! | `session_unavailable` | `auth.failure.upstream` | 503 |
+//! | `introspection_unavailable` | `auth.failure.upstream` | 503 |
 //! | `permission_unavailable` | `authz.upstream_unavailable` | 503 |
 //! | `replay_unavailable` | `auth.failure.upstream` | 503 |
 //! | `policy_conflict` | `config.route_failure` | 500 |
@@ -95,10 +101,18 @@ pub enum Reason {
     UnknownKey,
     /// The credential was used before, on a route that accepts it once.
     Replay,
+    /// The session is over: unknown to Kratos, inactive or expired, or its identity is inactive.
+    SessionInactive,
+    /// The access token is not active at its issuer.
+    TokenInactive,
+    /// The session is good, but its assurance level is too low or its authentication too old for the route.
+    InsufficientLevel,
     /// The credential belongs to another tenant.
     TenantMismatch,
     /// A request across sites without proof that the application made it.
     Csrf,
+    /// The route is for callers without a principal only.
+    AlreadyAuthenticated,
     /// The principal has none of the roles that the route asks for.
     RoleDeny,
     /// The principal lacks a scope that the route asks for.
@@ -107,8 +121,12 @@ pub enum Reason {
     PermissionDeny,
     /// A path parameter cannot name an object: it is empty, or holds reserved or undecodable characters.
     InvalidObject,
-    /// The issuer's keys are not to be had.
+    /// The issuer's keys cannot be fetched.
     KeysUnavailable,
+    /// The identity server gives no usable answer about a session.
+    SessionUnavailable,
+    /// The introspection endpoint gives no usable answer about an access token.
+    IntrospectionUnavailable,
     /// The permission service gives no answer.
     PermissionUnavailable,
     /// The replay store gives no answer, or is full.
@@ -123,7 +141,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the documentation's table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::MissingCredential,
         Self::AmbiguousCredential,
         Self::Malformed,
@@ -134,13 +152,19 @@ impl Reason {
         Self::IssuerMismatch,
         Self::UnknownKey,
         Self::Replay,
+        Self::SessionInactive,
+        Self::TokenInactive,
+        Self::InsufficientLevel,
         Self::TenantMismatch,
         Self::Csrf,
+        Self::AlreadyAuthenticated,
         Self::RoleDeny,
         Self::ScopeDeny,
         Self::PermissionDeny,
         Self::InvalidObject,
         Self::KeysUnavailable,
+        Self::SessionUnavailable,
+        Self::IntrospectionUnavailable,
         Self::PermissionUnavailable,
         Self::ReplayUnavailable,
         Self::PolicyConflict,
@@ -161,13 +185,19 @@ impl Reason {
             Self::IssuerMismatch => "issuer_mismatch",
             Self::UnknownKey => "unknown_key",
             Self::Replay => "replay",
+            Self::SessionInactive => "session_inactive",
+            Self::TokenInactive => "token_inactive",
+            Self::InsufficientLevel => "insufficient_level",
             Self::TenantMismatch => "tenant_mismatch",
             Self::Csrf => "csrf",
+            Self::AlreadyAuthenticated => "already_authenticated",
             Self::RoleDeny => "role_deny",
             Self::ScopeDeny => "scope_deny",
             Self::PermissionDeny => "permission_deny",
             Self::InvalidObject => "invalid_object",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::SessionUnavailable => "session_unavailable",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::PermissionUnavailable => "permission_unavailable",
             Self::ReplayUnavailable => "replay_unavailable",
             Self::PolicyConflict => "policy_conflict",
@@ -180,7 +210,11 @@ impl Reason {
     pub const fn class(self) -> Class {
         match self {
             Self::AmbiguousCredential | Self::InvalidObject => Class::BadRequest,
-            Self::Csrf | Self::RoleDeny | Self::ScopeDeny | Self::PermissionDeny => Class::Denied,
+            Self::Csrf
+            | Self::AlreadyAuthenticated
+            | Self::RoleDeny
+            | Self::ScopeDeny
+            | Self::PermissionDeny => Class::Denied,
             Self::PolicyConflict | Self::InvalidRequirement | Self::UnknownTenant => Class::Misconfigured,
             Self::MissingCredential
             | Self::Malformed
@@ -191,10 +225,15 @@ impl Reason {
             | Self::IssuerMismatch
             | Self::UnknownKey
             | Self::Replay
+            | Self::SessionInactive
+            | Self::TokenInactive
+            | Self::InsufficientLevel
             | Self::TenantMismatch => Class::Unauthenticated,
-            Self::KeysUnavailable | Self::PermissionUnavailable | Self::ReplayUnavailable => {
-                Class::Unavailable
-            }
+            Self::KeysUnavailable
+            | Self::SessionUnavailable
+            | Self::IntrospectionUnavailable
+            | Self::PermissionUnavailable
+            | Self::ReplayUnavailable => Class::Unavailable,
         }
     }
 
@@ -210,12 +249,19 @@ impl Reason {
             Self::IssuerMismatch => EventName::AuthFailureIssuerMismatch,
             Self::UnknownKey => EventName::AuthFailureUnknownKey,
             Self::Replay => EventName::AuthFailureReplay,
+            Self::SessionInactive => EventName::AuthFailureSessionInactive,
+            Self::TokenInactive => EventName::AuthFailureTokenInactive,
+            Self::InsufficientLevel => EventName::AuthFailureInsufficientLevel,
             Self::TenantMismatch => EventName::AuthTenantMismatch,
             Self::Csrf => EventName::AuthFailureCsrf,
+            Self::AlreadyAuthenticated => EventName::AuthzAnonymousDeny,
             Self::RoleDeny => EventName::AuthzRoleDeny,
             Self::ScopeDeny => EventName::AuthzScopeDeny,
             Self::PermissionDeny | Self::InvalidObject => EventName::AuthzPermissionDeny,
-            Self::KeysUnavailable | Self::ReplayUnavailable => EventName::AuthFailureUpstream,
+            Self::KeysUnavailable
+            | Self::SessionUnavailable
+            | Self::IntrospectionUnavailable
+            | Self::ReplayUnavailable => EventName::AuthFailureUpstream,
             Self::PermissionUnavailable => EventName::AuthzUpstreamUnavailable,
             Self::PolicyConflict | Self::InvalidRequirement | Self::UnknownTenant => {
                 EventName::ConfigRouteFailure

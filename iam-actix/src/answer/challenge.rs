@@ -25,19 +25,30 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
         | Reason::Malformed
         | Reason::NotYetValid
         | Reason::Replay
+        | Reason::SessionInactive
         | Reason::TenantMismatch
+        | Reason::TokenInactive
         | Reason::UnknownKey => Bearer::build().error(Error::InvalidToken),
+        // RFC 9470 §3.
+        Reason::InsufficientLevel => {
+            return Some(HeaderValue::from_static(
+                r#"Bearer error="insufficient_user_authentication""#,
+            ));
+        }
         // The same for all three: which of them it was is nothing for the caller.
         Reason::PermissionDeny | Reason::RoleDeny | Reason::ScopeDeny => {
             Bearer::build().error(Error::InsufficientScope)
         }
-        Reason::Csrf
+        Reason::AlreadyAuthenticated
+        | Reason::Csrf
+        | Reason::IntrospectionUnavailable
         | Reason::InvalidObject
         | Reason::InvalidRequirement
         | Reason::KeysUnavailable
         | Reason::PermissionUnavailable
         | Reason::PolicyConflict
         | Reason::ReplayUnavailable
+        | Reason::SessionUnavailable
         | Reason::UnknownTenant => return None,
     };
 

@@ -45,6 +45,8 @@ pub enum EventName {
     AuthFailureUpstream,
     /// A credential of another tenant.
     AuthTenantMismatch,
+    /// A principal came to a route for callers without one.
+    AuthzAnonymousDeny,
     /// A role is missing.
     AuthzRoleDeny,
     /// A scope is missing.
@@ -73,7 +75,7 @@ pub enum EventName {
 
 impl EventName {
     /// All names, in the order of the documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::AuthSuccess,
         Self::AuthFailureMissingCredential,
         Self::AuthFailureMalformed,
@@ -90,6 +92,7 @@ impl EventName {
         Self::AuthFailureCsrf,
         Self::AuthFailureUpstream,
         Self::AuthTenantMismatch,
+        Self::AuthzAnonymousDeny,
         Self::AuthzRoleDeny,
         Self::AuthzScopeDeny,
         Self::AuthzPermissionDeny,
@@ -122,6 +125,7 @@ impl EventName {
             Self::AuthFailureCsrf => "auth.failure.csrf",
             Self::AuthFailureUpstream => "auth.failure.upstream",
             Self::AuthTenantMismatch => "auth.tenant_mismatch",
+            Self::AuthzAnonymousDeny => "authz.anonymous.deny",
             Self::AuthzRoleDeny => "authz.role.deny",
             Self::AuthzScopeDeny => "authz.scope.deny",
             Self::AuthzPermissionDeny => "authz.permission.deny",
