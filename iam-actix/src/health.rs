@@ -26,7 +26,7 @@ use iam_core::{
     http::{CallLimits, HttpClient},
     jwks::{KeyStatus, KeyStore},
     requirement::RoutePolicy,
-    tenant::Tenant,
+    tenant::{Signer, Tenant},
 };
 use serde_json::{Map, Value, json};
 use tokio::{
@@ -121,7 +121,7 @@ pub(crate) struct Readiness {
 #[derive(Debug)]
 pub(crate) struct TenantReadiness {
     pub(crate) events: Events,
-    pub(crate) keys: Option<KeyProbe>,
+    pub(crate) keys: Vec<KeyProbe>,
     pub(crate) upstreams: Vec<Probe>,
 }
 
@@ -133,20 +133,28 @@ pub(crate) struct Events {
     pub(crate) tenant: Arc<str>,
 }
 
-/// The keys of one tenant.
+/// The keys of one signer of a tenant.
 #[derive(Debug)]
 pub(crate) struct KeyProbe {
+    part: &'static str,
     store: Arc<KeyStore>,
     throttle: LogThrottle,
 }
 
 impl KeyProbe {
-    /// Makes the probe of a tenant's keys; nothing without a verifier.
-    pub(crate) fn of(tenant: &Tenant) -> Option<Self> {
-        Some(Self {
-            store: Arc::clone(tenant.verifier()?.keys()),
-            throttle: LogThrottle::new(FRESH),
-        })
+    /// Makes a probe for the keys of each signer that the tenant has a verifier for.
+    pub(crate) fn all_of(tenant: &Tenant) -> Vec<Self> {
+        let probe = |signer| {
+            Some(Self {
+                part: match signer {
+                    Signer::Gateway => "keys",
+                    Signer::Hydra => "hydra_keys",
+                },
+                store: Arc::clone(tenant.verifier_of(signer)?.keys()),
+                throttle: LogThrottle::new(FRESH),
+            })
+        };
+        Signer::ALL.into_iter().filter_map(probe).collect()
     }
 }
 
@@ -318,12 +326,12 @@ async fn ready(readiness: web::Data<Readiness>, detail: web::Data<Detail>) -> Ht
 impl TenantReadiness {
     async fn examine(&self, clock: &dyn Clock) -> Vec<(&'static str, Status)> {
         let mut parts = Vec::new();
-        if let Some(keys) = &self.keys {
+        for keys in &self.keys {
             let status = keys.status(clock);
             if status == Status::Down && keys.throttle.is_due(clock.now()) {
-                self.events.emit("keys");
+                self.events.emit(keys.part);
             }
-            parts.push(("keys", status));
+            parts.push((keys.part, status));
         }
 
         let answers = join_all(self.upstreams.iter().map(|probe| probe.is_ready(&self.events))).await;

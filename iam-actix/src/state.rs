@@ -15,7 +15,7 @@ use iam_core::{
     clock::{Clock, Timestamp},
     decision::{Reason, Refusal},
     replay::ReplayStore,
-    tenant::{Tenant, TenantRegistry},
+    tenant::{Signer, Tenant, TenantRegistry},
 };
 
 use crate::{
@@ -148,15 +148,22 @@ impl State {
 
     pub(crate) async fn purge_keys(&self, name: &str) -> Result<usize, PurgeError> {
         let tenant = self.registry.get(name).ok_or(PurgeError::UnknownTenant)?;
-        let Some(verifier) = tenant.verifier() else {
-            return Ok(0);
-        };
-
         let runtime = self.runtime(tenant).map_err(|_| PurgeError::UnknownTenant)?;
-        let fetched = runtime.fetch_keys().await;
-        // What is known to be withdrawn goes now, also when the fetch has failed.
-        let ended = verifier.keys().purge(self.clock.now());
-        fetched.map(|()| ended).map_err(|_| PurgeError::KeysUnavailable)
+
+        let mut purged = Ok(0_usize);
+        for signer in Signer::ALL {
+            let Some(verifier) = tenant.verifier_of(signer) else {
+                continue;
+            };
+            let fetched = runtime.fetch_keys(signer).await;
+            // What is known to be withdrawn goes now, also when the fetch has failed.
+            let ended = verifier.keys().purge(self.clock.now());
+            purged = match fetched {
+                Ok(()) => purged.map(|before| before.saturating_add(ended)),
+                Err(_) => Err(PurgeError::KeysUnavailable),
+            };
+        }
+        purged
     }
 
     #[cfg(test)]

@@ -33,6 +33,14 @@ impl Alarms {
             );
         }
 
+        if detail == CREDENTIAL_REFUSED && self.is_due(tenant, detail, now) {
+            tracing::error!(
+                tenant,
+                "an upstream refuses the credential of this service, so requests are answered with 503: correct `keto.token`, \
+                 `hydra.admin_token`, or `hydra.client_id` and `hydra.client_secret`"
+            );
+        }
+
         let remedy = template_remedy(detail).filter(|_| self.is_due(tenant, detail, now))?;
         tracing::error!(tenant, detail, "{remedy}");
         let mut event = AuditEvent::notice(EventName::TokenTemplateFault, now);
@@ -54,5 +62,8 @@ impl Alarms {
 
 /// The detail of a token whose key left the set within the last hour.
 const KEY_WITHDRAWN: &str = "key_withdrawn";
+
+/// The detail of an upstream that refuses the credential of this service: `CallError::Credential` in `iam-core`.
+const CREDENTIAL_REFUSED: &str = "upstream_refuses_credential";
 
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -2,8 +2,8 @@
 //!
 //! RFC 6750 §3: every 401 carries one challenge; the error code stands in it only when a credential was presented.
 //!
-//! The types of `actix-web-httpauth` write it. They put no comma between two parameters (RFC 9110 §11.6.1 wants one),
-//! so every challenge here has exactly one: the realm when nothing was presented, the error otherwise.
+//! The types of `actix-web-httpauth` write a challenge with one parameter: the realm when nothing was presented, the error
+//! otherwise. They put no comma between two parameters (RFC 9110 §11.6.1 wants one), so a challenge with two is written here.
 
 use actix_web::http::header::{HeaderValue, TryIntoHeaderValue};
 use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
@@ -35,7 +35,7 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
                 r#"Bearer error="insufficient_user_authentication""#,
             ));
         }
-        // The same for all three: which of them it was is nothing for the caller.
+        // Where the policies of the route are known, `insufficient_scope` replaces the challenge of a missing scope.
         Reason::PermissionDeny | Reason::RoleDeny | Reason::ScopeDeny => {
             Bearer::build().error(Error::InsufficientScope)
         }
@@ -55,9 +55,48 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
     bearer.finish().try_into_value().ok()
 }
 
+/// Returns the challenge for a missing scope, which names all scopes that the route requires (RFC 6750 §3.1); nothing when it
+/// requires none.
+pub(crate) fn insufficient_scope<'s>(required: impl Iterator<Item = &'s str>) -> Option<HeaderValue> {
+    let mut scopes: Vec<&str> = Vec::new();
+    for scope in required {
+        // INVARIANT: a policy holds scopes of RFC 6749 §3.3 only, which need no quoting.
+        if iam_grammar::check_scope(scope).is_ok() && !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    if scopes.is_empty() {
+        return None;
+    }
+
+    let text = format!(r#"Bearer error="insufficient_scope", scope="{}""#, scopes.join(" "));
+    HeaderValue::from_str(&text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R062
+    #[test]
+    fn missing_scope_is_named_with_all_others_of_the_route() {
+        let challenge = |scopes: &[&str]| {
+            let value = insufficient_scope(scopes.iter().copied())?;
+            value.to_str().ok().map(str::to_owned)
+        };
+
+        assert_eq!(challenge(&[]), None);
+        assert_eq!(
+            challenge(&["jobs:write"]).as_deref(),
+            Some(r#"Bearer error="insufficient_scope", scope="jobs:write""#)
+        );
+        assert_eq!(
+            challenge(&["jobs:read", "jobs:write", "jobs:read"]).as_deref(),
+            Some(r#"Bearer error="insufficient_scope", scope="jobs:read jobs:write""#)
+        );
+        // A text that no scope is would end the quoted text.
+        assert_eq!(challenge(&["a\"b", "c\\d", "e f", ""]), None);
+    }
 
     fn text(reason: Reason) -> Option<String> {
         challenge(reason).map(|value| value.to_str().unwrap().to_owned())

@@ -19,7 +19,7 @@ use iam_core::{
     jwks::KeyStore,
     replay::{MemoryReplayStore, ReplayStore},
     service,
-    tenant::{JwksSource, Tenant, TenantRegistry},
+    tenant::{JwksSource, Signer, Tenant, TenantRegistry},
 };
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ use crate::{
     ports::Ports,
     state::{Parts, State},
     tenant::{
-        TenantRuntime,
+        SignerKeys, TenantRuntime,
         keys::{Fetch, Keys, Refresh},
     },
     upstream::{ConcurrencyLimit, DeadlineClient, Threads},
@@ -158,7 +158,7 @@ impl IamBuilder {
                 None => {
                     readiness.push(TenantReadiness {
                         events,
-                        keys: KeyProbe::of(tenant),
+                        keys: KeyProbe::all_of(tenant),
                         upstreams: Vec::new(),
                     });
                     TenantRuntime::without_upstreams(tenant)
@@ -168,12 +168,17 @@ impl IamBuilder {
                         Some(client) => Arc::new(DeadlineClient(Arc::clone(client))) as Arc<dyn HttpClient>,
                         None => Arc::new(threads.client(limit)),
                     };
-                    let key_client = client(ConcurrencyLimit::new(KEY_FETCHES));
-                    let keys = refresh(tenant, &key_client, &auditor, &self.ports.clock).map(|refresh| {
+                    let mut keys_of = |signer| {
+                        let key_client = client(ConcurrencyLimit::new(KEY_FETCHES));
+                        let refresh = refresh(tenant, signer, &key_client, &auditor, &self.ports.clock)?;
                         let (keys, first) = Keys::start(threads, refresh);
                         fetching.push(first);
-                        keys
-                    });
+                        Some(keys)
+                    };
+                    let keys = SignerKeys {
+                        gateway: keys_of(Signer::Gateway),
+                        hydra: keys_of(Signer::Hydra),
+                    };
                     let runtime = TenantRuntime::new(tenant, keys, &client);
                     readiness.push(runtime.readiness(events, &client, &threads.spawner()));
                     runtime
@@ -259,9 +264,10 @@ fn sinks(
 }
 
 fn needs_network(registry: &TenantRegistry) -> bool {
-    registry
-        .iter()
-        .any(|tenant| tenant.jwks().is_some() || tenant.keto().is_some() || tenant.kratos().is_some())
+    registry.iter().any(|tenant| {
+        let fetches_keys = Signer::ALL.into_iter().any(|signer| tenant.jwks_of(signer).is_some());
+        fetches_keys || tenant.hydra().is_some() || tenant.keto().is_some() || tenant.kratos().is_some()
+    })
 }
 
 /// Logs what is less safe than the defaults, and ignored environment variables.
@@ -298,12 +304,13 @@ fn events(tenant: &Tenant, auditor: &Arc<Auditor>, clock: &Arc<dyn Clock>) -> Ev
 
 fn refresh(
     tenant: &Arc<Tenant>,
+    signer: Signer,
     client: &Arc<dyn HttpClient>,
     auditor: &Arc<Auditor>,
     clock: &Arc<dyn Clock>,
 ) -> Option<Refresh> {
-    let source = tenant.jwks()?.clone();
-    let store: &Arc<KeyStore> = tenant.verifier()?.keys();
+    let source = tenant.jwks_of(signer)?.clone();
+    let store: &Arc<KeyStore> = tenant.verifier_of(signer)?.keys();
     Some(Refresh {
         auditor: Arc::clone(auditor),
         clock: Arc::clone(clock),

@@ -111,6 +111,10 @@ impl Attempt {
         &self.tenant
     }
 
+    pub(super) const fn transport(&self) -> Transport {
+        self.transport
+    }
+
     pub(super) const fn claim(&self) -> ClaimState {
         self.claim.get()
     }
@@ -218,7 +222,8 @@ impl RequestState {
             Authentication::Known(authenticated) => Ok(authenticated),
             Authentication::Ask(lookup) => {
                 let runtime = self.shared().runtime(target.tenant())?;
-                runtime.look_up(lookup, self.shared().clock().as_ref()).await
+                let clock = self.shared().clock().as_ref();
+                runtime.look_up(lookup, clock, self.request_id.as_str()).await
             }
         }
     }

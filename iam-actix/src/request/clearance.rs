@@ -5,7 +5,7 @@ use iam_core::{
     clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
-    tenant::{ReplayMode, Tenant},
+    tenant::{ReplayMode, Tenant, Transport},
 };
 use iam_grammar::RelationTuple;
 
@@ -216,7 +216,10 @@ impl RequestState {
             let Some(authenticated) = attempt.authenticated() else {
                 continue;
             };
-            let once = single_use || attempt.tenant().replay() == ReplayMode::Always;
+            // `oathkeeper.replay` is about the gateway's tokens. An access token is made to be used again.
+            let always = attempt.transport() == Transport::Oathkeeper
+                && attempt.tenant().replay() == ReplayMode::Always;
+            let once = single_use || always;
             if !once || attempt.claim() == ClaimState::Made {
                 continue;
             }

@@ -31,6 +31,7 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderValue, WWW_AUTHENTICATE},
 };
 use iam_core::decision::{Reason, Refusal};
 
@@ -45,6 +46,7 @@ use self::{
 };
 use crate::{
     answer::{
+        challenge::insufficient_scope,
         error::{Error, response},
         fault,
     },
@@ -147,10 +149,19 @@ impl RequestState {
         let registry = self.shared().registry();
         let request = self.head.rebuild(registry.credential_headers());
         request.extensions_mut().insert(Rc::clone(self));
-        ServiceResponse::new(
-            request,
-            response(refusal.reason, Some(&self.request_id), registry.development()),
-        )
+        let mut answer = response(refusal.reason, Some(&self.request_id), registry.development());
+        if refusal.reason == Reason::ScopeDeny
+            && let Some(challenge) = self.scope_challenge()
+        {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        ServiceResponse::new(request, answer)
+    }
+
+    /// Returns the challenge that names the scopes of the route.
+    fn scope_challenge(&self) -> Option<HeaderValue> {
+        let chain = self.chain()?;
+        insufficient_scope(chain.effective().ok()?.scopes())
     }
 
     /// Logs a refusal that a developer or an operator has to act on.

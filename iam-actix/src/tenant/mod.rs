@@ -12,8 +12,8 @@ use iam_core::{
     clock::Clock,
     decision::{Reason, Refusal},
     http::HttpClient,
-    service::keto::PermissionClient,
-    tenant::Tenant,
+    service::{hydra, keto::PermissionClient},
+    tenant::{Signer, Tenant},
 };
 use iam_grammar::RelationTuple;
 
@@ -26,17 +26,34 @@ use crate::{
 /// What one tenant's requests share: its upstream clients and its key refresh. Each upstream has a concurrency limit of its own.
 pub(crate) struct TenantRuntime {
     tenant: Arc<Tenant>,
+    hydra: Option<Arc<dyn HttpClient>>,
     keto: Option<Arc<dyn HttpClient>>,
-    keys: Option<Keys>,
+    keys: SignerKeys,
     kratos: Option<Arc<dyn HttpClient>>,
     permissions: Option<PermissionClient>,
+}
+
+/// The key refresh of each signer whose keys are fetched.
+#[derive(Default)]
+pub(crate) struct SignerKeys {
+    pub(crate) gateway: Option<Keys>,
+    pub(crate) hydra: Option<Keys>,
+}
+
+impl SignerKeys {
+    const fn of(&self, signer: Signer) -> Option<&Keys> {
+        match signer {
+            Signer::Gateway => self.gateway.as_ref(),
+            Signer::Hydra => self.hydra.as_ref(),
+        }
+    }
 }
 
 impl TenantRuntime {
     /// Makes the runtime of a tenant. `client` makes the client of one upstream.
     pub(crate) fn new(
         tenant: &Arc<Tenant>,
-        keys: Option<Keys>,
+        keys: SignerKeys,
         client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
     ) -> Self {
         let keto = tenant
@@ -48,6 +65,9 @@ impl TenantRuntime {
             .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
         Self {
             tenant: Arc::clone(tenant),
+            hydra: tenant
+                .hydra()
+                .map(|hydra| client(ConcurrencyLimit::new(hydra.max_in_flight()))),
             keto,
             keys,
             kratos: tenant
@@ -61,22 +81,28 @@ impl TenantRuntime {
     pub(crate) fn without_upstreams(tenant: &Arc<Tenant>) -> Self {
         Self {
             tenant: Arc::clone(tenant),
+            hydra: None,
             keto: None,
-            keys: None,
+            keys: SignerKeys::default(),
             kratos: None,
             permissions: None,
         }
     }
 
-    /// Brings what a lookup needs, and lets it conclude.
+    /// Brings what a lookup needs, and lets it conclude. An upstream that is asked gets the request's id.
     ///
     /// # Errors
     ///
     /// The lookup's refusal. An upstream without an answer is 503.
-    pub(crate) async fn look_up(&self, lookup: Lookup, clock: &dyn Clock) -> Result<Authenticated, Refusal> {
+    pub(crate) async fn look_up(
+        &self,
+        lookup: Lookup,
+        clock: &dyn Clock,
+        request_id: &str,
+    ) -> Result<Authenticated, Refusal> {
         match lookup {
             Lookup::Key(lookup) => {
-                let waited = match &self.keys {
+                let waited = match self.keys.of(lookup.signer()) {
                     Some(keys) => keys
                         .until_known(&mut || lookup.is_answered(&self.tenant, clock.now()))
                         .await
@@ -85,6 +111,15 @@ impl TenantRuntime {
                     None => Ok(()),
                 };
                 lookup.conclude(&self.tenant, waited, clock.now())
+            }
+            Lookup::Token(lookup) => {
+                let answer = match self.tenant.hydra().zip(self.hydra.as_ref()) {
+                    Some((settings, client)) => {
+                        hydra::introspect(settings, client, lookup.token(), request_id).await
+                    }
+                    None => Err(Refusal::new(Reason::UnknownTenant)),
+                };
+                lookup.conclude(&self.tenant, answer, clock.now())
             }
         }
     }
@@ -107,9 +142,9 @@ impl TenantRuntime {
         permissions.check(tuples, request_id).await
     }
 
-    /// Waits for a key fetch that starts after this call. Returns at once when the keys are part of the configuration.
-    pub(crate) async fn fetch_keys(&self) -> Result<(), WaitError> {
-        match &self.keys {
+    /// Waits for a fetch of a signer's keys that starts after this call. Returns at once when the keys are part of the configuration.
+    pub(crate) async fn fetch_keys(&self, signer: Signer) -> Result<(), WaitError> {
+        match self.keys.of(signer) {
             Some(keys) => keys.fetched_from_now().await,
             None => Ok(()),
         }
@@ -133,6 +168,7 @@ impl TenantRuntime {
         let probed = [
             self.tenant.keto().map(|keto| ("keto", keto.read_url())),
             self.tenant.kratos().map(|kratos| ("kratos", kratos.public_url())),
+            self.tenant.hydra().map(|hydra| ("hydra", hydra.admin_url())),
         ];
         let probe = |(product, url)| {
             Probe::new(
@@ -145,7 +181,7 @@ impl TenantRuntime {
 
         TenantReadiness {
             events,
-            keys: KeyProbe::of(&self.tenant),
+            keys: KeyProbe::all_of(&self.tenant),
             upstreams: probed.into_iter().flatten().map(probe).collect(),
         }
     }

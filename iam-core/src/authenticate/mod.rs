@@ -8,9 +8,10 @@
 //! The core decides and never fetches. Where the network has to be asked, [`authenticate`] returns a [`Lookup`], which says what
 //! is needed; the adapter brings the answer, and the lookup's own `conclude` decides about it.
 
+mod oauth2;
 mod token;
 
-pub use self::token::KeyLookup;
+pub use self::{oauth2::TokenLookup, token::KeyLookup};
 use crate::{
     clock::Timestamp,
     decision::{Reason, Refusal},
@@ -32,10 +33,12 @@ pub fn authenticate(
 ) -> Result<Authentication, Refusal> {
     match target.transport() {
         Transport::Oathkeeper => token::authenticate(target.tenant(), head, now),
+        Transport::Oauth2 => oauth2::authenticate(target.tenant(), head, now),
         // INVARIANT: the configuration refuses tenants with these transports.
-        Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer | Transport::Oauth2 => Err(
-            Refusal::with_detail(Reason::UnknownTenant, "transport_not_available"),
-        ),
+        Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => Err(Refusal::with_detail(
+            Reason::UnknownTenant,
+            "transport_not_available",
+        )),
     }
 }
 
@@ -63,6 +66,8 @@ pub enum Authentication {
 pub enum Lookup {
     /// A key set that is newer than the one at hand.
     Key(KeyLookup),
+    /// What its issuer says about an access token.
+    Token(TokenLookup),
 }
 
 /// A request whose principal is known. *Verified.*

@@ -1,18 +1,18 @@
-//! The gateway's token: a signed JWT in a header.
+//! A signed JWT: the gateway's token in a header, and how the tokens of every signer are verified.
 
 use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::{Authenticated, Authentication, Lookup};
+use super::{Authenticated, Authentication, Lookup, oauth2};
 use crate::{
     clock::Timestamp,
     credential::{self, CredentialError, Presented},
     decision::{Reason, Refusal},
-    jwt::{TokenFault, VerifiedClaims, VerifyError},
+    jwt::{TokenFault, VerifiedClaims, Verifier, VerifyError},
     principal::{Evidence, Principal},
     request::RequestHead,
-    tenant::{Tenant, TokenSource},
+    tenant::{Signer, Tenant, TokenSource},
 };
 
 /// Verifies the token with the keys at hand.
@@ -25,12 +25,24 @@ pub(super) fn authenticate(
     let presented = presented(source, head).map_err(CredentialError::reason)?;
     let same_site = tenant.check_csrf(head);
 
-    match source.verifier.examine(presented.unchecked(), now) {
-        Ok(claims) => conclude(tenant, claims, same_site).map(Authentication::Known),
+    verify(tenant, Signer::Gateway, presented, same_site, now)
+}
+
+/// Verifies a token with the keys of its signer, and no others.
+pub(super) fn verify(
+    tenant: &Tenant,
+    signer: Signer,
+    presented: Presented<'_>,
+    same_site: Result<(), Refusal>,
+    now: Timestamp,
+) -> Result<Authentication, Refusal> {
+    match verifier(tenant, signer)?.examine(presented.unchecked(), now) {
+        Ok(claims) => conclude(tenant, signer, claims, same_site).map(Authentication::Known),
         // INVARIANT: bytes that no token has cause no fetch, whatever key they name.
         Err(fault) if fault.error() == VerifyError::UnknownKey && presented.token().is_ok() => {
             Ok(Authentication::Ask(Lookup::Key(KeyLookup {
                 token: SecretSlice::from(presented.unchecked().to_vec()),
+                signer,
                 same_site,
             })))
         }
@@ -46,14 +58,20 @@ pub(super) fn authenticate(
 /// fetch that started after the request arrived has ended, then calls [`KeyLookup::conclude`].
 pub struct KeyLookup {
     token: SecretSlice<u8>,
+    signer: Signer,
     same_site: Result<(), Refusal>,
 }
 
 impl KeyLookup {
-    /// Tells whether the tenant's key set holds the token's key by now.
+    /// Returns whose key set has to be fetched.
+    pub const fn signer(&self) -> Signer {
+        self.signer
+    }
+
+    /// Tells whether the signer's key set holds the token's key by now.
     pub fn is_answered(&self, tenant: &Tenant, now: Timestamp) -> bool {
         tenant
-            .verifier()
+            .verifier_of(self.signer)
             .is_some_and(|verifier| verifier.has_key_of(self.token.expose_secret(), now))
     }
 
@@ -69,8 +87,8 @@ impl KeyLookup {
         waited: Result<(), Refusal>,
         now: Timestamp,
     ) -> Result<Authenticated, Refusal> {
-        match source(tenant)?.verifier.examine(self.token.expose_secret(), now) {
-            Ok(claims) => conclude(tenant, claims, self.same_site),
+        match verifier(tenant, self.signer)?.examine(self.token.expose_secret(), now) {
+            Ok(claims) => conclude(tenant, self.signer, claims, self.same_site),
             Err(fault) if fault.error() == VerifyError::UnknownKey => {
                 waited.and_then(|()| Err(refusal(fault)))
             }
@@ -89,11 +107,21 @@ impl fmt::Debug for KeyLookup {
 /// A request without a good credential is 401 whatever site sent it, so the CSRF check counts last.
 fn conclude(
     tenant: &Tenant,
+    signer: Signer,
     claims: Arc<VerifiedClaims>,
     same_site: Result<(), Refusal>,
 ) -> Result<Authenticated, Refusal> {
+    if signer == Signer::Hydra {
+        oauth2::check_claims(tenant, &claims)?;
+    }
     same_site?;
     Ok(Authenticated::new(Principal::new(tenant, Evidence::Jwt(claims))))
+}
+
+fn verifier(tenant: &Tenant, signer: Signer) -> Result<&Verifier, Refusal> {
+    tenant
+        .verifier_of(signer)
+        .ok_or(Refusal::new(Reason::UnknownTenant))
 }
 
 fn source(tenant: &Tenant) -> Result<&TokenSource, Refusal> {

@@ -256,6 +256,10 @@ fn resolve(node: &mut Node, path: &[&str], problems: &mut Vec<Problem>) {
 /// Returns the secrets of a table, each with the key that names a file with its value.
 pub(super) fn secrets_of(table: &[&str]) -> &'static [(&'static str, &'static str)] {
     match table {
+        ["tenants", _, "hydra"] => &[
+            ("admin_token", "admin_token_file"),
+            ("client_secret", "client_secret_file"),
+        ],
         ["tenants", _, "keto"] => &[("token", "token_file")],
         _ => &[],
     }

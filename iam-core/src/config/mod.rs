@@ -15,8 +15,9 @@
 //! # Plain http
 //!
 //! URLs of upstreams are `https://`, or `http://` on loopback. `allow_http = true` permits `http://` elsewhere, as between the pods
-//! of a cluster: in `[tenants.X.oathkeeper.jwks]` for the key set, in `[tenants.X.upstream]` for all other upstreams of a tenant,
-//! and in `[tenants.X.keto.upstream]` or `[tenants.X.kratos.upstream]` for one of them. Each URL that needs the permission is one of
+//! of a cluster: in `[tenants.X.oathkeeper.jwks]` or `[tenants.X.hydra.jwks]` for the key set, in `[tenants.X.upstream]` for all
+//! other upstreams of a tenant, and in `[tenants.X.keto.upstream]`, `[tenants.X.kratos.upstream]` or `[tenants.X.hydra.upstream]`
+//! for one of them. Each URL that needs the permission is one of
 //! the [warnings](Settings::warnings). Link-local addresses and URLs with credentials are always refused.
 //!
 //! # Environment variables
@@ -25,6 +26,7 @@
 //! names its variable.
 
 mod error;
+mod hydra;
 mod load;
 mod oathkeeper;
 mod read;
@@ -41,6 +43,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use self::{
     error::{ConfigError, Problem},
+    hydra::{HydraConfig, TokenCheck},
     oathkeeper::{JwksConfig, OathkeeperConfig, VerifierKind},
     tenant::{
         CacheConfig, CsrfConfig, KetoConfig, KratosConfig, Mode, SubjectForm, TenantConfig, UpstreamConfig,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{OathkeeperConfig, units};
+use super::{HydraConfig, OathkeeperConfig, units};
 use crate::{secret::Secret, tenant::Transport};
 
 /// One tenant as written.
@@ -24,6 +24,8 @@ pub struct TenantConfig {
     pub kratos: Option<KratosConfig>,
     /// The permission server.
     pub keto: Option<KetoConfig>,
+    /// The OAuth 2 server, for the transport `oauth2`.
+    pub hydra: Option<HydraConfig>,
     /// Cross-site requests.
     pub csrf: CsrfConfig,
     /// Cache sizes.
@@ -41,6 +43,7 @@ impl Default for TenantConfig {
             oathkeeper: None,
             kratos: None,
             keto: None,
+            hydra: None,
             csrf: CsrfConfig::default(),
             cache: CacheConfig::default(),
             upstream: UpstreamConfig::default(),
@@ -56,6 +59,13 @@ impl TenantConfig {
             oathkeeper: Some(oathkeeper),
             ..Self::default()
         }
+    }
+
+    /// Sets the OAuth 2 server.
+    #[must_use]
+    pub fn hydra(mut self, hydra: HydraConfig) -> Self {
+        self.hydra = Some(hydra);
+        self
     }
 
     /// Sets the permission server.

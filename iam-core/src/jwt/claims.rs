@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    Profile, TokenFault,
+    Profile, TokenFault, TokenType,
     payload::{Claims, Times},
     profile::SCOPE,
     template,
@@ -39,7 +39,7 @@ struct Checked {
 }
 
 /// The subject and client of a token.
-struct Holder {
+pub(crate) struct Holder {
     /// The name in audit events, put together once for all uses of the token: [`CLIENT`] and the client id, or [`USER`] and the
     /// subject.
     actor: String,
@@ -50,7 +50,7 @@ struct Holder {
 impl Holder {
     /// A client's own token names the client twice: Hydra and Oathkeeper put the client id into `sub`. With another `sub`, a
     /// person acts through the client.
-    fn of(subject: &str, client_id: Option<&str>) -> Self {
+    pub(crate) fn of(subject: &str, client_id: Option<&str>) -> Self {
         if client_id == Some(subject) {
             return Self {
                 actor: [CLIENT, subject].concat(),
@@ -64,7 +64,18 @@ impl Holder {
         }
     }
 
-    fn subject(&self) -> &str {
+    /// Returns the name in audit events.
+    pub(crate) fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Returns the client through which a person acts.
+    pub(crate) fn acting_client(&self) -> Option<&str> {
+        self.acting_client.as_deref()
+    }
+
+    /// Returns the subject, which is the client id where a client acts for itself.
+    pub(crate) fn subject(&self) -> &str {
         // INVARIANT: the actor begins with one of the two prefixes.
         self.client()
             .or_else(|| self.actor.strip_prefix(USER))
@@ -72,8 +83,13 @@ impl Holder {
     }
 
     /// Returns the id of a client that acts for itself.
-    fn client(&self) -> Option<&str> {
+    pub(crate) fn client(&self) -> Option<&str> {
         self.actor.strip_prefix(CLIENT)
+    }
+
+    /// Returns the client that the token was issued to, whoever acts.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.client().or_else(|| self.acting_client())
     }
 }
 
@@ -127,12 +143,12 @@ impl VerifiedClaims {
 
     /// Returns `client_id`: the OAuth 2 client that the token was issued to.
     pub fn client_id(&self) -> Option<&str> {
-        self.checked.holder.client().or_else(|| self.acting_client())
+        self.checked.holder.client_id()
     }
 
     /// Returns the client through which a person acts: `client_id` where `sub` is another.
     pub fn acting_client(&self) -> Option<&str> {
-        self.checked.holder.acting_client.as_deref()
+        self.checked.holder.acting_client()
     }
 
     /// Tells whether the token is that of an OAuth 2 client itself: `sub` equals `client_id`.
@@ -174,17 +190,22 @@ impl VerifiedClaims {
 
     /// Returns the actor's name in audit events.
     pub(crate) fn actor(&self) -> &str {
-        &self.checked.holder.actor
+        self.checked.holder.actor()
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
     pub(super) fn check(
         payload: Vec<u8>,
         profile: &Arc<Profile>,
+        token_type: Option<TokenType>,
         now: Timestamp,
     ) -> Result<Self, TokenFault> {
         // A profile only requires that some claims are objects, so their members are not kept.
-        let checked = Claims::read(&payload, Objects::Empty)?.check(profile, now)?;
+        let claims = Claims::read(&payload, Objects::Empty)?;
+        if profile.is_for_access_tokens() {
+            claims.check_access_token(token_type)?;
+        }
+        let checked = claims.check(profile, now)?;
 
         let claims = Self {
             profile: Arc::clone(profile),
@@ -322,6 +343,31 @@ impl Claims<'_> {
             scope,
             names_tenant,
         })
+    }
+
+    /// Checks what tells an access token from another token of the same issuer. Hydra signs ID tokens with the same `typ`
+    /// and publishes their keys in the same set, but they have no `client_id` (R020). RFC 9068 §2.2 requires more of `at+jwt`.
+    fn check_access_token(&self, token_type: Option<TokenType>) -> Result<(), TokenFault> {
+        if self.client_id.is_none() {
+            return Err(TokenFault::ClientIdMissing);
+        }
+        if token_type != Some(TokenType::AtJwt) {
+            return Ok(());
+        }
+
+        if self.jti.is_none() {
+            return Err(TokenFault::TokenIdMissing);
+        }
+        if self.times.issued_at.is_none() {
+            return Err(TokenFault::IssuedMissing);
+        }
+        // RFC 9068 §2.2.3, RFC 8693 §4.2: one text, its scopes separated by spaces.
+        match self.scope {
+            None | Some(Json::Text(_)) => Ok(()),
+            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+                Err(TokenFault::ScopeType)
+            }
+        }
     }
 
     /// Oathkeeper renders `null` for an identity without metadata.

@@ -79,6 +79,8 @@ pub enum TokenFault {
     AudienceType,
     /// The claims are not a JSON object in UTF-8 with unique members.
     ClaimsUnreadable,
+    /// An access token has no `client_id`.
+    ClientIdMissing,
     /// `client_id` is not a short string without control characters.
     ClientIdType,
     /// Not three non-empty segments.
@@ -97,6 +99,8 @@ pub enum TokenFault {
     HeaderUnreadable,
     /// `iat` lies in the future.
     IssuedInFuture,
+    /// An access token of RFC 9068 has no `iat`.
+    IssuedMissing,
     /// `iat` is not a number of seconds.
     IssuedType,
     /// No `iss`.
@@ -155,7 +159,7 @@ pub enum TokenFault {
     TokenIdMissing,
     /// `jti` is not a short non-empty string without control characters.
     TokenIdType,
-    /// `typ` is not `JWT`.
+    /// `typ` is none of the profile's, or an access token has none.
     TypeOther,
 }
 
@@ -171,6 +175,7 @@ impl TokenFault {
             Self::AudienceOther => "aud_other",
             Self::AudienceType => "aud_type",
             Self::ClaimsUnreadable => "claims_unreadable",
+            Self::ClientIdMissing => "client_id_missing",
             Self::ClientIdType => "client_id_type",
             Self::CompactForm => "compact_form",
             Self::Encoding => "encoding",
@@ -180,6 +185,7 @@ impl TokenFault {
             Self::HeaderMember => "header_member",
             Self::HeaderUnreadable => "header_unreadable",
             Self::IssuedInFuture => "iat_in_future",
+            Self::IssuedMissing => "iat_missing",
             Self::IssuedType => "iat_type",
             Self::IssuerMissing => "iss_missing",
             Self::IssuerOther => "iss_other",
@@ -230,6 +236,7 @@ impl TokenFault {
             Self::AlgorithmMissing
             | Self::AudienceType
             | Self::ClaimsUnreadable
+            | Self::ClientIdMissing
             | Self::ClientIdType
             | Self::CompactForm
             | Self::Encoding
@@ -237,6 +244,7 @@ impl TokenFault {
             | Self::ExpiryType
             | Self::HeaderMember
             | Self::HeaderUnreadable
+            | Self::IssuedMissing
             | Self::IssuedType
             | Self::IssuerType
             | Self::KeyIdType

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 
-use super::{Algorithm, TokenFault, compact::decode};
+use super::{Algorithm, TokenFault, TokenType, compact::decode};
 use crate::{
     ascii,
     json::{self, Json, JsonLimits},
@@ -33,6 +33,8 @@ pub(crate) const MAX_KID_BYTES: usize = 256;
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<String>,
+    /// `typ`; nothing where the token has none.
+    pub(super) token_type: Option<TokenType>,
 }
 
 /// The header of the last genuine token. An issuer writes the same one until it changes its key, so it is read once. A header is
@@ -80,11 +82,11 @@ impl Header {
             return Err(TokenFault::HeaderMember);
         }
 
-        let (mut algorithm, mut kid) = (Err(TokenFault::AlgorithmMissing), None);
+        let (mut algorithm, mut kid, mut token_type) = (Err(TokenFault::AlgorithmMissing), None, None);
         for (name, value) in members {
             match name.as_ref() {
                 "alg" => algorithm = read_algorithm(&value),
-                "typ" => check_type(&value)?,
+                "typ" => token_type = Some(read_type(&value)?),
                 "kid" => kid = Some(read_key_id(&value)?),
                 // RFC 7515 §4: members that are not understood are ignored.
                 _ => {}
@@ -93,6 +95,7 @@ impl Header {
         Ok(Self {
             algorithm: algorithm?,
             kid,
+            token_type,
         })
     }
 }
@@ -103,14 +106,12 @@ fn read_algorithm(value: &Json<'_>) -> Result<Algorithm, TokenFault> {
     name.parse().map_err(|_err| TokenFault::AlgorithmNotAllowed)
 }
 
-/// RFC 8725 §3.11: another kind of token must not pass as this one. RFC 7515 §4.1.9: `application/` may be left out.
-fn check_type(value: &Json<'_>) -> Result<(), TokenFault> {
-    match value.as_str() {
-        Some(kind) if kind.eq_ignore_ascii_case("JWT") || kind.eq_ignore_ascii_case("application/jwt") => {
-            Ok(())
-        }
-        _ => Err(TokenFault::TypeOther),
-    }
+/// RFC 8725 §3.11: another kind of token must not pass as this one.
+fn read_type(value: &Json<'_>) -> Result<TokenType, TokenFault> {
+    value
+        .as_str()
+        .and_then(TokenType::of_header)
+        .ok_or(TokenFault::TypeOther)
 }
 
 /// A `kid` that is no string is malformed, not absent (RFC 7515 §4.1.4).

@@ -21,6 +21,7 @@ mod header;
 mod payload;
 mod profile;
 mod template;
+mod token_type;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use self::{
         DEFAULT_SCOPE_CLAIMS, MAX_CLOCK_SKEW, Profile, ProfileBuilder, ProfileError, TenantRule,
     },
     template::template_remedy,
+    token_type::{TokenType, UnknownTokenType},
 };
 use self::{
     cache::TokenCache,
@@ -42,9 +44,10 @@ use self::{
     header::{Header, LastHeader},
 };
 pub(crate) use self::{
+    claims::Holder,
     compact::decode,
     header::MAX_KID_BYTES,
-    payload::CLAIMS_OF_EVERY_TOKEN,
+    payload::{CLAIMS_OF_EVERY_TOKEN, is_blank, numeric_date},
     profile::{SCOPE, is_subject},
 };
 use crate::{
@@ -152,6 +155,9 @@ impl Verifier {
             Some(header) => (header, false),
             None => (Arc::new(Header::parse(compact.header)?), true),
         };
+        if !self.profile.accepts(header.token_type) {
+            return Err(TokenFault::TypeOther);
+        }
         if !self.profile.algorithms.contains(&header.algorithm) {
             return Err(TokenFault::AlgorithmNotAllowed);
         }
@@ -164,12 +170,13 @@ impl Verifier {
         let signature = compact::decode_into(compact.signature, &mut buffer).ok_or(TokenFault::Encoding)?;
         // RFC 7515 §5.2: over the bytes that arrived, never over bytes that were decoded and encoded again.
         key.verify(compact.signed, signature)?;
+        let token_type = header.token_type;
         if is_new {
             self.last_header.remember(compact.header, header);
         }
 
         let payload = decode(compact.payload)?;
-        let claims = VerifiedClaims::check(payload, &self.profile, now)?;
+        let claims = VerifiedClaims::check(payload, &self.profile, token_type, now)?;
         Ok((Arc::new(claims), key_use))
     }
 }

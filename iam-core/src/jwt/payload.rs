@@ -212,7 +212,7 @@ fn subject_of(value: Json<'_>) -> Result<Cow<'_, str>, TokenFault> {
 }
 
 /// Tells whether a text shows nothing, though it is not empty.
-fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     let shows_nothing = |c: char| c.is_whitespace() || iam_grammar::name::is_unseen(c);
 
     !text.is_empty() && text.chars().all(shows_nothing)
@@ -240,7 +240,7 @@ fn time_of(value: &Json<'_>, fault: TokenFault) -> Result<Timestamp, TokenFault>
 
 /// Reads a `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction, of which whole milliseconds count. A number
 /// outside of [0, 2^53), where every whole number is exact, is refused.
-fn numeric_date(number: &Number) -> Option<Timestamp> {
+pub(crate) fn numeric_date(number: &Number) -> Option<Timestamp> {
     const END: u64 = 1 << 53;
 
     if let Some(secs) = number.as_u64() {

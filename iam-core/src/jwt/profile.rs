@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Algorithm,
+    Algorithm, TokenType,
     compact::{DEFAULT_MAX_TOKEN_BYTES, MAX_TOKEN_BYTES},
     payload::{CLAIMS_OF_EVERY_TOKEN, MAX_NAME_BYTES},
 };
@@ -75,6 +75,8 @@ pub struct Profile {
     pub(super) max_token: usize,
     /// Where the roles stand inside the metadata.
     pub(super) roles_path: Vec<String>,
+    /// The types of access tokens; empty for the tokens of a gateway.
+    pub(super) access_tokens: Vec<TokenType>,
 }
 
 impl Profile {
@@ -104,6 +106,7 @@ impl Profile {
             scope_claims: DEFAULT_SCOPE_CLAIMS.map(str::to_owned).to_vec(),
             max_token: DEFAULT_MAX_TOKEN_BYTES,
             roles_path: Vec::new(),
+            access_tokens: Vec::new(),
         })
     }
 
@@ -160,6 +163,24 @@ impl Profile {
     /// Returns the length of the longest accepted token in bytes.
     pub fn max_token(&self) -> usize {
         self.max_token
+    }
+
+    /// Returns the accepted types of access tokens; none for the tokens of a gateway.
+    pub fn access_tokens(&self) -> &[TokenType] {
+        &self.access_tokens
+    }
+
+    pub(super) fn is_for_access_tokens(&self) -> bool {
+        !self.access_tokens.is_empty()
+    }
+
+    /// Tells whether tokens of a type are accepted. A gateway may leave `typ` out.
+    pub(super) fn accepts(&self, token_type: Option<TokenType>) -> bool {
+        match token_type {
+            Some(token_type) if self.is_for_access_tokens() => self.access_tokens.contains(&token_type),
+            Some(token_type) => token_type == TokenType::Jwt,
+            None => !self.is_for_access_tokens(),
+        }
     }
 
     pub(super) fn is_anonymous(&self, subject: &str) -> bool {
@@ -234,6 +255,14 @@ impl ProfileBuilder {
     /// refused. Without a path, roles are not examined.
     pub fn roles_path(mut self, path: Vec<String>) -> Self {
         self.0.roles_path = path;
+        self
+    }
+
+    /// Accepts OAuth 2 access tokens of these types only, in place of a gateway's tokens. Such a token must have a `typ` on the
+    /// list and a `client_id`; one of the type `at+jwt` also `jti` and `iat`, and its `scope` must be one text (RFC 9068 §2.2).
+    /// An empty list accepts a gateway's tokens.
+    pub fn access_tokens(mut self, types: Vec<TokenType>) -> Self {
+        self.0.access_tokens = types;
         self
     }
 

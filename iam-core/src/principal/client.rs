@@ -1,4 +1,4 @@
-use super::Facts;
+use super::{ActiveToken, Facts};
 use crate::jwt::VerifiedClaims;
 
 /// An OAuth 2 client that acts for itself: a machine. *Verified.*
@@ -35,5 +35,10 @@ impl Client {
     /// Returns the *verified* claims; nothing when the credential was not a JWT.
     pub fn claims(&self) -> Option<&VerifiedClaims> {
         self.0.evidence.claims()
+    }
+
+    /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
+    pub fn active_token(&self) -> Option<&ActiveToken> {
+        self.0.evidence.active_token()
     }
 }

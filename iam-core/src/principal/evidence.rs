@@ -2,11 +2,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::ActiveToken;
 use crate::{clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, scope};
 
 /// What a principal rests on: the checked content of the credential that was presented. *Verified.*
 #[derive(Clone)]
 pub(crate) enum Evidence {
+    /// An access token that its issuer calls active.
+    Introspected(Arc<ActiveToken>),
     /// A signed token.
     Jwt(Arc<VerifiedClaims>),
 }
@@ -14,12 +17,14 @@ pub(crate) enum Evidence {
 impl Evidence {
     pub(super) fn subject(&self) -> &str {
         match self {
+            Self::Introspected(token) => token.subject(),
             Self::Jwt(claims) => claims.subject(),
         }
     }
 
     pub(super) fn client_id(&self) -> Option<&str> {
         match self {
+            Self::Introspected(token) => token.client_id(),
             Self::Jwt(claims) => claims.client_id(),
         }
     }
@@ -27,6 +32,7 @@ impl Evidence {
     /// Tells whether the credential is a client's own: its subject equals its client id.
     pub(super) fn is_client(&self) -> bool {
         match self {
+            Self::Introspected(token) => token.is_client(),
             Self::Jwt(claims) => claims.is_client(),
         }
     }
@@ -34,12 +40,14 @@ impl Evidence {
     /// Returns the client through which a person acts.
     pub(super) fn acting_client(&self) -> Option<&str> {
         match self {
+            Self::Introspected(token) => token.acting_client(),
             Self::Jwt(claims) => claims.acting_client(),
         }
     }
 
     pub(super) fn issuer(&self) -> &str {
         match self {
+            Self::Introspected(token) => token.issuer(),
             Self::Jwt(claims) => claims.issuer(),
         }
     }
@@ -47,12 +55,15 @@ impl Evidence {
     /// Returns the public metadata, where roles come from.
     pub(super) fn metadata(&self) -> Option<&Value> {
         match self {
+            // Roles come from an identity's metadata. What a consent application adds to a token is none.
+            Self::Introspected(_) => None,
             Self::Jwt(claims) => claims.metadata(),
         }
     }
 
     pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
         let text = match self {
+            Self::Introspected(token) => token.scope(),
             Self::Jwt(claims) => claims.scope(),
         };
         text.into_iter().flat_map(scope::scopes)
@@ -61,20 +72,30 @@ impl Evidence {
     /// Returns the principal's name in audit events.
     pub(super) fn actor(&self) -> &str {
         match self {
+            Self::Introspected(token) => token.actor(),
             Self::Jwt(claims) => claims.actor(),
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "only a signed token has claims")]
     pub(super) fn claims(&self) -> Option<&VerifiedClaims> {
         match self {
+            Self::Introspected(_) => None,
             Self::Jwt(claims) => Some(claims),
+        }
+    }
+
+    pub(super) fn active_token(&self) -> Option<&ActiveToken> {
+        match self {
+            Self::Introspected(token) => Some(token),
+            Self::Jwt(_) => None,
         }
     }
 
     /// Returns the id that the credential can be claimed by, and how long the claim has to be remembered.
     pub(super) fn replay_id<'a>(&'a self, tenant: &'a str) -> Option<(ReplayId<'a>, Timestamp)> {
         match self {
+            // Hydra tells no `jti`, and an access token is made to be used again.
+            Self::Introspected(_) => None,
             Self::Jwt(claims) => Some((
                 ReplayId {
                     tenant,

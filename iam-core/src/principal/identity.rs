@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Facts;
+use super::{ActiveToken, Facts};
 use crate::jwt::VerifiedClaims;
 
 /// A person. *Verified.*
@@ -41,5 +41,10 @@ impl Identity {
     /// Returns the *verified* claims; nothing when the credential was not a JWT.
     pub fn claims(&self) -> Option<&VerifiedClaims> {
         self.0.evidence.claims()
+    }
+
+    /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
+    pub fn active_token(&self) -> Option<&ActiveToken> {
+        self.0.evidence.active_token()
     }
 }

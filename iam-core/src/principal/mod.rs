@@ -3,14 +3,15 @@
 //! An [`Identity`] is a person, a [`Client`] an OAuth 2 client that acts for itself. Both are *verified*: only a credential that
 //! passed every check makes one. A person and a client are never equal, whatever their ids.
 
+mod active_token;
 mod client;
 mod evidence;
 mod identity;
 
 use std::{fmt, sync::Arc};
 
-pub(crate) use self::evidence::Evidence;
-pub use self::{client::Client, identity::Identity};
+pub use self::{active_token::ActiveToken, client::Client, identity::Identity};
+pub(crate) use self::{active_token::check_tenant, evidence::Evidence};
 use crate::{
     clock::Timestamp,
     jwt::VerifiedClaims,
@@ -32,7 +33,8 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Makes the principal that the evidence proves: a client where `sub` equals `client_id`, a person otherwise.
+    /// Makes the principal that the evidence proves: a client where `sub` equals `client_id` (or an introspected token has no `sub`),
+    /// a person otherwise.
     pub(crate) fn new(tenant: &Tenant, evidence: Evidence) -> Self {
         let is_client = evidence.is_client();
         let facts = Facts {
@@ -79,6 +81,11 @@ impl Principal {
     /// Returns the *verified* claims; nothing when the credential was not a JWT.
     pub fn claims(&self) -> Option<&VerifiedClaims> {
         self.facts().evidence.claims()
+    }
+
+    /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
+    pub fn active_token(&self) -> Option<&ActiveToken> {
+        self.facts().evidence.active_token()
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.

@@ -4,6 +4,7 @@
 //! strictly: an unexpected one is an error.
 
 mod call;
+pub mod hydra;
 pub mod jwks;
 pub mod keto;
 pub mod kratos;

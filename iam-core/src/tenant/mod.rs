@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use self::{
     registry::TenantRegistry,
-    settings::{JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
+    settings::{HydraSettings, JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
     target::Target,
     transport::{Transport, UnknownTransport},
 };
@@ -32,6 +32,7 @@ pub struct Tenant {
     pub(crate) transports: Vec<Transport>,
     pub(crate) token: Option<TokenSource>,
     pub(crate) jwks: Option<JwksSource>,
+    pub(crate) access_tokens: Option<AccessTokenSource>,
     pub(crate) csrf: Option<CsrfRule>,
     pub(crate) keto: Option<KetoSettings>,
     pub(crate) kratos: Option<KratosSettings>,
@@ -51,6 +52,44 @@ pub(crate) struct TokenSource {
     /// In lower case.
     pub(crate) header: String,
     pub(crate) replay: ReplayMode,
+}
+
+/// How the tenant's OAuth 2 access tokens are checked.
+#[derive(Debug)]
+pub(crate) enum AccessTokenSource {
+    /// Their issuer is asked about each of them.
+    Introspection(Arc<HydraSettings>),
+    /// They are JWTs, which are verified here.
+    Jwt(Box<JwtAccessTokens>),
+}
+
+/// What access tokens that are JWTs are verified with.
+#[derive(Debug)]
+pub(crate) struct JwtAccessTokens {
+    pub(crate) verifier: Verifier,
+    /// Where the keys are fetched from; nothing when they stand in the configuration.
+    pub(crate) jwks: Option<JwksSource>,
+    /// The member of `ext` that names the tenant.
+    pub(crate) tenant_claim: String,
+}
+
+/// Who signs the tokens of a tenant. Each signer has a verifier and keys of its own, so a token of one never passes as a token
+/// of the other (R020).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a token must be verified with the keys of its own signer"
+)]
+pub enum Signer {
+    /// The gateway, for the transport `oathkeeper`.
+    Gateway,
+    /// The OAuth 2 server, for the transport `oauth2`.
+    Hydra,
+}
+
+impl Signer {
+    /// All signers.
+    pub const ALL: [Self; 2] = [Self::Gateway, Self::Hydra];
 }
 
 impl Tenant {
@@ -78,6 +117,37 @@ impl Tenant {
     /// Returns where the keys are fetched from; nothing when they stand in the configuration.
     pub const fn jwks(&self) -> Option<&JwksSource> {
         self.jwks.as_ref()
+    }
+
+    /// Returns what verifies the tokens of a signer.
+    pub fn verifier_of(&self, signer: Signer) -> Option<&Verifier> {
+        match signer {
+            Signer::Gateway => self.verifier(),
+            Signer::Hydra => self.jwt_access_tokens().map(|source| &source.verifier),
+        }
+    }
+
+    /// Returns where the keys of a signer are fetched from; nothing when they stand in the configuration.
+    pub fn jwks_of(&self, signer: Signer) -> Option<&JwksSource> {
+        match signer {
+            Signer::Gateway => self.jwks(),
+            Signer::Hydra => self.jwt_access_tokens()?.jwks.as_ref(),
+        }
+    }
+
+    /// Returns the OAuth 2 server that is asked about access tokens; nothing where they are verified here.
+    pub const fn hydra(&self) -> Option<&Arc<HydraSettings>> {
+        match &self.access_tokens {
+            Some(AccessTokenSource::Introspection(settings)) => Some(settings),
+            Some(AccessTokenSource::Jwt(_)) | None => None,
+        }
+    }
+
+    fn jwt_access_tokens(&self) -> Option<&JwtAccessTokens> {
+        match &self.access_tokens {
+            Some(AccessTokenSource::Jwt(source)) => Some(source),
+            Some(AccessTokenSource::Introspection(_)) | None => None,
+        }
     }
 
     /// Returns the permission server.
@@ -112,9 +182,10 @@ impl Tenant {
 
     pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
         let token = self.token.iter().map(|token| token.header.as_str());
+        let access_token = self.access_tokens.iter().map(|_| "authorization");
         let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);
 
-        token.chain(csrf)
+        token.chain(access_token).chain(csrf)
     }
 }
 

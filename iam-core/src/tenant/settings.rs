@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use iam_grammar::{ResolveError, Subject, Template};
 
@@ -37,6 +37,50 @@ impl JwksSource {
     /// Returns when keys are fetched again.
     pub const fn policy(&self) -> &RefreshPolicy {
         &self.policy
+    }
+}
+
+/// An OAuth 2 server that is asked about access tokens.
+#[derive(Clone, Debug)]
+pub struct HydraSettings {
+    pub(crate) admin_url: String,
+    /// The value of `Authorization` at the endpoint.
+    pub(crate) credential: Option<Secret>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) audience: Vec<String>,
+    /// The member of `ext` that names the tenant.
+    pub(crate) tenant_claim: String,
+    pub(crate) clock_skew: Duration,
+    pub(crate) max_token: usize,
+    pub(crate) limits: CallLimits,
+    pub(crate) max_in_flight: usize,
+}
+
+impl HydraSettings {
+    /// Returns the URL of the admin port, without a slash at its end.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// Returns the issuer that tokens must have.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Returns the audiences of which a token must have one.
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
+    /// Returns what one call may cost.
+    pub const fn limits(&self) -> CallLimits {
+        self.limits
+    }
+
+    /// Returns how many calls may be on their way at once. As many again and a hundred more wait; the rest are refused with
+    /// 503.
+    pub const fn max_in_flight(&self) -> usize {
+        self.max_in_flight
     }
 }
 

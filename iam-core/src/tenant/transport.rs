@@ -21,8 +21,7 @@ pub enum Transport {
     CookieOrBearer,
     /// A token that the gateway signed for this request.
     Oathkeeper,
-    /// An OAuth 2 access token.
-    #[serde(skip_deserializing)]
+    /// An OAuth 2 access token in `Authorization: Bearer`.
     Oauth2,
 }
 

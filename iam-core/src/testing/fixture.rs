@@ -57,6 +57,26 @@ pub(crate) fn config_with(more: &str) -> IamConfig {
     .unwrap()
 }
 
+/// A tenant whose access tokens are introspected, and the settings of `hydra` in `more`.
+pub(crate) fn hydra_with(more: &str) -> Settings {
+    hydra_config(more).validate().unwrap()
+}
+
+pub(crate) fn hydra_config(more: &str) -> IamConfig {
+    IamConfig::from_toml(&format!(
+        r#"
+        [tenants.default]
+        transports = ["oauth2"]
+        [tenants.default.hydra]
+        admin_url = "http://127.0.0.1:4445/"
+        issuer = "http://127.0.0.1:4444"
+        audience = ["orders-api"]
+        {more}
+        "#
+    ))
+    .unwrap()
+}
+
 /// The same tenants, with the keys of `mint` in their configuration.
 pub(crate) fn tenants_of(mint: &Mint, names: &[&str], change: impl Fn(&mut TenantConfig)) -> Settings {
     names

@@ -44,9 +44,17 @@ impl Mint {
             claims[name] = value.clone();
         }
 
-        let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": self.kid});
+        self.sign(&json!({"typ": "JWT"}), &claims)
+    }
+
+    /// Returns a token with further header members and exactly these claims.
+    pub(crate) fn sign(&self, more: &Value, claims: &Value) -> String {
+        let mut header = json!({"alg": "EdDSA", "kid": self.kid});
+        for (name, value) in more.as_object().unwrap() {
+            header[name] = value.clone();
+        }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(&claims));
+        let signed = format!("{}.{}", part(&header), part(claims));
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
         format!("{signed}.{signature}")
     }

@@ -1,5 +1,6 @@
 //! What is no configuration does not start, and says all that is wrong with it.
 
+mod hydra;
 mod load;
 mod token;
 mod urls;
@@ -162,7 +163,7 @@ fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
     let transports = problems_with("[tenants.other]\ntransports = [\"pigeon\", \"cookie\"]");
     for path in [
         "`tenants.other.transports[0]`: ",
-        "`tenants.other.transports[1]`: expected \"oathkeeper\"",
+        "`tenants.other.transports[1]`: expected one of \"oathkeeper\", \"oauth2\"",
     ] {
         assert!(
             transports.iter().any(|problem| problem.starts_with(path)),
@@ -188,8 +189,8 @@ fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
     assert_eq!(
         problems(config),
         [
-            "`tenants.default.transports[0]`: expected \"oathkeeper\"; did you mean \"oathkeeper\"?",
-            "`tenants.default.transports[1]`: expected \"oathkeeper\"",
+            "`tenants.default.transports[0]`: expected one of \"oathkeeper\", \"oauth2\"; did you mean \"oathkeeper\"?",
+            "`tenants.default.transports[1]`: expected one of \"oathkeeper\", \"oauth2\"",
         ]
     );
 }
@@ -203,7 +204,7 @@ fn a_transport_that_does_not_work_is_refused_in_code_too() {
     assert_eq!(
         problems(config),
         [
-            "`tenants.default.transports`: expected \"oathkeeper\"",
+            "`tenants.default.transports`: expected \"oathkeeper\" or \"oauth2\"",
             "`tenants.default.oathkeeper`: has no effect without the transport \"oathkeeper\"",
         ]
     );

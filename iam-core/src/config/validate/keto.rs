@@ -118,6 +118,6 @@ fn around(template: &str) -> Option<(&str, &str)> {
 }
 
 /// RFC 6750 §2.1: what may stand behind `Bearer `.
-fn is_header_value(token: &Secret) -> bool {
+pub(super) fn is_header_value(token: &Secret) -> bool {
     !token.is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic())
 }

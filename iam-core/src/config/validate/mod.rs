@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod header;
+mod hydra;
 mod keto;
 mod token;
 mod upstream;
@@ -64,6 +65,7 @@ pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
         .filter_map(|(name, written)| tenant(&mut report, name, written, several))
         .map(Arc::new)
         .collect();
+    hydra::apart(&mut report, &config.tenants);
     let default = default_tenant(&mut report, &config.tenants, config.default_tenant.as_deref());
 
     let warnings = report.finish()?;
@@ -122,6 +124,10 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
         transports: written.transports.clone(),
         token,
         jwks: jwks.flatten(),
+        access_tokens: written
+            .hydra
+            .as_ref()
+            .and_then(|hydra| hydra::hydra(report, &path, name, written, hydra)),
         csrf: csrf(report, &path, &written.csrf),
         keto: written
             .keto
@@ -154,21 +160,31 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
         {
             report.add(&at, format!("names \"{transport}\" twice"));
         }
-        if *transport != Transport::Oathkeeper {
+        match transport {
+            Transport::Oathkeeper | Transport::Oauth2 => {}
             // Only a configuration made in code can name one that serde does not read.
-            report.add(&at, "expected \"oathkeeper\"");
+            Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => {
+                report.add(&at, "expected \"oathkeeper\" or \"oauth2\"");
+            }
         }
     }
 
-    let behind = written.transports.contains(&Transport::Oathkeeper);
-    let block = format!("{path}.oathkeeper");
-    match &written.oathkeeper {
-        None if behind => report.add(&block, "required for the transport \"oathkeeper\""),
-        // An unreadable transport may have been a misspelt "oathkeeper".
-        Some(_) if !behind && !written.transports.is_empty() && report.unread_elements(&at).is_empty() => {
-            report.add(&block, "has no effect without the transport \"oathkeeper\"");
+    for (transport, block, is_written) in [
+        (Transport::Oathkeeper, "oathkeeper", written.oathkeeper.is_some()),
+        (Transport::Oauth2, "hydra", written.hydra.is_some()),
+    ] {
+        let is_used = written.transports.contains(&transport);
+        let block = format!("{path}.{block}");
+        // An unreadable transport may have been a misspelt one of this block.
+        let is_complete = !written.transports.is_empty() && report.unread_elements(&at).is_empty();
+        if is_used && !is_written {
+            report.add(&block, format!("required for the transport \"{transport}\""));
+        } else if is_written && !is_used && is_complete {
+            report.add(
+                &block,
+                format!("has no effect without the transport \"{transport}\""),
+            );
         }
-        Some(_) | None => {}
     }
 }
 

@@ -92,7 +92,7 @@ fn header(report: &mut Report, path: &str, written: &str) -> String {
     name
 }
 
-fn audience(report: &mut Report, path: &str, written: &[String]) {
+pub(super) fn audience(report: &mut Report, path: &str, written: &[String]) {
     if written.is_empty() {
         report.empty(path, "required");
     }
@@ -190,7 +190,7 @@ fn max_token(report: &mut Report, path: &str, bytes: usize) {
     }
 }
 
-fn algorithms(report: &mut Report, path: &str, written: &[String]) -> Vec<Algorithm> {
+pub(super) fn algorithms(report: &mut Report, path: &str, written: &[String]) -> Vec<Algorithm> {
     if written.is_empty() {
         report.empty(path, "at least one algorithm is required");
     }
@@ -216,7 +216,7 @@ fn algorithms(report: &mut Report, path: &str, written: &[String]) -> Vec<Algori
     algorithms
 }
 
-fn keys(
+pub(super) fn keys(
     report: &mut Report,
     path: &str,
     written: &JwksConfig,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{MILLISECOND, MINUTE};
 use crate::{
     config::{
-        TenantConfig, UpstreamConfig,
+        TenantConfig, TokenCheck, UpstreamConfig,
         report::{PlainHttp, Report},
     },
     http::CallLimits,
@@ -15,7 +15,11 @@ use crate::{
 pub(super) fn check(report: &mut Report, path: &str, tenant: &TenantConfig) {
     let keto = tenant.keto.as_ref().map(|keto| ("keto", &keto.upstream));
     let kratos = tenant.kratos.as_ref().map(|kratos| ("kratos", &kratos.upstream));
-    let special: Vec<_> = [keto, kratos].into_iter().flatten().collect();
+    // Keys are fetched with the limits of their own table.
+    let hydra = tenant.hydra.as_ref();
+    let hydra = hydra.filter(|hydra| hydra.tokens == TokenCheck::Introspect);
+    let hydra = hydra.map(|hydra| ("hydra", &hydra.upstream));
+    let special: Vec<_> = [keto, kratos, hydra].into_iter().flatten().collect();
 
     // Before the ranges: an unused value needs no range check.
     let is_overridden = |is_written: IsWritten| special.iter().all(|(_, written)| is_written(written));
