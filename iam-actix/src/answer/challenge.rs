@@ -69,7 +69,10 @@ pub(crate) fn insufficient_scope<'s>(required: impl Iterator<Item = &'s str>) ->
         return None;
     }
 
-    let text = format!(r#"Bearer error="insufficient_scope", scope="{}""#, scopes.join(" "));
+    let text = format!(
+        r#"Bearer error="insufficient_scope", scope="{}""#,
+        scopes.join(" ")
+    );
     HeaderValue::from_str(&text).ok()
 }
 

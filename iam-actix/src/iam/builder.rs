@@ -265,7 +265,9 @@ fn sinks(
 
 fn needs_network(registry: &TenantRegistry) -> bool {
     registry.iter().any(|tenant| {
-        let fetches_keys = Signer::ALL.into_iter().any(|signer| tenant.jwks_of(signer).is_some());
+        let fetches_keys = Signer::ALL
+            .into_iter()
+            .any(|signer| tenant.jwks_of(signer).is_some());
         fetches_keys || tenant.hydra().is_some() || tenant.keto().is_some() || tenant.kratos().is_some()
     })
 }
