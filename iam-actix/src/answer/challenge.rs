@@ -2,19 +2,20 @@
 //!
 //! RFC 6750 §3: every 401 carries one challenge; the error code stands in it only when a credential was presented.
 //!
-//! The types of `actix-web-httpauth` write it. They put no comma between two parameters (RFC 9110 §11.6.1 wants one),
-//! so every challenge here has exactly one: the realm when nothing was presented, the error otherwise.
+//! The types of `actix-web-httpauth` write it. They put no comma between two parameters (RFC 9110 §11.6.1 wants one), so the
+//! challenges that they write have exactly one: the realm when nothing was presented, the error otherwise. A step-up challenge has
+//! more, and is written here.
 
 use actix_web::http::header::{HeaderValue, TryIntoHeaderValue};
 use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
-use iam_core::decision::Reason;
+use iam_core::decision::{Reason, Refusal, StepUp};
 
 /// The realm of a challenge. It says nothing about tenants.
 const REALM: &str = "api";
 
 /// Returns the value of `WWW-Authenticate` for a refusal, if one belongs there.
-pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
-    let bearer = match reason {
+pub(crate) fn challenge(refusal: Refusal) -> Option<HeaderValue> {
+    let bearer = match refusal.reason {
         // RFC 6750 §3.1: no error code, no other information, when nothing was presented.
         Reason::MissingCredential => Bearer::build().realm(REALM),
         Reason::AmbiguousCredential => Bearer::build().error(Error::InvalidRequest),
@@ -29,12 +30,7 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
         | Reason::TenantMismatch
         | Reason::TokenInactive
         | Reason::UnknownKey => Bearer::build().error(Error::InvalidToken),
-        // RFC 9470 §3.
-        Reason::InsufficientLevel => {
-            return Some(HeaderValue::from_static(
-                r#"Bearer error="insufficient_user_authentication""#,
-            ));
-        }
+        Reason::InsufficientLevel => return step_up(refusal.step_up.unwrap_or_default()),
         // The same for all three: which of them it was is nothing for the caller.
         Reason::PermissionDeny | Reason::RoleDeny | Reason::ScopeDeny => {
             Bearer::build().error(Error::InsufficientScope)
@@ -55,12 +51,28 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
     bearer.finish().try_into_value().ok()
 }
 
+/// RFC 9470 §3: what the caller has to prove.
+fn step_up(step_up: StepUp) -> Option<HeaderValue> {
+    let mut text = r#"Bearer error="insufficient_user_authentication""#.to_owned();
+    if let Some(level) = step_up.level {
+        text.push_str(&format!(r#", acr_values="{level}""#));
+    }
+    if let Some(max_age) = step_up.max_age {
+        text.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+    }
+    text.try_into_value().ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use iam_core::principal::AssuranceLevel;
+
     use super::*;
 
     fn text(reason: Reason) -> Option<String> {
-        challenge(reason).map(|value| value.to_str().unwrap().to_owned())
+        challenge(Refusal::new(reason)).map(|value| value.to_str().unwrap().to_owned())
     }
 
     /// R068
@@ -75,6 +87,25 @@ mod tests {
 
         for (reason, expected) in table {
             assert_eq!(text(reason).as_deref(), Some(expected));
+        }
+    }
+
+    /// R072: RFC 9470 §3.
+    #[test]
+    fn a_step_up_says_what_has_to_be_proved() {
+        let [level, max_age] = [Some(AssuranceLevel::Aal2), None];
+        let age = Some(Duration::from_secs(900));
+
+        for (level, max_age, parameters) in [
+            (level, max_age, r#", acr_values="aal2""#),
+            (None, age, r#", max_age="900""#),
+            (level, age, r#", acr_values="aal2", max_age="900""#),
+            (None, None, ""),
+        ] {
+            let refusal = Refusal::insufficient(StepUp { level, max_age }, "level");
+            let expected = format!(r#"Bearer error="insufficient_user_authentication"{parameters}"#);
+
+            assert_eq!(challenge(refusal).unwrap(), expected.as_str());
         }
     }
 

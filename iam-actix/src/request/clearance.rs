@@ -5,7 +5,7 @@ use iam_core::{
     clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
-    tenant::{ReplayMode, Tenant},
+    tenant::{ReplayMode, Tenant, Transport},
 };
 use iam_grammar::RelationTuple;
 
@@ -91,7 +91,9 @@ impl RequestState {
         let admission = self.admit_for(Some(policy)).await?;
 
         match admission.principal() {
-            Some(principal) => authorize::check_local(principal, policy, admission.tenant()),
+            Some(principal) => {
+                authorize::check_local(principal, policy, admission.tenant(), self.shared().now())
+            }
             None => Err(Refusal::new(Reason::MissingCredential)),
         }
     }
@@ -163,7 +165,8 @@ impl RequestState {
         tenant: &Arc<Tenant>,
     ) -> Result<Option<Rc<Grant>>, Refusal> {
         let values = |name: &str| params.get(name);
-        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values)? {
+        let now = self.shared().now();
+        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values, now)? {
             Verdict::Allow => return Ok(None),
             Verdict::Ask(query) => query,
         };
@@ -216,7 +219,9 @@ impl RequestState {
             let Some(authenticated) = attempt.authenticated() else {
                 continue;
             };
-            let once = single_use || attempt.tenant().replay() == ReplayMode::Always;
+            let always = attempt.transport() == Transport::Oathkeeper
+                && attempt.tenant().replay() == ReplayMode::Always;
+            let once = single_use || always;
             if !once || attempt.claim() == ClaimState::Made {
                 continue;
             }

@@ -32,7 +32,10 @@ use actix_web::{
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
 };
-use iam_core::decision::{Reason, Refusal};
+use iam_core::{
+    decision::{Reason, Refusal},
+    tenant::KratosSettings,
+};
 
 pub(crate) use self::{
     admission::Admission, announced::Announced, clearance::Grant, context::GateContext, event::Recorder,
@@ -45,7 +48,7 @@ use self::{
 };
 use crate::{
     answer::{
-        error::{Error, response},
+        error::{Error, Shown, response},
         fault,
     },
     state::State,
@@ -145,12 +148,16 @@ impl RequestState {
         self.log(refusal);
 
         let registry = self.shared().registry();
+        let attempt = self.attempts.last_looked();
+        let kratos = attempt.as_ref().and_then(|attempt| attempt.tenant().kratos());
+        let shown = Shown {
+            request_id: Some(&self.request_id),
+            login_url: kratos.and_then(KratosSettings::login_url),
+            development: registry.development(),
+        };
         let request = self.head.rebuild(registry.credential_headers());
         request.extensions_mut().insert(Rc::clone(self));
-        ServiceResponse::new(
-            request,
-            response(refusal.reason, Some(&self.request_id), registry.development()),
-        )
+        ServiceResponse::new(request, response(refusal, shown))
     }
 
     /// Logs a refusal that a developer or an operator has to act on.

@@ -8,11 +8,14 @@ pub(crate) mod replay;
 use std::sync::Arc;
 
 use iam_core::{
-    authenticate::{Authenticated, Lookup},
+    authenticate::{Authenticated, Lookup, SessionLookup},
     clock::Clock,
     decision::{Reason, Refusal},
     http::HttpClient,
-    service::keto::PermissionClient,
+    service::{
+        keto::PermissionClient,
+        kratos::{self, Whoami},
+    },
     tenant::Tenant,
 };
 use iam_grammar::RelationTuple;
@@ -73,7 +76,12 @@ impl TenantRuntime {
     /// # Errors
     ///
     /// The lookup's refusal. An upstream without an answer is 503.
-    pub(crate) async fn look_up(&self, lookup: Lookup, clock: &dyn Clock) -> Result<Authenticated, Refusal> {
+    pub(crate) async fn look_up(
+        &self,
+        lookup: Lookup,
+        clock: &dyn Clock,
+        request_id: &str,
+    ) -> Result<Authenticated, Refusal> {
         match lookup {
             Lookup::Key(lookup) => {
                 let waited = match &self.keys {
@@ -86,7 +94,21 @@ impl TenantRuntime {
                 };
                 lookup.conclude(&self.tenant, waited, clock.now())
             }
+            Lookup::Session(lookup) => {
+                let answer = self.whoami(&lookup, request_id).await;
+                lookup.conclude(&self.tenant, answer, clock.now())
+            }
         }
+    }
+
+    /// Asks Kratos about a session.
+    async fn whoami(&self, lookup: &SessionLookup, request_id: &str) -> Result<Whoami, Refusal> {
+        let upstream = self.tenant.kratos().zip(self.kratos.as_ref());
+        // INVARIANT: the configuration refuses transports of sessions without Kratos.
+        let (settings, client) =
+            upstream.ok_or(Refusal::with_detail(Reason::UnknownTenant, "no_identity_server"))?;
+
+        kratos::whoami(settings, client, lookup.credential(), request_id).await
     }
 
     /// Asks Keto. Returns one answer for each tuple, in their order.

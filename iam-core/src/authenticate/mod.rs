@@ -8,9 +8,11 @@
 //! The core decides and never fetches. Where the network has to be asked, [`authenticate`] returns a [`Lookup`], which says what
 //! is needed; the adapter brings the answer, and the lookup's own `conclude` decides about it.
 
+mod session;
 mod token;
 
-pub use self::token::KeyLookup;
+pub(crate) use self::session::CLOCK_TOLERANCE;
+pub use self::{session::SessionLookup, token::KeyLookup};
 use crate::{
     clock::Timestamp,
     decision::{Reason, Refusal},
@@ -32,10 +34,14 @@ pub fn authenticate(
 ) -> Result<Authentication, Refusal> {
     match target.transport() {
         Transport::Oathkeeper => token::authenticate(target.tenant(), head, now),
-        // INVARIANT: the configuration refuses tenants with these transports.
-        Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer | Transport::Oauth2 => Err(
-            Refusal::with_detail(Reason::UnknownTenant, "transport_not_available"),
-        ),
+        transport @ (Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer) => {
+            session::authenticate(target.tenant(), transport, head)
+        }
+        // INVARIANT: the configuration refuses tenants with this transport.
+        Transport::Oauth2 => Err(Refusal::with_detail(
+            Reason::UnknownTenant,
+            "transport_not_available",
+        )),
     }
 }
 
@@ -63,6 +69,8 @@ pub enum Authentication {
 pub enum Lookup {
     /// A key set that is newer than the one at hand.
     Key(KeyLookup),
+    /// Kratos's answer about a session.
+    Session(SessionLookup),
 }
 
 /// A request whose principal is known. *Verified.*

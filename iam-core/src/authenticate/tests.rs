@@ -58,6 +58,7 @@ fn known(target: &Target<'_>, head: &RequestHead<'_>) -> Result<Authenticated, R
     match authenticate(target, head, now)? {
         Authentication::Known(authenticated) => Ok(authenticated),
         Authentication::Ask(Lookup::Key(lookup)) => lookup.conclude(target.tenant(), Ok(()), now),
+        Authentication::Ask(Lookup::Session(lookup)) => panic!("{lookup:?}"),
     }
 }
 

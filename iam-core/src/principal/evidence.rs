@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Session;
 use crate::{clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, scope};
 
 /// What a principal rests on: the checked content of the credential that was presented. *Verified.*
@@ -9,18 +10,22 @@ use crate::{clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, scope};
 pub(crate) enum Evidence {
     /// A signed token.
     Jwt(Arc<VerifiedClaims>),
+    /// A login at Kratos.
+    Session(Arc<Session>),
 }
 
 impl Evidence {
     pub(super) fn subject(&self) -> &str {
         match self {
             Self::Jwt(claims) => claims.subject(),
+            Self::Session(session) => session.identity_id(),
         }
     }
 
     pub(super) fn client_id(&self) -> Option<&str> {
         match self {
             Self::Jwt(claims) => claims.client_id(),
+            Self::Session(_) => None,
         }
     }
 
@@ -28,6 +33,8 @@ impl Evidence {
     pub(super) fn is_client(&self) -> bool {
         match self {
             Self::Jwt(claims) => claims.is_client(),
+            // Kratos knows people only.
+            Self::Session(_) => false,
         }
     }
 
@@ -35,12 +42,15 @@ impl Evidence {
     pub(super) fn acting_client(&self) -> Option<&str> {
         match self {
             Self::Jwt(claims) => claims.acting_client(),
+            Self::Session(_) => None,
         }
     }
 
     pub(super) fn issuer(&self) -> &str {
         match self {
             Self::Jwt(claims) => claims.issuer(),
+            // A token has an issuer, so a session never equals a token of the same subject.
+            Self::Session(_) => "",
         }
     }
 
@@ -48,12 +58,14 @@ impl Evidence {
     pub(super) fn metadata(&self) -> Option<&Value> {
         match self {
             Self::Jwt(claims) => claims.metadata(),
+            Self::Session(session) => session.metadata_public(),
         }
     }
 
     pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
         let text = match self {
             Self::Jwt(claims) => claims.scope(),
+            Self::Session(_) => None,
         };
         text.into_iter().flat_map(scope::scopes)
     }
@@ -62,13 +74,21 @@ impl Evidence {
     pub(super) fn actor(&self) -> &str {
         match self {
             Self::Jwt(claims) => claims.actor(),
+            Self::Session(session) => &session.actor,
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "only a signed token has claims")]
     pub(super) fn claims(&self) -> Option<&VerifiedClaims> {
         match self {
             Self::Jwt(claims) => Some(claims),
+            Self::Session(_) => None,
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Jwt(_) => None,
+            Self::Session(session) => Some(session),
         }
     }
 
@@ -83,6 +103,8 @@ impl Evidence {
                 },
                 claims.accepted_until(),
             )),
+            // A session is used many times.
+            Self::Session(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Facts;
+use super::{Facts, Session};
 use crate::jwt::VerifiedClaims;
 
 /// A person. *Verified.*
@@ -41,5 +41,10 @@ impl Identity {
     /// Returns the *verified* claims; nothing when the credential was not a JWT.
     pub fn claims(&self) -> Option<&VerifiedClaims> {
         self.0.evidence.claims()
+    }
+
+    /// Returns the *verified* session; nothing when the credential was another one.
+    pub fn session(&self) -> Option<&Session> {
+        self.0.evidence.session().map(AsRef::as_ref)
     }
 }

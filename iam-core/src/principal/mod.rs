@@ -6,11 +6,16 @@
 mod client;
 mod evidence;
 mod identity;
+mod session;
 
 use std::{fmt, sync::Arc};
 
 pub(crate) use self::evidence::Evidence;
-pub use self::{client::Client, identity::Identity};
+pub use self::{
+    client::Client,
+    identity::Identity,
+    session::{AssuranceLevel, AuthenticationMethod, Device, Session, TraitsError, UnknownLevel},
+};
 use crate::{
     clock::Timestamp,
     jwt::VerifiedClaims,
@@ -79,6 +84,16 @@ impl Principal {
     /// Returns the *verified* claims; nothing when the credential was not a JWT.
     pub fn claims(&self) -> Option<&VerifiedClaims> {
         self.facts().evidence.claims()
+    }
+
+    /// Returns the *verified* session; nothing when the credential was another one.
+    pub fn session(&self) -> Option<&Session> {
+        self.facts().evidence.session().map(AsRef::as_ref)
+    }
+
+    /// Returns the *verified* session to keep, as [`Principal::session`] does.
+    pub fn shared_session(&self) -> Option<Arc<Session>> {
+        self.facts().evidence.session().map(Arc::clone)
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.

@@ -18,7 +18,7 @@ pub use self::{
     transport::{Transport, UnknownTransport},
 };
 use crate::{
-    credential::CsrfRule,
+    credential::{CsrfRule, SESSION_TOKEN},
     decision::{Reason, Refusal},
     jwt::Verifier,
     request::RequestHead,
@@ -113,8 +113,15 @@ impl Tenant {
     pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
         let token = self.token.iter().map(|token| token.header.as_str());
         let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);
+        let session = self.transports.iter().flat_map(|transport| {
+            let cookie = transport.reads_cookie().then_some(["cookie"]);
+            let tokens = transport
+                .reads_session_token()
+                .then_some(["authorization", SESSION_TOKEN]);
+            cookie.into_iter().flatten().chain(tokens.into_iter().flatten())
+        });
 
-        token.chain(csrf)
+        token.chain(csrf).chain(session)
     }
 }
 
