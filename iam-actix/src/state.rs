@@ -123,6 +123,12 @@ impl State {
     ///
     /// A refusal when it was used before, has no id, or the replay store gives no answer.
     pub(crate) async fn claim(&self, tenant: &Tenant, authenticated: &Authenticated) -> Result<(), Refusal> {
+        if authenticated.principal().session().is_some() {
+            return Err(Refusal::with_detail(
+                Reason::InvalidRequirement,
+                "session_is_not_single_use",
+            ));
+        }
         let (id, until) = authenticated
             .replay_id()
             .ok_or(Refusal::with_detail(Reason::Malformed, "token_id_missing"))?;

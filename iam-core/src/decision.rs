@@ -34,9 +34,9 @@
 //! | `invalid_requirement` | `config.route_failure` | 500 |
 //! | `unknown_tenant` | `config.route_failure` | 500 |
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use crate::audit::EventName;
+use crate::{audit::EventName, principal::AssuranceLevel};
 
 /// A denial with what is known about it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,12 +49,18 @@ pub struct Refusal {
     pub reason: Reason,
     /// More precisely why, for the audit event: a fixed code, never a value from the request.
     pub detail: Option<&'static str>,
+    /// What the caller has to prove, where its session does not suffice.
+    pub step_up: Option<StepUp>,
 }
 
 impl Refusal {
     /// Makes a refusal that says no more than its reason.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, detail: None }
+        Self {
+            reason,
+            detail: None,
+            step_up: None,
+        }
     }
 
     /// Makes a refusal that says more precisely why.
@@ -62,8 +68,28 @@ impl Refusal {
         Self {
             reason,
             detail: Some(detail),
+            step_up: None,
         }
     }
+
+    /// Makes the refusal of a caller that has to prove more, or anew ([`Reason::InsufficientLevel`]).
+    pub const fn insufficient(step_up: StepUp, detail: &'static str) -> Self {
+        Self {
+            reason: Reason::InsufficientLevel,
+            detail: Some(detail),
+            step_up: Some(step_up),
+        }
+    }
+}
+
+/// What a caller has to prove before it asks again (RFC 9470 §3).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a challenge has these two parameters")]
+pub struct StepUp {
+    /// The least assurance level (`acr_values`).
+    pub level: Option<AssuranceLevel>,
+    /// The longest time since the authentication (`max_age`).
+    pub max_age: Option<Duration>,
 }
 
 impl From<Reason> for Refusal {
@@ -171,6 +197,12 @@ impl Reason {
         Self::InvalidRequirement,
         Self::UnknownTenant,
     ];
+
+    /// Tells whether a request that is refused for this reason has no principal where none is required: nothing was presented, or a
+    /// session that does not count any more.
+    pub const fn is_of_nobody(self) -> bool {
+        matches!(self, Self::MissingCredential | Self::SessionInactive)
+    }
 
     /// Returns the stable code of the reason, as written in audit events.
     pub const fn code(self) -> &'static str {

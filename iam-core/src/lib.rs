@@ -54,7 +54,7 @@
 //!         // Fetch what the lookup needs (`service::jwks`), then call its `conclude`.
 //!         Authentication::Ask(_) => return Err(Reason::KeysUnavailable.into()),
 //!     };
-//!     match authorize(authenticated.principal(), &policy, target.tenant(), &|_| None)? {
+//!     match authorize(authenticated.principal(), &policy, target.tenant(), &|_| None, now)? {
 //!         Verdict::Allow => Ok(()),
 //!         // Ask the permission server (`service::keto`), and give the query its answers.
 //!         Verdict::Ask(_) => Err(Reason::PermissionUnavailable.into()),
@@ -86,6 +86,7 @@ pub mod secret;
 pub mod http;
 pub mod json;
 mod ascii;
+mod rfc3339;
 pub mod request;
 pub mod tenant;
 pub mod credential;

@@ -7,14 +7,14 @@
 
 use actix_web::http::header::{HeaderValue, TryIntoHeaderValue};
 use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
-use iam_core::decision::Reason;
+use iam_core::decision::{Reason, Refusal, StepUp};
 
 /// The realm of a challenge. It says nothing about tenants.
 const REALM: &str = "api";
 
 /// Returns the value of `WWW-Authenticate` for a refusal, if one belongs there.
-pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
-    let bearer = match reason {
+pub(crate) fn challenge(refusal: Refusal) -> Option<HeaderValue> {
+    let bearer = match refusal.reason {
         // RFC 6750 §3.1: no error code, no other information, when nothing was presented.
         Reason::MissingCredential => Bearer::build().realm(REALM),
         Reason::AmbiguousCredential => Bearer::build().error(Error::InvalidRequest),
@@ -29,12 +29,7 @@ pub(crate) fn challenge(reason: Reason) -> Option<HeaderValue> {
         | Reason::TenantMismatch
         | Reason::TokenInactive
         | Reason::UnknownKey => Bearer::build().error(Error::InvalidToken),
-        // RFC 9470 §3.
-        Reason::InsufficientLevel => {
-            return Some(HeaderValue::from_static(
-                r#"Bearer error="insufficient_user_authentication""#,
-            ));
-        }
+        Reason::InsufficientLevel => return step_up(refusal.step_up.unwrap_or_default()),
         // Where the policies of the route are known, `insufficient_scope` replaces the challenge of a missing scope.
         Reason::PermissionDeny | Reason::RoleDeny | Reason::ScopeDeny => {
             Bearer::build().error(Error::InsufficientScope)
@@ -76,8 +71,24 @@ pub(crate) fn insufficient_scope<'s>(required: impl Iterator<Item = &'s str>) ->
     HeaderValue::from_str(&text).ok()
 }
 
+/// RFC 9470 §3: what the caller has to prove.
+fn step_up(step_up: StepUp) -> Option<HeaderValue> {
+    let mut text = r#"Bearer error="insufficient_user_authentication""#.to_owned();
+    if let Some(level) = step_up.level {
+        text.push_str(&format!(r#", acr_values="{level}""#));
+    }
+    if let Some(max_age) = step_up.max_age {
+        text.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+    }
+    text.try_into_value().ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use iam_core::principal::AssuranceLevel;
+
     use super::*;
 
     /// R062
@@ -102,7 +113,7 @@ mod tests {
     }
 
     fn text(reason: Reason) -> Option<String> {
-        challenge(reason).map(|value| value.to_str().unwrap().to_owned())
+        challenge(Refusal::new(reason)).map(|value| value.to_str().unwrap().to_owned())
     }
 
     /// R068
@@ -117,6 +128,25 @@ mod tests {
 
         for (reason, expected) in table {
             assert_eq!(text(reason).as_deref(), Some(expected));
+        }
+    }
+
+    /// R072: RFC 9470 §3.
+    #[test]
+    fn a_step_up_says_what_has_to_be_proved() {
+        let [level, max_age] = [Some(AssuranceLevel::Aal2), None];
+        let age = Some(Duration::from_secs(900));
+
+        for (level, max_age, parameters) in [
+            (level, max_age, r#", acr_values="aal2""#),
+            (None, age, r#", max_age="900""#),
+            (level, age, r#", acr_values="aal2", max_age="900""#),
+            (None, None, ""),
+        ] {
+            let refusal = Refusal::insufficient(StepUp { level, max_age }, "level");
+            let expected = format!(r#"Bearer error="insufficient_user_authentication"{parameters}"#);
+
+            assert_eq!(challenge(refusal).unwrap(), expected.as_str());
         }
     }
 

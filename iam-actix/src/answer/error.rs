@@ -107,7 +107,13 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         self.answered.store(true, Ordering::Relaxed);
         fault::log_misconfiguration(self.refusal, None);
-        response(self.refusal.reason, self.request_id.as_ref(), self.development)
+        let shown = Shown {
+            request_id: self.request_id.as_ref(),
+            // A step-up is the gate's and the wrappers' to ask for, not an extractor's.
+            login_url: None,
+            development: self.development,
+        };
+        response(self.refusal, shown)
     }
 }
 
@@ -122,18 +128,25 @@ pub(crate) const fn status(reason: Reason) -> StatusCode {
     }
 }
 
+/// What a response shows besides the refusal itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown<'a> {
+    pub(crate) request_id: Option<&'a RequestId>,
+    /// The login page of the tenant. It is shown to callers that have to prove more.
+    pub(crate) login_url: Option<&'a str>,
+    pub(crate) development: bool,
+}
+
 /// Builds the response of a refusal.
-pub(crate) fn response(
-    reason: Reason,
-    request_id: Option<&RequestId>,
-    development: bool,
-) -> HttpResponse<BoxBody> {
+pub(crate) fn response(refusal: Refusal, shown: Shown<'_>) -> HttpResponse<BoxBody> {
+    let reason = refusal.reason;
     let more = Extension {
-        request_id: request_id.map(RequestId::as_str),
-        reason: development.then(|| reason.code()),
+        request_id: shown.request_id.map(RequestId::as_str),
+        login_url: shown.login_url.filter(|_| reason == Reason::InsufficientLevel),
+        reason: shown.development.then(|| reason.code()),
     };
     let mut response = ProblemDetails::new(status(reason)).response(more);
-    if let Some(challenge) = challenge(reason) {
+    if let Some(challenge) = challenge(refusal) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
@@ -150,7 +163,11 @@ mod tests {
     use crate::request::request_id::X_REQUEST_ID;
 
     fn body(reason: Reason, development: bool) -> String {
-        let body = response(reason, None, development).into_body();
+        let shown = Shown {
+            development,
+            ..Shown::default()
+        };
+        let body = response(Refusal::new(reason), shown).into_body();
         String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap()
     }
 
@@ -158,7 +175,7 @@ mod tests {
     #[test]
     fn every_refusal_is_a_problem_with_the_headers_of_its_status() {
         for reason in Reason::ALL {
-            let response = response(reason, None, false);
+            let response = response(Refusal::new(reason), Shown::default());
             let headers = response.headers();
             let status = response.status();
 
@@ -198,7 +215,12 @@ mod tests {
             HeaderValue::from_static("id-1"),
         )]));
         let bytes = |development| {
-            let response = response(Reason::Expired, Some(&id), development);
+            let shown = Shown {
+                request_id: Some(&id),
+                login_url: Some("https://app.example/login"),
+                development,
+            };
+            let response = response(Refusal::new(Reason::Expired), shown);
             response.into_body().try_into_bytes().unwrap()
         };
 

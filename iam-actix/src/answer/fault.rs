@@ -41,6 +41,15 @@ fn remedy(refusal: Refusal) -> &'static str {
         Some("principal_on_public_route") => {
             "an extractor needs a principal on a public route: use `#[optional]`, or leave `#[public]` out"
         }
+        Some("principal_on_anonymous_route") => {
+            "an extractor needs a principal on a route for requests without one: use `#[optional]` instead of `#[anonymous]`"
+        }
+        Some("anonymous_principal") => {
+            "`anonymous` refuses principals and something on the way requires one: remove one of them"
+        }
+        Some("session_is_not_single_use") => {
+            "a session is used many times, so a route cannot accept it once: leave `single_use` out, or choose the transport \"oathkeeper\""
+        }
         Some("nothing_granted" | "not_one_parameter") => {
             "`Granted` needs a route whose permission asks for exactly one path parameter"
         }

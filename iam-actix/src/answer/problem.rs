@@ -16,7 +16,7 @@ use serde::Serialize;
 /// are reported at start.
 ///
 /// The gate's own refusals look alike except for the `request_id`, which every response also carries in the header
-/// `x-request-id`. A handler returns a value of this type as its response or as its error. The problem type is
+/// `x-request-id`, and for the `login_url` of a session that has to prove more, which is the tenant's configured page. A handler returns a value of this type as its response or as its error. The problem type is
 /// `about:blank`, so the title is that of the status. The detail is a text of the program, never of a caller or an
 /// upstream. The response must not be stored. With 503 it asks the client to retry after a second, unless
 /// [`retry_after`](Self::retry_after) sets another time. With 408 it closes the connection, because the rest of the request
@@ -86,6 +86,7 @@ impl ProblemDetails {
             status: self.status.as_u16(),
             detail: self.detail,
             request_id: more.request_id,
+            login_url: more.login_url,
             reason: more.reason,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
@@ -143,6 +144,8 @@ impl ResponseError for ProblemDetails {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Extension<'a> {
     pub(crate) request_id: Option<&'a str>,
+    /// Where a caller proves more.
+    pub(crate) login_url: Option<&'a str>,
     pub(crate) reason: Option<&'static str>,
 }
 
@@ -157,6 +160,8 @@ struct Document<'a> {
     detail: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }

@@ -214,6 +214,8 @@ pub struct RouteAccess {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Openness {
+    /// Those without a principal.
+    Anonymous,
     /// None: the policies on the way contradict each other.
     Closed,
     /// All but those with an invalid credential.
@@ -228,6 +230,7 @@ impl Openness {
     /// Returns the word for it, as in the JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous",
             Self::Closed => "closed",
             Self::Optional => "optional",
             Self::Protected => "protected",
@@ -238,12 +241,13 @@ impl Openness {
     pub(super) const fn is_open(self) -> bool {
         match self {
             Self::Closed | Self::Protected => false,
-            Self::Optional | Self::Public => true,
+            Self::Anonymous | Self::Optional | Self::Public => true,
         }
     }
 
     pub(super) const fn of(policy: &EffectivePolicy) -> Self {
         match policy.access() {
+            Access::Anonymous => Self::Anonymous,
             Access::Optional => Self::Optional,
             Access::Protected => Self::Protected,
             Access::Public => Self::Public,

@@ -50,6 +50,9 @@ fn nobody(access: requirement::Access) -> Refusal {
         requirement::Access::Public => {
             Refusal::with_detail(Reason::InvalidRequirement, "principal_on_public_route")
         }
+        requirement::Access::Anonymous => {
+            Refusal::with_detail(Reason::InvalidRequirement, "principal_on_anonymous_route")
+        }
         requirement::Access::Optional | requirement::Access::Protected => {
             Refusal::new(Reason::MissingCredential)
         }

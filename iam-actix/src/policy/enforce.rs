@@ -16,7 +16,7 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use iam_core::requirement::RoutePolicy;
 
 use crate::{
-    answer::error::{Error as Refused, response},
+    answer::error::{Error as Refused, Shown, response},
     check,
     policy::{
         chain::Chain,
@@ -191,7 +191,7 @@ impl<S> EnforceService<S> {
             name = self.policy.name(),
             "a route with a policy was reached outside of the gate: register `iam.middleware()` on the application"
         );
-        request.into_response(response(error.reason(), None, false))
+        request.into_response(response(error.refusal(), Shown::default()))
     }
 }
 

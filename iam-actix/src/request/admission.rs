@@ -6,7 +6,7 @@ use std::{
 
 use iam_core::{
     authenticate::{Authenticated, Authentication, authenticate},
-    decision::{Reason, Refusal},
+    decision::Refusal,
     principal::Principal,
     request::RequestHead,
     requirement::{Access, EffectivePolicy},
@@ -27,15 +27,8 @@ pub(crate) struct Admission {
 impl Admission {
     /// Admits a request to routes of this access, after one attempt to authenticate it.
     fn conclude(access: Access, attempt: &Rc<Attempt>) -> Result<Self, Refusal> {
-        match (access, &attempt.result) {
-            (Access::Public, Ok(None)) | (Access::Optional | Access::Protected, Ok(Some(_))) => {}
-            (Access::Optional, Err(refusal)) if refusal.reason == Reason::MissingCredential => {}
-            (Access::Public | Access::Optional | Access::Protected, Err(refusal)) => return Err(*refusal),
-            // INVARIANT: only public routes skip authentication.
-            (Access::Public, Ok(Some(_))) | (Access::Optional | Access::Protected, Ok(None)) => {
-                return Err(Refusal::new(Reason::MissingCredential));
-            }
-        }
+        let result = attempt.result.as_ref().map(Option::as_ref);
+        access.admit(result.map_err(|refusal| *refusal))?;
 
         Ok(Self {
             access,
@@ -91,7 +84,7 @@ impl Attempt {
     fn is_for(&self, target: &Target<'_>) -> bool {
         Arc::ptr_eq(&self.tenant, target.tenant())
             && self.transport == target.transport()
-            && self.has_looked() == (target.access() != Access::Public)
+            && self.has_looked() == target.access().reads_credentials()
     }
 
     /// Tells whether a credential was looked at.
@@ -198,9 +191,10 @@ impl RequestState {
             return attempt;
         }
 
-        let result = match target.access() {
-            Access::Public => Ok(None),
-            Access::Optional | Access::Protected => self.authenticate(target).await.map(Some),
+        let result = if target.access().reads_credentials() {
+            self.authenticate(target).await.map(Some)
+        } else {
+            Ok(None)
         };
         self.attempts.push(Attempt {
             claim: Cell::new(ClaimState::Open),
@@ -222,8 +216,9 @@ impl RequestState {
             Authentication::Known(authenticated) => Ok(authenticated),
             Authentication::Ask(lookup) => {
                 let runtime = self.shared().runtime(target.tenant())?;
-                let clock = self.shared().clock().as_ref();
-                runtime.look_up(lookup, clock, self.request_id.as_str()).await
+                runtime
+                    .look_up(lookup, self.shared().clock().as_ref(), self.request_id.as_str())
+                    .await
             }
         }
     }

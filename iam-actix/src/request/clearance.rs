@@ -91,7 +91,9 @@ impl RequestState {
         let admission = self.admit_for(Some(policy)).await?;
 
         match admission.principal() {
-            Some(principal) => authorize::check_local(principal, policy, admission.tenant()),
+            Some(principal) => {
+                authorize::check_local(principal, policy, admission.tenant(), self.shared().now())
+            }
             None => Err(Refusal::new(Reason::MissingCredential)),
         }
     }
@@ -163,7 +165,8 @@ impl RequestState {
         tenant: &Arc<Tenant>,
     ) -> Result<Option<Rc<Grant>>, Refusal> {
         let values = |name: &str| params.get(name);
-        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values)? {
+        let now = self.shared().now();
+        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values, now)? {
             Verdict::Allow => return Ok(None),
             Verdict::Ask(query) => query,
         };

@@ -151,7 +151,7 @@ impl RequestState {
         let claimed = self.attempts.find(|attempt| attempt.claim() == ClaimState::Made);
         match (admission.access(), claimed) {
             (Access::Public, Some(claimed)) => Owner::Principal(claimed),
-            (Access::Public | Access::Optional | Access::Protected, _) => {
+            (Access::Public | Access::Optional | Access::Anonymous | Access::Protected, _) => {
                 Owner::Principal(admission.into_attempt())
             }
         }

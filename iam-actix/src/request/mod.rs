@@ -33,7 +33,10 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderValue, WWW_AUTHENTICATE},
 };
-use iam_core::decision::{Reason, Refusal};
+use iam_core::{
+    decision::{Reason, Refusal},
+    tenant::KratosSettings,
+};
 
 pub(crate) use self::{
     admission::Admission, announced::Announced, clearance::Grant, context::GateContext, event::Recorder,
@@ -47,7 +50,7 @@ use self::{
 use crate::{
     answer::{
         challenge::insufficient_scope,
-        error::{Error, response},
+        error::{Error, Shown, response},
         fault,
     },
     state::State,
@@ -147,9 +150,16 @@ impl RequestState {
         self.log(refusal);
 
         let registry = self.shared().registry();
+        let attempt = self.attempts.last_looked();
+        let kratos = attempt.as_ref().and_then(|attempt| attempt.tenant().kratos());
+        let shown = Shown {
+            request_id: Some(&self.request_id),
+            login_url: kratos.and_then(KratosSettings::login_url),
+            development: registry.development(),
+        };
         let request = self.head.rebuild(registry.credential_headers());
         request.extensions_mut().insert(Rc::clone(self));
-        let mut answer = response(refusal.reason, Some(&self.request_id), registry.development());
+        let mut answer = response(refusal, shown);
         if refusal.reason == Reason::ScopeDeny
             && let Some(challenge) = self.scope_challenge()
         {

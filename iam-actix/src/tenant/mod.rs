@@ -8,11 +8,15 @@ pub(crate) mod replay;
 use std::sync::Arc;
 
 use iam_core::{
-    authenticate::{Authenticated, Lookup},
+    authenticate::{Authenticated, Lookup, SessionLookup},
     clock::Clock,
     decision::{Reason, Refusal},
     http::HttpClient,
-    service::{hydra, keto::PermissionClient},
+    service::{
+        hydra,
+        keto::PermissionClient,
+        kratos::{self, Whoami},
+    },
     tenant::{Signer, Tenant},
 };
 use iam_grammar::RelationTuple;
@@ -112,6 +116,10 @@ impl TenantRuntime {
                 };
                 lookup.conclude(&self.tenant, waited, clock.now())
             }
+            Lookup::Session(lookup) => {
+                let answer = self.whoami(&lookup, request_id).await;
+                lookup.conclude(&self.tenant, answer, clock.now())
+            }
             Lookup::Token(lookup) => {
                 let answer = match self.tenant.hydra().zip(self.hydra.as_ref()) {
                     Some((settings, client)) => {
@@ -122,6 +130,16 @@ impl TenantRuntime {
                 lookup.conclude(&self.tenant, answer, clock.now())
             }
         }
+    }
+
+    /// Asks Kratos about a session.
+    async fn whoami(&self, lookup: &SessionLookup, request_id: &str) -> Result<Whoami, Refusal> {
+        let upstream = self.tenant.kratos().zip(self.kratos.as_ref());
+        // INVARIANT: the configuration refuses transports of sessions without Kratos.
+        let (settings, client) =
+            upstream.ok_or(Refusal::with_detail(Reason::UnknownTenant, "no_identity_server"))?;
+
+        kratos::whoami(settings, client, lookup.credential(), request_id).await
     }
 
     /// Asks Keto. Returns one answer for each tuple, in their order.

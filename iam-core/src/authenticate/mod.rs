@@ -9,12 +9,14 @@
 //! is needed; the adapter brings the answer, and the lookup's own `conclude` decides about it.
 
 mod oauth2;
+mod session;
 mod token;
 
-pub use self::{oauth2::TokenLookup, token::KeyLookup};
+pub(crate) use self::session::CLOCK_TOLERANCE;
+pub use self::{oauth2::TokenLookup, session::SessionLookup, token::KeyLookup};
 use crate::{
     clock::Timestamp,
-    decision::{Reason, Refusal},
+    decision::Refusal,
     principal::Principal,
     replay::ReplayId,
     request::RequestHead,
@@ -34,11 +36,9 @@ pub fn authenticate(
     match target.transport() {
         Transport::Oathkeeper => token::authenticate(target.tenant(), head, now),
         Transport::Oauth2 => oauth2::authenticate(target.tenant(), head, now),
-        // INVARIANT: the configuration refuses tenants with these transports.
-        Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => Err(Refusal::with_detail(
-            Reason::UnknownTenant,
-            "transport_not_available",
-        )),
+        transport @ (Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer) => {
+            session::authenticate(target.tenant(), transport, head)
+        }
     }
 }
 
@@ -66,6 +66,8 @@ pub enum Authentication {
 pub enum Lookup {
     /// A key set that is newer than the one at hand.
     Key(KeyLookup),
+    /// Kratos's answer about a session.
+    Session(SessionLookup),
     /// What its issuer says about an access token.
     Token(TokenLookup),
 }

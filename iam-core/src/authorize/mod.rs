@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use iam_grammar::{Permission, PermissionQuery, RelationTuple, ResolveError, Subject};
 
 use crate::{
-    decision::{Reason, Refusal},
+    authenticate::CLOCK_TOLERANCE,
+    clock::Timestamp,
+    decision::{Reason, Refusal, StepUp},
     principal::Principal,
     requirement::EffectivePolicy,
     tenant::Tenant,
@@ -39,8 +41,9 @@ pub fn authorize<'v>(
     policy: &EffectivePolicy,
     tenant: &Tenant,
     params: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+    now: Timestamp,
 ) -> Result<Verdict, Refusal> {
-    check_local(principal, policy, tenant)?;
+    check_local(principal, policy, tenant, now)?;
 
     match policy.permission() {
         None => Ok(Verdict::Allow),
@@ -48,13 +51,19 @@ pub fn authorize<'v>(
     }
 }
 
-/// Decides what the principal alone decides: its tenant, roles and scopes.
+/// Decides what the principal alone decides: its tenant, the level and age of its session, roles and scopes.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] for the first thing that is missing.
-pub fn check_local(principal: &Principal, policy: &EffectivePolicy, tenant: &Tenant) -> Result<(), Refusal> {
+pub fn check_local(
+    principal: &Principal,
+    policy: &EffectivePolicy,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     same_tenant(principal, tenant)?;
+    check_session(principal, policy.step_up(), now)?;
     if !policy
         .roles()
         .all(|any_of| any_of.iter().any(|role| principal.has_role(role)))
@@ -123,6 +132,30 @@ pub fn tuple(
 
     RelationTuple::new(namespace, object, relation, subject)
         .map_err(|_| Refusal::with_detail(Reason::InvalidObject, "object"))
+}
+
+/// R111: a principal without a session has proved nothing of what a session proves. The refusal names everything that is required:
+/// a client that steps up for the level only would be refused again for the age.
+fn check_session(principal: &Principal, required: StepUp, now: Timestamp) -> Result<(), Refusal> {
+    if required == StepUp::default() {
+        return Ok(());
+    }
+    let Some(session) = principal.session() else {
+        return Err(Refusal::insufficient(required, "no_session"));
+    };
+    if session.aal() < required.level.unwrap_or(session.aal()) {
+        return Err(Refusal::insufficient(required, "level"));
+    }
+
+    let authenticated_at = session.authenticated_at();
+    let is_fresh = |max_age| {
+        authenticated_at <= now.saturating_add(CLOCK_TOLERANCE)
+            && now.duration_since(authenticated_at) <= max_age
+    };
+    if !required.max_age.is_none_or(is_fresh) {
+        return Err(Refusal::insufficient(required, "age"));
+    }
+    Ok(())
 }
 
 fn same_tenant(principal: &Principal, tenant: &Tenant) -> Result<(), Refusal> {

@@ -36,10 +36,18 @@ impl World {
         let policy = EffectivePolicy::merge(&[policy]).unwrap();
         let principal = self.principal(claims);
         let params = |name: &str| (name == "id").then(|| Cow::Owned(id.to_owned()));
-        Ok(match authorize(&principal, &policy, self.tenant(), &params)? {
-            Verdict::Allow => Vec::new(),
-            Verdict::Ask(question) => question.tuples().iter().map(ToString::to_string).collect(),
-        })
+        Ok(
+            match authorize(
+                &principal,
+                &policy,
+                self.tenant(),
+                &params,
+                Timestamp::from_secs(crate::testing::NOW),
+            )? {
+                Verdict::Allow => Vec::new(),
+                Verdict::Ask(question) => question.tuples().iter().map(ToString::to_string).collect(),
+            },
+        )
     }
 }
 
@@ -75,7 +83,13 @@ fn a_principal_of_another_tenant_is_refused_before_anything_else() {
     ] {
         let policy = EffectivePolicy::merge(&[&policy]).unwrap();
         assert_eq!(
-            reason(authorize(&principal, &policy, world.tenant(), &none)),
+            reason(authorize(
+                &principal,
+                &policy,
+                world.tenant(),
+                &none,
+                Timestamp::from_secs(crate::testing::NOW)
+            )),
             Reason::TenantMismatch
         );
     }
@@ -330,7 +344,13 @@ fn a_path_parameter_with_the_name_of_a_reserved_placeholder_leaves_nothing_to_as
         let route = policy().require_permission(Permission::tuple(tuple));
         let policy = EffectivePolicy::merge(&[&route]).unwrap();
         let params = |name: &str| path.contains(&name).then_some(Cow::Borrowed("mallory"));
-        authorize(&principal, &policy, world.tenant(), &params)
+        authorize(
+            &principal,
+            &policy,
+            world.tenant(),
+            &params,
+            Timestamp::from_secs(crate::testing::NOW),
+        )
     };
 
     // Neither the path's value, which the caller chooses, nor the caller, whom the handler does not load.
@@ -402,7 +422,14 @@ fn several_permissions_make_one_question_that_needs_them_all() {
     let principal = world.principal(&json!({}));
     let params = |_: &str| Some(Cow::Borrowed("1"));
 
-    let Verdict::Ask(question) = authorize(&principal, &policy, world.tenant(), &params).unwrap() else {
+    let Verdict::Ask(question) = authorize(
+        &principal,
+        &policy,
+        world.tenant(),
+        &params,
+        Timestamp::from_secs(crate::testing::NOW),
+    )
+    .unwrap() else {
         panic!("there is a question");
     };
 

@@ -176,6 +176,26 @@ impl Report {
         None
     }
 
+    /// Checks the URL of a page that browsers are sent to.
+    pub(super) fn page_url(&mut self, path: &str, text: &str) {
+        let fault = match Url::parse(text) {
+            _ if text.is_empty() => Some("required".into()),
+            // It becomes part of a response, as it is written.
+            _ if text.bytes().any(|byte| !byte.is_ascii_graphic()) => {
+                Some("not a URL in printable ASCII without white space".into())
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Some("a URL may not hold credentials".into())
+            }
+            Ok(url) if is_secure(&url) || (self.development && url.scheme() == "http") => None,
+            Ok(_) => Some("not an https URL".into()),
+            Err(_) => Some("not a URL, such as \"https://app.example/login\"".into()),
+        };
+        if let Some(fault) = fault {
+            self.add(path, Cow::<str>::into_owned(fault));
+        }
+    }
+
     /// Checks the origin of a site: RFC 6454 §6.2, as browsers write it.
     pub(super) fn origin(&mut self, path: &str, text: &str) {
         let fault = match Url::parse(text) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{HydraConfig, OathkeeperConfig, units};
-use crate::{secret::Secret, tenant::Transport};
+use crate::{principal::AssuranceLevel, secret::Secret, tenant::Transport};
 
 /// One tenant as written.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -61,6 +61,15 @@ impl TenantConfig {
         }
     }
 
+    /// Returns a tenant of people who log in at Kratos, and whose sessions come as cookies or as tokens.
+    pub fn with_sessions(kratos: KratosConfig) -> Self {
+        Self {
+            transports: vec![Transport::CookieOrBearer],
+            kratos: Some(kratos),
+            ..Self::default()
+        }
+    }
+
     /// Sets the OAuth 2 server.
     #[must_use]
     pub fn hydra(mut self, hydra: HydraConfig) -> Self {
@@ -94,12 +103,22 @@ pub enum Mode {
 }
 
 /// The identity server as written.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+///
+/// Two tenants with the same Kratos accept the same sessions: Kratos asserts no tenant of its own.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KratosConfig {
     /// The public port. Required.
     pub public_url: String,
+    /// The name of the session cookie (`session.cookie.name` of Kratos), compared exactly. Projects of Ory Network have a name of their
+    /// own. Defaults to `ory_kratos_session`.
+    pub session_cookie: String,
+    /// The level that a session needs on routes that ask for no other: `aal1` or `aal2`. Defaults to `aal1`.
+    pub required_aal: AssuranceLevel,
+    /// The page where people log in and prove more. Answers to sessions that do not suffice name it as `login_url`; a URL of Kratos is
+    /// never named.
+    pub login_url: Option<String>,
     /// Settings of calls to this server that differ from the tenant's `upstream` table.
     pub upstream: UpstreamConfig,
 }
@@ -112,7 +131,36 @@ impl KratosConfig {
             ..Self::default()
         }
     }
+
+    /// Sets the name of the session cookie.
+    #[must_use]
+    pub fn session_cookie(mut self, name: impl Into<String>) -> Self {
+        self.session_cookie = name.into();
+        self
+    }
+
+    /// Sets the page where people log in and prove more.
+    #[must_use]
+    pub fn login_url(mut self, url: impl Into<String>) -> Self {
+        self.login_url = Some(url.into());
+        self
+    }
 }
+
+impl Default for KratosConfig {
+    fn default() -> Self {
+        Self {
+            public_url: String::new(),
+            session_cookie: SESSION_COOKIE.to_owned(),
+            required_aal: AssuranceLevel::default(),
+            login_url: None,
+            upstream: UpstreamConfig::default(),
+        }
+    }
+}
+
+/// Kratos's own default.
+pub(super) const SESSION_COOKIE: &str = "ory_kratos_session";
 
 /// The permission server as written.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -181,7 +229,8 @@ pub enum SubjectForm {
     Set,
 }
 
-/// The check of cross-site requests.
+/// The check of cross-site requests, for credentials that a browser sends by itself: the session cookie, and the gateway's token, which
+/// stands for one. Requests with a session token are not checked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

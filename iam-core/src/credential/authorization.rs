@@ -28,6 +28,10 @@ impl<'a> Presented<'a> {
         Ok(self.0)
     }
 
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     fn not_empty(bytes: &'a [u8]) -> Result<Self, CredentialError> {
         if bytes.is_empty() {
             return Err(CredentialError::Malformed);

@@ -3,7 +3,13 @@
 //! The only place that reads credentials out of headers. What comes out is *unverified*.
 
 mod authorization;
+mod cookie;
 mod csrf;
+mod session;
 
 pub use authorization::{CredentialError, Presented, bare, bearer};
+pub use cookie::cookie;
+pub(crate) use cookie::{Cookie, cookies};
 pub use csrf::{CsrfError, CsrfRule};
+pub(crate) use session::{Carriers, SESSION_TOKEN};
+pub use session::{SessionCarrier, SessionCredential};

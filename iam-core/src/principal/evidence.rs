@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::ActiveToken;
+use super::{ActiveToken, Session};
 use crate::{clock::Timestamp, jwt::VerifiedClaims, replay::ReplayId, scope};
 
 /// What a principal rests on: the checked content of the credential that was presented. *Verified.*
@@ -12,6 +12,8 @@ pub(crate) enum Evidence {
     Introspected(Arc<ActiveToken>),
     /// A signed token.
     Jwt(Arc<VerifiedClaims>),
+    /// A login at Kratos.
+    Session(Arc<Session>),
 }
 
 impl Evidence {
@@ -19,6 +21,7 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.subject(),
             Self::Jwt(claims) => claims.subject(),
+            Self::Session(session) => session.identity_id(),
         }
     }
 
@@ -26,6 +29,7 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.client_id(),
             Self::Jwt(claims) => claims.client_id(),
+            Self::Session(_) => None,
         }
     }
 
@@ -34,6 +38,8 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.is_client(),
             Self::Jwt(claims) => claims.is_client(),
+            // Kratos knows people only.
+            Self::Session(_) => false,
         }
     }
 
@@ -42,6 +48,7 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.acting_client(),
             Self::Jwt(claims) => claims.acting_client(),
+            Self::Session(_) => None,
         }
     }
 
@@ -49,6 +56,8 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.issuer(),
             Self::Jwt(claims) => claims.issuer(),
+            // A token has an issuer, so a session never equals a token of the same subject.
+            Self::Session(_) => "",
         }
     }
 
@@ -58,6 +67,7 @@ impl Evidence {
             // Roles come from an identity's metadata. What a consent application adds to a token is none.
             Self::Introspected(_) => None,
             Self::Jwt(claims) => claims.metadata(),
+            Self::Session(session) => session.metadata_public(),
         }
     }
 
@@ -65,6 +75,7 @@ impl Evidence {
         let text = match self {
             Self::Introspected(token) => token.scope(),
             Self::Jwt(claims) => claims.scope(),
+            Self::Session(_) => None,
         };
         text.into_iter().flat_map(scope::scopes)
     }
@@ -74,20 +85,28 @@ impl Evidence {
         match self {
             Self::Introspected(token) => token.actor(),
             Self::Jwt(claims) => claims.actor(),
+            Self::Session(session) => &session.actor,
         }
     }
 
     pub(super) fn claims(&self) -> Option<&VerifiedClaims> {
         match self {
-            Self::Introspected(_) => None,
+            Self::Introspected(_) | Self::Session(_) => None,
             Self::Jwt(claims) => Some(claims),
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Introspected(_) | Self::Jwt(_) => None,
+            Self::Session(session) => Some(session),
         }
     }
 
     pub(super) fn active_token(&self) -> Option<&ActiveToken> {
         match self {
             Self::Introspected(token) => Some(token),
-            Self::Jwt(_) => None,
+            Self::Jwt(_) | Self::Session(_) => None,
         }
     }
 
@@ -104,6 +123,8 @@ impl Evidence {
                 },
                 claims.accepted_until(),
             )),
+            // A session is used many times.
+            Self::Session(_) => None,
         }
     }
 }

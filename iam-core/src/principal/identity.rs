@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{ActiveToken, Facts};
+use super::{ActiveToken, Facts, Session};
 use crate::jwt::VerifiedClaims;
 
 /// A person. *Verified.*
@@ -46,5 +46,10 @@ impl Identity {
     /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
     pub fn active_token(&self) -> Option<&ActiveToken> {
         self.0.evidence.active_token()
+    }
+
+    /// Returns the *verified* session; nothing when the credential was another one.
+    pub fn session(&self) -> Option<&Session> {
+        self.0.evidence.session().map(AsRef::as_ref)
     }
 }

@@ -7,10 +7,16 @@ mod active_token;
 mod client;
 mod evidence;
 mod identity;
+mod session;
 
 use std::{fmt, sync::Arc};
 
-pub use self::{active_token::ActiveToken, client::Client, identity::Identity};
+pub use self::{
+    active_token::ActiveToken,
+    client::Client,
+    identity::Identity,
+    session::{AssuranceLevel, AuthenticationMethod, Device, Session, TraitsError, UnknownLevel},
+};
 pub(crate) use self::{active_token::check_tenant, evidence::Evidence};
 use crate::{
     clock::Timestamp,
@@ -86,6 +92,16 @@ impl Principal {
     /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
     pub fn active_token(&self) -> Option<&ActiveToken> {
         self.facts().evidence.active_token()
+    }
+
+    /// Returns the *verified* session; nothing when the credential was another one.
+    pub fn session(&self) -> Option<&Session> {
+        self.facts().evidence.session().map(AsRef::as_ref)
+    }
+
+    /// Returns the *verified* session to keep, as [`Principal::session`] does.
+    pub fn shared_session(&self) -> Option<Arc<Session>> {
+        self.facts().evidence.session().map(Arc::clone)
     }
 
     /// Returns the principal as audit events name it: `user:` or `client:` and its id.

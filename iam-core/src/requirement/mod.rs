@@ -6,16 +6,23 @@
 //! - Nothing said: an authenticated principal is required.
 //! - `public`, `optional` and `protected` on one way: the strictest counts. A scope that is public opens what says
 //!   nothing itself; a public route inside a protected scope stays closed.
+//! - `anonymous` is stricter than `public` and `optional`, and contradicts `protected` and every requirement: nobody fulfils both.
 //! - A requirement anywhere beats `public` and `optional`: it cannot be asked of nobody.
+//! - Of several assurance levels the highest counts, of several longest ages of a session the shortest.
 //! - Requirements add up: of scope and route, of stacked attributes, everything must hold.
 //! - Two tenants, or two transports, on one way contradict each other: nothing is chosen, nobody gets in.
 //! - All permissions on one way make one question. Where they are more than a question may hold, nobody gets in either.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use iam_grammar::{GrammarError, Permission, check_role, check_scope, check_tenant};
 
-use crate::{decision::Reason, tenant::Transport};
+use crate::{
+    authenticate::Authenticated,
+    decision::{Reason, Refusal, StepUp},
+    principal::AssuranceLevel,
+    tenant::Transport,
+};
 
 /// Who may come at all.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -25,8 +32,53 @@ pub enum Access {
     Public,
     /// Everybody; a credential that is presented must be good.
     Optional,
+    /// Requests without a principal only. A credential that is presented must be one that does not count any more.
+    Anonymous,
     /// Authenticated principals only.
     Protected,
+}
+
+impl Access {
+    /// Tells whether routes of this access look at credentials.
+    pub const fn reads_credentials(self) -> bool {
+        match self {
+            Self::Public => false,
+            Self::Optional | Self::Anonymous | Self::Protected => true,
+        }
+    }
+
+    /// Admits a request to routes of this access, after one attempt to authenticate it. `Ok(None)` is a request whose credentials were
+    /// not looked at.
+    ///
+    /// | Credential | public | optional | anonymous | protected |
+    /// |---|---|---|---|---|
+    /// | none, or an empty cookie | admitted, no principal | admitted, no principal | admitted, no principal | 401 |
+    /// | good | admitted, no principal | admitted, principal | 403 | admitted, principal |
+    /// | a session that Kratos does not know, or that is over | admitted, no principal | admitted, no principal | admitted, no principal | 401 |
+    /// | a session whose second factor is due | admitted, no principal | 401, step-up | 401, step-up | 401, step-up |
+    /// | any other bad one: malformed, forged, expired | admitted, no principal | 401 | 401 | 401 |
+    /// | two, or one twice | admitted, no principal | 400 | 400 | 400 |
+    /// | good, sent by a page of another site | admitted, no principal | 403 | 403 | 403 |
+    /// | any, and the upstream gives no answer | admitted, no principal | 503 | 503 | 503 |
+    ///
+    /// A session that is over does not lock its person out of the pages where one logs in. One whose second factor is due is known: the
+    /// answer names the page where it is proved, which has to be public, or another application's.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to answer with.
+    pub fn admit(self, attempt: Result<Option<&Authenticated>, Refusal>) -> Result<(), Refusal> {
+        match (self, attempt) {
+            (Self::Public, Ok(None)) | (Self::Optional | Self::Protected, Ok(Some(_))) => Ok(()),
+            (Self::Optional | Self::Anonymous, Err(refusal)) if refusal.reason.is_of_nobody() => Ok(()),
+            (Self::Anonymous, Ok(Some(_))) => Err(Refusal::new(Reason::AlreadyAuthenticated)),
+            (Self::Public | Self::Optional | Self::Anonymous | Self::Protected, Err(refusal)) => Err(refusal),
+            // INVARIANT: only public routes skip authentication.
+            (Self::Public, Ok(Some(_))) | (Self::Optional | Self::Anonymous | Self::Protected, Ok(None)) => {
+                Err(Refusal::new(Reason::MissingCredential))
+            }
+        }
+    }
 }
 
 /// What one place of the code says about the routes that it covers.
@@ -57,6 +109,8 @@ pub struct RoutePolicy {
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Rules {
+    aal: Option<AssuranceLevel>,
+    max_age: Option<Duration>,
     permissions: Vec<Permission>,
     roles: Vec<Box<[String]>>,
     scopes: Vec<String>,
@@ -87,6 +141,12 @@ impl RoutePolicy {
     #[must_use]
     pub fn optional(self) -> Self {
         self.access(Access::Optional)
+    }
+
+    /// Opens the routes to requests without a principal only: login and registration pages. A principal is refused (403).
+    #[must_use]
+    pub fn anonymous(self) -> Self {
+        self.access(Access::Anonymous)
     }
 
     /// Says that an authenticated principal is required, as it is where nothing is said.
@@ -134,6 +194,31 @@ impl RoutePolicy {
         self
     }
 
+    /// Requires a session of at least this assurance level. Called again, the highest level counts. A principal without a session is
+    /// refused.
+    #[must_use]
+    pub fn require_aal(mut self, level: AssuranceLevel) -> Self {
+        let rules = self.rules_mut();
+        rules.aal = rules.aal.max(Some(level));
+        self
+    }
+
+    /// Requires a session whose person has proved who they are within `max_age`. Called again, the shortest age counts. A principal
+    /// without a session is refused.
+    ///
+    /// An age below one second, or with a fraction of one, makes the policy one that refuses everybody: `max_age` of RFC 9470 counts
+    /// seconds.
+    #[must_use]
+    pub fn require_fresh_session(mut self, max_age: Duration) -> Self {
+        if max_age.as_secs() == 0 || max_age.subsec_nanos() != 0 {
+            return self.broken(Conflict::InvalidAge);
+        }
+
+        let rules = self.rules_mut();
+        rules.max_age = shorter(rules.max_age, Some(max_age));
+        self
+    }
+
     /// Accepts each credential once only.
     #[must_use]
     pub fn single_use(mut self) -> Self {
@@ -167,6 +252,26 @@ impl RoutePolicy {
         self
     }
 
+    /// Takes credentials that travel by the transport of this name, as attributes write it. An unknown name makes the policy one that
+    /// refuses everybody.
+    #[must_use]
+    pub fn transport_named(self, name: &str) -> Self {
+        match name.parse() {
+            Ok(transport) => self.transport(transport),
+            Err(_) => self.broken(Conflict::InvalidTransport),
+        }
+    }
+
+    /// Requires a session of at least the level of this name, as attributes write it. An unknown name makes the policy one that
+    /// refuses everybody.
+    #[must_use]
+    pub fn require_aal_named(self, name: &str) -> Self {
+        match name.parse() {
+            Ok(level) => self.require_aal(level),
+            Err(_) => self.broken(Conflict::InvalidLevel),
+        }
+    }
+
     /// Returns where the policy is written.
     pub const fn declared_at(&self) -> &'static str {
         self.declared_at
@@ -188,6 +293,11 @@ impl RoutePolicy {
     }
 
     fn access(mut self, access: Access) -> Self {
+        let both = [self.access, Some(access)];
+        if both.contains(&Some(Access::Anonymous)) && both.contains(&Some(Access::Protected)) {
+            return self.broken(Conflict::AnonymousPrincipal);
+        }
+
         // Both on one policy: the stricter one counts, as it does on one way.
         self.access = self.access.max(Some(access));
         self
@@ -245,6 +355,13 @@ impl EffectivePolicy {
             )?;
         }
 
+        let is_anonymous = policies
+            .iter()
+            .any(|policy| policy.access == Some(Access::Anonymous));
+        if is_anonymous && (access == Some(Access::Protected) || !merged.rules.is_empty()) {
+            return Err(Conflict::AnonymousPrincipal);
+        }
+
         // INVARIANT: a requirement is asked of an authenticated principal, whatever was said beside it.
         if merged.rules.is_empty() {
             merged.access = access.unwrap_or(Access::Protected);
@@ -271,6 +388,14 @@ impl EffectivePolicy {
     /// Returns whether a credential is accepted once only.
     pub fn is_single_use(&self) -> bool {
         self.rules.iter().any(|rules| rules.single_use)
+    }
+
+    /// Returns what a session has to fulfil: the highest level and the shortest age that are asked for.
+    pub fn step_up(&self) -> StepUp {
+        self.rules.iter().fold(StepUp::default(), |all, rules| StepUp {
+            level: all.level.max(rules.aal),
+            max_age: shorter(all.max_age, rules.max_age),
+        })
     }
 
     /// Returns the lists of roles: of each, a principal must have one.
@@ -310,8 +435,18 @@ impl EffectivePolicy {
             .permissions()
             .map(|permission| format!("permission:{permission}"));
         let once = self.is_single_use().then(|| "single_use".to_owned());
+        let step_up = self.step_up();
+        let level = step_up.level.map(|level| format!("aal:{level}"));
+        let age = step_up.max_age.map(|age| format!("max_age:{}s", age.as_secs()));
 
-        roles.chain(scopes).chain(permissions).chain(once).collect()
+        level
+            .into_iter()
+            .chain(age)
+            .chain(roles)
+            .chain(scopes)
+            .chain(permissions)
+            .chain(once)
+            .collect()
     }
 
     fn all_permissions(&self) -> Result<Option<Permission>, Conflict> {
@@ -324,6 +459,10 @@ impl EffectivePolicy {
                 .map_err(|_| Conflict::TooManyPermissions),
         }
     }
+}
+
+fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 fn one<T: Clone + PartialEq>(
@@ -348,6 +487,15 @@ fn one<T: Clone + PartialEq>(
     reason = "each of them must become a refusal of its own"
 )]
 pub enum Conflict {
+    /// The route is for requests without a principal, and something on the way requires one.
+    #[error("a principal is required and refused on the way to one route")]
+    AnonymousPrincipal,
+    /// The longest age of a session is not a whole number of seconds above zero.
+    #[error("invalid age of a session")]
+    InvalidAge,
+    /// An assurance level is unknown.
+    #[error("unknown assurance level")]
+    InvalidLevel,
     /// A permission cannot be read.
     #[error("a permission that cannot be read")]
     InvalidPermission,
@@ -360,6 +508,9 @@ pub enum Conflict {
     /// A tenant's name is none.
     #[error("a tenant name that is none")]
     InvalidTenant,
+    /// A transport is unknown.
+    #[error("unknown transport")]
+    InvalidTransport,
     /// Two tenants are named.
     #[error("two tenants on the way to one route")]
     Tenants,
@@ -375,21 +526,28 @@ impl Conflict {
     /// Returns the reason for the refusal that follows.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::InvalidPermission | Self::InvalidRole | Self::InvalidScope | Self::TooManyPermissions => {
-                Reason::InvalidRequirement
-            }
-            Self::InvalidTenant => Reason::UnknownTenant,
-            Self::Tenants | Self::Transports => Reason::PolicyConflict,
+            Self::InvalidAge
+            | Self::InvalidLevel
+            | Self::InvalidPermission
+            | Self::InvalidRole
+            | Self::InvalidScope
+            | Self::TooManyPermissions => Reason::InvalidRequirement,
+            Self::InvalidTenant | Self::InvalidTransport => Reason::UnknownTenant,
+            Self::AnonymousPrincipal | Self::Tenants | Self::Transports => Reason::PolicyConflict,
         }
     }
 
     /// Returns the stable code of the conflict, as written in audit events.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::AnonymousPrincipal => "anonymous_principal",
+            Self::InvalidAge => "invalid_age",
+            Self::InvalidLevel => "invalid_level",
             Self::InvalidPermission => "invalid_permission",
             Self::InvalidRole => "invalid_role",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTenant => "invalid_tenant_name",
+            Self::InvalidTransport => "invalid_transport",
             Self::Tenants => "two_tenants",
             Self::TooManyPermissions => "too_many_permissions",
             Self::Transports => "two_transports",

@@ -18,7 +18,7 @@ pub use self::{
     transport::{Transport, UnknownTransport},
 };
 use crate::{
-    credential::CsrfRule,
+    credential::{CsrfRule, SESSION_TOKEN},
     decision::{Reason, Refusal},
     jwt::Verifier,
     request::RequestHead,
@@ -184,8 +184,15 @@ impl Tenant {
         let token = self.token.iter().map(|token| token.header.as_str());
         let access_token = self.access_tokens.iter().map(|_| "authorization");
         let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);
+        let session = self.transports.iter().flat_map(|transport| {
+            let cookie = transport.reads_cookie().then_some(["cookie"]);
+            let tokens = transport
+                .reads_session_token()
+                .then_some(["authorization", SESSION_TOKEN]);
+            cookie.into_iter().flatten().chain(tokens.into_iter().flatten())
+        });
 
-        token.chain(access_token).chain(csrf)
+        token.chain(access_token).chain(csrf).chain(session)
     }
 }
 

@@ -5,7 +5,7 @@ use iam_grammar::{ResolveError, Subject, Template};
 use crate::{
     http::CallLimits,
     jwks::{KeyLimits, RefreshPolicy},
-    principal::Principal,
+    principal::{AssuranceLevel, Principal},
     secret::Secret,
 };
 
@@ -196,6 +196,9 @@ impl SubjectTemplate {
 #[derive(Clone, Debug)]
 pub struct KratosSettings {
     pub(crate) public_url: String,
+    pub(crate) session_cookie: String,
+    pub(crate) required_aal: AssuranceLevel,
+    pub(crate) login_url: Option<String>,
     pub(crate) limits: CallLimits,
     pub(crate) max_in_flight: usize,
 }
@@ -204,6 +207,21 @@ impl KratosSettings {
     /// Returns the URL of the public port, without a slash at its end.
     pub fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    /// Returns the name of the session cookie.
+    pub fn session_cookie(&self) -> &str {
+        &self.session_cookie
+    }
+
+    /// Returns the level that a session needs on routes that ask for no other.
+    pub const fn required_aal(&self) -> AssuranceLevel {
+        self.required_aal
+    }
+
+    /// Returns the page where people log in and prove more.
+    pub fn login_url(&self) -> Option<&str> {
+        self.login_url.as_deref()
     }
 
     /// Returns what one call may cost.

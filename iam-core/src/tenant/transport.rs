@@ -11,13 +11,10 @@ use serde::Deserialize;
 )]
 pub enum Transport {
     /// A Kratos session token in `Authorization` or `X-Session-Token`.
-    #[serde(skip_deserializing)]
     Bearer,
     /// A Kratos session cookie.
-    #[serde(skip_deserializing)]
     Cookie,
     /// A Kratos session cookie or token.
-    #[serde(skip_deserializing)]
     CookieOrBearer,
     /// A token that the gateway signed for this request.
     Oathkeeper,
@@ -34,6 +31,39 @@ impl Transport {
         Self::Oathkeeper,
         Self::Oauth2,
     ];
+
+    /// Tells whether the transport carries sessions of Kratos.
+    pub const fn is_of_sessions(self) -> bool {
+        match self {
+            Self::Bearer | Self::Cookie | Self::CookieOrBearer => true,
+            Self::Oathkeeper | Self::Oauth2 => false,
+        }
+    }
+
+    /// Tells whether the transport reads the session cookie.
+    pub const fn reads_cookie(self) -> bool {
+        match self {
+            Self::Cookie | Self::CookieOrBearer => true,
+            Self::Bearer | Self::Oathkeeper | Self::Oauth2 => false,
+        }
+    }
+
+    /// Tells whether the transport reads session tokens.
+    pub const fn reads_session_token(self) -> bool {
+        match self {
+            Self::Bearer | Self::CookieOrBearer => true,
+            Self::Cookie | Self::Oathkeeper | Self::Oauth2 => false,
+        }
+    }
+
+    /// Tells whether a page of another site can make a browser send the credential: by itself, or at a gateway that turns the
+    /// browser's cookie into it.
+    pub const fn is_sent_by_browsers(self) -> bool {
+        match self {
+            Self::Cookie | Self::CookieOrBearer | Self::Oathkeeper => true,
+            Self::Bearer | Self::Oauth2 => false,
+        }
+    }
 
     /// Returns the name as the configuration writes it.
     pub const fn as_str(self) -> &'static str {

@@ -5,18 +5,18 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use iam_grammar::check_tenant;
 
 use super::{
-    AuditConfig, AuditSinkConfig, ConfigError, CsrfConfig, IamConfig, KratosConfig, Mode, Problem,
-    TenantConfig, report::Report,
+    AuditConfig, AuditSinkConfig, ConfigError, IamConfig, Mode, Problem, TenantConfig, report::Report,
 };
 use crate::{
     credential::CsrfRule,
     role::RoleSource,
-    tenant::{KratosSettings, Tenant, TenantFacts, TenantRegistry, Transport},
+    tenant::{Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
 mod header;
 mod hydra;
 mod keto;
+mod kratos;
 mod token;
 mod upstream;
 
@@ -128,7 +128,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .hydra
             .as_ref()
             .and_then(|hydra| hydra::hydra(report, &path, name, written, hydra)),
-        csrf: csrf(report, &path, &written.csrf),
+        csrf: csrf(report, &path, written),
         keto: written
             .keto
             .as_ref()
@@ -136,7 +136,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
         kratos: written
             .kratos
             .as_ref()
-            .and_then(|kratos| self::kratos(report, &path, written, kratos)),
+            .and_then(|kratos| kratos::kratos(report, &path, written, kratos)),
         // Last, because nothing behind it would be checked.
         facts: Arc::new(TenantFacts {
             name: name.to_owned(),
@@ -160,12 +160,11 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
         {
             report.add(&at, format!("names \"{transport}\" twice"));
         }
-        match transport {
-            Transport::Oathkeeper | Transport::Oauth2 => {}
-            // Only a configuration made in code can name one that serde does not read.
-            Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => {
-                report.add(&at, "expected \"oathkeeper\" or \"oauth2\"");
-            }
+        if transport.is_of_sessions() && written.kratos.is_none() {
+            report.add(
+                &format!("{path}.kratos"),
+                format!("required for the transport \"{transport}\""),
+            );
         }
     }
 
@@ -208,8 +207,21 @@ fn roles(report: &mut Report, path: &str, from: &str) -> Option<RoleSource> {
     Some(RoleSource::metadata(path_inside))
 }
 
-fn csrf(report: &mut Report, path: &str, written: &CsrfConfig) -> Option<CsrfRule> {
+fn csrf(report: &mut Report, path: &str, tenant: &TenantConfig) -> Option<CsrfRule> {
+    let written = &tenant.csrf;
     let at = format!("{path}.csrf.allowed_origins");
+    // Without any transport that is a problem of its own.
+    let is_checked = tenant.transports.is_empty()
+        || tenant
+            .transports
+            .iter()
+            .any(|transport| transport.is_sent_by_browsers());
+    if !is_checked && !written.allowed_origins.is_empty() {
+        report.add(
+            &at,
+            "has no effect: browsers send the credential of no transport of the tenant by themselves",
+        );
+    }
     if !written.enabled {
         if !written.allowed_origins.is_empty() {
             report.add(&at, "has no effect when `enabled` is false");
@@ -221,22 +233,6 @@ fn csrf(report: &mut Report, path: &str, written: &CsrfConfig) -> Option<CsrfRul
         report.origin(&report.element(&at, index), origin);
     }
     Some(CsrfRule::new(written.allowed_origins.iter().cloned()))
-}
-
-fn kratos(
-    report: &mut Report,
-    path: &str,
-    tenant: &TenantConfig,
-    written: &KratosConfig,
-) -> Option<KratosSettings> {
-    let http = upstream::plain_http(path, "kratos", &tenant.upstream, &written.upstream);
-    let public_url = report.base_url(&format!("{path}.kratos.public_url"), &written.public_url, &http);
-
-    Some(KratosSettings {
-        public_url: public_url?,
-        limits: upstream::limits(&tenant.upstream, &written.upstream),
-        max_in_flight: upstream::max_in_flight(&tenant.upstream, &written.upstream),
-    })
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);

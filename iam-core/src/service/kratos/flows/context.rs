@@ -1,6 +1,9 @@
 use http::{HeaderValue, header, request::Builder};
 
-use crate::request::RequestHead;
+use crate::{
+    credential::{self, Cookie},
+    request::RequestHead,
+};
 
 /// The kind of client that shows a flow.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -76,25 +79,26 @@ impl std::fmt::Debug for FlowContext {
 
 /// Returns Kratos's cookies unchanged: a cookie is never decoded.
 fn cookies(head: &RequestHead<'_>) -> Option<HeaderValue> {
-    // RFC 9113 §8.2.3: HTTP/2 may split the header into several lines.
-    let kept: Vec<&[u8]> = head
-        .lines("cookie")
-        .flat_map(|line| line.split(|&byte| byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| name(pair).is_some_and(is_of_kratos))
+    let kept: Vec<Cookie<'_>> = credential::cookies(head)
+        .filter(|cookie| is_of_kratos(cookie.name))
         .collect();
     // More cookies are not forwarded. This is checked first, because each cookie is compared with each other.
-    if kept.len() > MAX_COOKIES || kept.iter().map(|pair| pair.len()).sum::<usize>() > MAX_CREDENTIAL {
+    if kept.len() > MAX_COOKIES || kept.iter().map(|cookie| cookie.pair.len()).sum::<usize>() > MAX_CREDENTIAL
+    {
         return None;
     }
     // If two cookies have one name, neither is forwarded, because Kratos would have to guess which one counts.
-    let repeated = |pair: &[u8]| {
+    let repeated = |cookie: &Cookie<'_>| {
         kept.iter()
-            .filter(|other| name(other) == name(pair))
+            .filter(|other| other.name == cookie.name)
             .nth(1)
             .is_some()
     };
-    let sole: Vec<&[u8]> = kept.iter().copied().filter(|pair| !repeated(pair)).collect();
+    let sole: Vec<&[u8]> = kept
+        .iter()
+        .filter(|cookie| !repeated(cookie))
+        .map(|cookie| cookie.pair)
+        .collect();
 
     let value = sole.join(b"; ".as_slice());
     passable(&value)
@@ -107,12 +111,6 @@ fn passable(credential: &[u8]) -> Option<HeaderValue> {
     ((1..=MAX_CREDENTIAL).contains(&credential.len()) && is_plain)
         .then(|| HeaderValue::from_bytes(credential).ok())
         .flatten()
-}
-
-fn name(pair: &[u8]) -> Option<&[u8]> {
-    pair.split(|&byte| byte == b'=')
-        .next()
-        .filter(|name| name.len() < pair.len())
 }
 
 fn is_of_kratos(name: &[u8]) -> bool {
