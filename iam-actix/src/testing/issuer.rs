@@ -121,7 +121,15 @@ impl TestIssuer {
     pub fn sign(&self, claims: &Value) -> Result<String, IssuerError> {
         let keys = self.keys();
         let key = keys.last().ok_or(IssuerError::Key)?;
-        sign(key, &key.kid, self.kind, claims)
+        sign(key, &self.header(&key.kid), self.kind, claims)
+    }
+
+    /// Signs claims with the newest key, as a token of another type (`typ`) than `JWT`.
+    pub(super) fn sign_type(&self, token_type: &str, claims: &Value) -> Result<String, IssuerError> {
+        let keys = self.keys();
+        let key = keys.last().ok_or(IssuerError::Key)?;
+        let header = json!({ "alg": self.kind.algorithm().name(), "kid": key.kid, "typ": token_type });
+        sign(key, &header, self.kind, claims)
     }
 
     /// Signs claims with the newest key, and names another key id in the header.
@@ -132,7 +140,11 @@ impl TestIssuer {
     pub fn sign_as(&self, kid: &str, claims: &Value) -> Result<String, IssuerError> {
         let keys = self.keys();
         let key = keys.last().ok_or(IssuerError::Key)?;
-        sign(key, kid, self.kind, claims)
+        sign(key, &self.header(kid), self.kind, claims)
+    }
+
+    fn header(&self, kid: &str) -> Value {
+        json!({ "alg": self.kind.algorithm().name(), "kid": kid, "typ": "JWT" })
     }
 
     fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
@@ -171,8 +183,7 @@ impl Kind {
     }
 }
 
-fn sign(key: &Key, named: &str, kind: Kind, claims: &Value) -> Result<String, IssuerError> {
-    let header = json!({ "alg": kind.algorithm().name(), "kid": named, "typ": "JWT" });
+fn sign(key: &Key, header: &Value, kind: Kind, claims: &Value) -> Result<String, IssuerError> {
     let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
     let algorithm = match kind {
         Kind::Es256 => jsonwebtoken::Algorithm::ES256,

@@ -14,6 +14,8 @@
 //! - **Permission servers** know the granted tuples only. They resolve no subject sets and no namespace rules, and accept every namespace
 //!   and relation (Keto answers an error for unknown ones, which becomes 500), batches of any size, and any `keto.token`. They
 //!   answer checks and readiness, and reject writes and lists.
+//! - **OAuth 2 servers** know the tokens that the test issues. They answer introspections and readiness, publish the keys of JWTs, and
+//!   accept any credential of the service. They have no endpoints for clients.
 //! - **Other upstreams**, such as Kratos, do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
 //!   nor TLS are exercised.
 //! - **Audit events** go to [`TestWorld::next_event`] instead of the configured sink.
@@ -57,6 +59,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access_token;
 mod issuer;
 mod principal;
 mod upstreams;
@@ -65,6 +68,7 @@ mod world;
 pub use iam_core::clock::ManualClock;
 
 pub use self::{
+    access_token::TestAccessToken,
     issuer::{IssuerError, TestIssuer},
     principal::TestPrincipal,
     world::{TestWorld, WorldError},

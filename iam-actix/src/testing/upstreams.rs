@@ -6,9 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use actix_web::web::Query;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use iam_core::http::{BoxFuture, CallLimits, HttpClient, TransportError};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use iam_core::{
+    clock::{Clock as _, ManualClock},
+    http::{BoxFuture, CallLimits, HttpClient, TransportError},
+};
 use iam_grammar::{RelationTuple, Subject};
 use serde_json::{Value, json};
 
@@ -22,6 +26,8 @@ pub(super) struct TestUpstreams(Mutex<Upstreams>);
 struct Upstreams {
     /// The key servers by the URL of the key set.
     keys: HashMap<String, KeyServer>,
+    /// The OAuth 2 servers by the base URL of their admin port without a trailing slash.
+    tokens: HashMap<String, TokenServer>,
     /// The permission servers by their base URL without a trailing slash.
     permissions: HashMap<String, PermissionServer>,
 }
@@ -31,6 +37,15 @@ struct KeyServer {
     down: bool,
     fetches: usize,
     issuer: Arc<TestIssuer>,
+}
+
+#[derive(Debug)]
+struct TokenServer {
+    clock: ManualClock,
+    down: bool,
+    introspections: usize,
+    /// What is answered about each token while it is active.
+    tokens: HashMap<String, Value>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +66,43 @@ impl TestUpstreams {
 
     pub(super) fn serve_permissions(&self, url: &str) {
         self.lock().permissions.entry(url.to_owned()).or_default();
+    }
+
+    pub(super) fn serve_tokens(&self, url: &str, clock: ManualClock) {
+        self.lock()
+            .tokens
+            .entry(url.to_owned())
+            .or_insert_with(|| TokenServer {
+                clock,
+                down: false,
+                introspections: 0,
+                tokens: HashMap::new(),
+            });
+    }
+
+    pub(super) fn issue_token(&self, url: &str, token: &str, description: Value) {
+        if let Some(server) = self.lock().tokens.get_mut(url) {
+            server.tokens.insert(token.to_owned(), description);
+        }
+    }
+
+    pub(super) fn revoke_token(&self, url: &str, token: &str) {
+        if let Some(server) = self.lock().tokens.get_mut(url) {
+            server.tokens.remove(token);
+        }
+    }
+
+    pub(super) fn set_tokens_down(&self, url: &str, down: bool) {
+        if let Some(server) = self.lock().tokens.get_mut(url) {
+            server.down = down;
+        }
+    }
+
+    pub(super) fn introspections(&self, url: &str) -> usize {
+        self.lock()
+            .tokens
+            .get(url)
+            .map_or(0, |server| server.introspections)
     }
 
     pub(super) fn grant(&self, url: &str, tuple: &RelationTuple) {
@@ -103,6 +155,13 @@ impl Upstreams {
             return server.answer();
         }
 
+        let server = self.tokens.iter_mut().find_map(|(base, server)| {
+            let path = url.strip_prefix(base.as_str())?;
+            matches!(path, INTROSPECT | "/health/ready").then_some((server, path))
+        });
+        if let Some((server, path)) = server {
+            return server.answer(path, request);
+        }
         let (server, path) = self.permission_server(&url).ok_or(TransportError::Connect)?;
         server.answer(path, request.body())
     }
@@ -126,6 +185,44 @@ impl KeyServer {
 
         self.fetches = self.fetches.saturating_add(1);
         Ok(answer(StatusCode::OK, &self.issuer.key_set()))
+    }
+}
+
+impl TokenServer {
+    /// Answers as Hydra's admin port does.
+    fn answer(&mut self, path: &str, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        if self.down {
+            return Err(TransportError::Connect);
+        }
+        if path != INTROSPECT {
+            return Ok(answer(StatusCode::OK, &json!({ "status": "ok" })));
+        }
+
+        let body = str::from_utf8(request.body()).unwrap_or_default();
+        let fields = Query::<Vec<(String, String)>>::from_query(body).map(Query::into_inner);
+        let token = fields
+            .unwrap_or_default()
+            .into_iter()
+            .find(|(name, _)| name == "token");
+        let Some((_, token)) = token else {
+            return Ok(oauth(
+                StatusCode::BAD_REQUEST,
+                &json!({ "error": "invalid_request" }),
+            ));
+        };
+        self.introspections = self.introspections.saturating_add(1);
+        let now = self.clock.now().as_secs();
+        let is_live = |token: &&Value| {
+            token
+                .get("exp")
+                .and_then(Value::as_u64)
+                .is_some_and(|exp| now < exp)
+        };
+        let found = self.tokens.get(&token).filter(is_live);
+        Ok(oauth(
+            StatusCode::OK,
+            found.unwrap_or(&json!({ "active": false })),
+        ))
     }
 }
 
@@ -188,6 +285,18 @@ fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
     *response.status_mut() = status;
     response
 }
+
+/// Hydra's OAuth 2 endpoints write this content type.
+fn oauth(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = answer(status, body);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json;charset=UTF-8"),
+    );
+    response
+}
+
+const INTROSPECT: &str = "/admin/oauth2/introspect";
 
 #[cfg(test)]
 mod tests {

@@ -11,12 +11,12 @@ use iam_core::{
     clock::ManualClock,
     config::{ConfigError, IamConfig, Settings, TenantConfig},
     jwt::Algorithm,
-    tenant::{JwksSource, Tenant, TenantRegistry},
+    tenant::{JwksSource, Signer, Tenant, TenantRegistry},
 };
 use iam_grammar::GrammarError;
 use tokio::{sync::Mutex, time};
 
-use super::{IssuerError, TestIssuer, TestPrincipal, upstreams::TestUpstreams};
+use super::{IssuerError, TestAccessToken, TestIssuer, TestPrincipal, upstreams::TestUpstreams};
 use crate::{
     audit::{AuditEvents, ChannelAuditSink, audit_channel},
     iam::{Iam, StartError},
@@ -29,6 +29,8 @@ pub struct TestWorld {
     config: IamConfig,
     events: Mutex<AuditEvents>,
     issuers: HashMap<String, Arc<TestIssuer>>,
+    /// The signers of JWT access tokens.
+    oauth2_issuers: HashMap<String, Arc<TestIssuer>>,
     settings: Settings,
     sink: ChannelAuditSink,
     upstreams: Arc<TestUpstreams>,
@@ -46,10 +48,17 @@ impl TestWorld {
     pub fn new(config: IamConfig) -> Result<Self, WorldError> {
         let settings = config.clone().validate()?;
         let upstreams = Arc::new(TestUpstreams::default());
-        let issuers = issuers(settings.registry())?;
+        let clock = ManualClock::at_system_time();
+        let issuers = issuers(settings.registry(), Signer::Gateway)?;
+        let oauth2_issuers = self::issuers(settings.registry(), Signer::Hydra)?;
         for tenant in settings.registry().iter() {
-            if let (Some(source), Some(issuer)) = (tenant.jwks(), issuers.get(tenant.name())) {
-                upstreams.serve_keys(source.url(), Arc::clone(issuer));
+            for (signer, issuers) in [(Signer::Gateway, &issuers), (Signer::Hydra, &oauth2_issuers)] {
+                if let (Some(source), Some(issuer)) = (tenant.jwks_of(signer), issuers.get(tenant.name())) {
+                    upstreams.serve_keys(source.url(), Arc::clone(issuer));
+                }
+            }
+            if let Some(hydra) = tenant.hydra() {
+                upstreams.serve_tokens(hydra.admin_url(), clock.clone());
             }
             if let Some(keto) = tenant.keto() {
                 upstreams.serve_permissions(keto.read_url());
@@ -58,10 +67,11 @@ impl TestWorld {
 
         let (sink, events) = audit_channel();
         Ok(Self {
-            clock: ManualClock::at_system_time(),
+            clock,
             config,
             events: Mutex::new(events),
             issuers,
+            oauth2_issuers,
             settings,
             sink,
             upstreams,
@@ -97,6 +107,47 @@ impl TestWorld {
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))
+    }
+
+    /// Returns an access token of the default tenant's OAuth 2 server, issued to a client for itself.
+    pub fn access_token(&self, client_id: &str) -> TestAccessToken {
+        self.access_token_in(self.settings.registry().default_tenant(), client_id)
+    }
+
+    /// Returns an access token of a tenant's OAuth 2 server, or `None` if the tenant does not exist.
+    pub fn access_token_of(&self, tenant: &str, client_id: &str) -> Option<TestAccessToken> {
+        let tenant = self.settings.registry().get(tenant)?;
+        Some(self.access_token_in(tenant, client_id))
+    }
+
+    /// Revokes an access token at the default tenant's OAuth 2 server. A JWT that is verified by the service itself is accepted all the
+    /// same, as in production.
+    pub fn revoke_access_token(&self, token: &str) {
+        if let Some(hydra) = self.settings.registry().default_tenant().hydra() {
+            self.upstreams.revoke_token(hydra.admin_url(), token);
+        }
+    }
+
+    /// Takes the OAuth 2 server of the default tenant down, or up again, for all tenants with this `hydra.admin_url`; where JWTs are
+    /// verified, for all that fetch keys from this `hydra.jwks.url`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`WorldError`] if the tenant asks no OAuth 2 server.
+    pub fn set_hydra_down(&self, down: bool) -> Result<(), WorldError> {
+        let tenant = self.settings.registry().default_tenant();
+        match (tenant.hydra(), tenant.jwks_of(Signer::Hydra)) {
+            (Some(hydra), _) => self.upstreams.set_tokens_down(hydra.admin_url(), down),
+            (None, Some(source)) => self.upstreams.set_keys_down(source.url(), down),
+            (None, None) => return Err(WorldError::Hydra(tenant.name().to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Returns the number of tokens that the default tenant's OAuth 2 server was asked about, by all tenants that use it.
+    pub fn introspections(&self) -> usize {
+        let hydra = self.settings.registry().default_tenant().hydra();
+        hydra.map_or(0, |hydra| self.upstreams.introspections(hydra.admin_url()))
     }
 
     /// Returns the clock.
@@ -217,6 +268,11 @@ impl TestWorld {
         time::timeout(PATIENCE, events.next()).await.ok().flatten()
     }
 
+    fn access_token_in(&self, tenant: &Tenant, client_id: &str) -> TestAccessToken {
+        let issuer = self.oauth2_issuers.get(tenant.name());
+        TestAccessToken::new(tenant, client_id, issuer, &self.upstreams, self.clock.clone())
+    }
+
     fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
         // INVARIANT: every tenant that verifies tokens has an issuer. Other tenants accept no tokens.
         let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
@@ -255,6 +311,9 @@ pub enum WorldError {
     /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The tenant asks no OAuth 2 server.
+    #[error("tenant `{0}` asks no OAuth 2 server: set `tenants.{0}.hydra`")]
+    Hydra(String),
     /// The issuer cannot sign.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
@@ -272,21 +331,24 @@ pub enum WorldError {
     Tuple(#[from] GrammarError),
 }
 
-/// Returns the issuer of each tenant, by the tenant's name.
-fn issuers(registry: &TenantRegistry) -> Result<HashMap<String, Arc<TestIssuer>>, IssuerError> {
+/// Returns what signs the tokens of one kind of signer for each tenant, by the tenant's name.
+fn issuers(
+    registry: &TenantRegistry,
+    signer: Signer,
+) -> Result<HashMap<String, Arc<TestIssuer>>, IssuerError> {
     let mut by_url: HashMap<&str, Arc<TestIssuer>> = HashMap::new();
     let mut issuers = HashMap::new();
     for tenant in registry.iter() {
-        let Some(verifier) = tenant.verifier() else {
+        let Some(verifier) = tenant.verifier_of(signer) else {
             continue;
         };
         let allowed = verifier.profile().algorithms();
-        let issuer = match tenant.jwks().map(JwksSource::url) {
+        let issuer = match tenant.jwks_of(signer).map(JwksSource::url) {
             None => Arc::new(TestIssuer::signing_with(allowed)?),
             Some(url) => match by_url.entry(url) {
                 Entry::Occupied(known) => Arc::clone(known.get()),
                 Entry::Vacant(new) => {
-                    let issuer = TestIssuer::signing_with(&allowed_by_all(registry, url, allowed))?;
+                    let issuer = TestIssuer::signing_with(&allowed_by_all(registry, signer, url, allowed))?;
                     Arc::clone(new.insert(Arc::new(issuer)))
                 }
             },
@@ -297,13 +359,18 @@ fn issuers(registry: &TenantRegistry) -> Result<HashMap<String, Arc<TestIssuer>>
 }
 
 /// Returns the algorithms that every tenant with keys at `url` allows. A gateway signs with one algorithm for all its tenants.
-fn allowed_by_all(registry: &TenantRegistry, url: &str, algorithms: &[Algorithm]) -> Vec<Algorithm> {
+fn allowed_by_all(
+    registry: &TenantRegistry,
+    signer: Signer,
+    url: &str,
+    algorithms: &[Algorithm],
+) -> Vec<Algorithm> {
     let mut allowed = algorithms.to_vec();
-    let behind_it = |tenant: &&Arc<Tenant>| tenant.jwks().is_some_and(|source| source.url() == url);
+    let behind_it = |tenant: &&Arc<Tenant>| tenant.jwks_of(signer).is_some_and(|source| source.url() == url);
     for verifier in registry
         .iter()
         .filter(behind_it)
-        .filter_map(|tenant| tenant.verifier())
+        .filter_map(|tenant| tenant.verifier_of(signer))
     {
         allowed.retain(|algorithm| verifier.profile().algorithms().contains(algorithm));
     }
