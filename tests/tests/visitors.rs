@@ -11,9 +11,9 @@ use std::{fs, net::SocketAddr, path::Path};
 use actix_web::{App, HttpServer, dev::ServerHandle, get};
 use iam_actix::{Iam, IamConfig, Identity, optional};
 use ory_dev::{config::Vars, oathkeeper::Oathkeeper};
+use scenario::{client::Request, free_address};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use zero_trust::{client::Request, world::free_address};
 
 #[get("/protected")]
 async fn protected(user: Identity) -> String {

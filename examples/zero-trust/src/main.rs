@@ -2,9 +2,9 @@
 
 use std::{env, process::ExitCode};
 
+use scenario::Report;
 use zero_trust::{
     command::{Command, USAGE, Verb},
-    report::Report,
     world::World,
 };
 

@@ -2,13 +2,17 @@
 
 use std::io;
 
+use scenario::{
+    Promise,
+    client::{Request, Response},
+    text,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    client::{Request, Response},
-    walk::{Promise, Walk},
-    world::{PASSWORD, Person, text},
+    walk::Walk,
+    world::{PASSWORD, Person},
 };
 
 /// The results of this step for later steps.

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::text;
-use crate::client::Response;
+use scenario::{client::Response, text};
 
 /// A person with a session.
 #[derive(Clone, Debug)]
