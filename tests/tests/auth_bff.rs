@@ -22,9 +22,9 @@ use ory_dev::{
 use scenario::{
     client::{Request, Response},
     free_address,
+    ory::PASSWORD,
 };
 use serde_json::{Value, json};
-use zero_trust::world::PASSWORD;
 
 const ORIGIN: &str = "http://127.0.0.1:4455";
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");

@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod relay;
+pub mod ory;
 mod address;
+mod arguments;
 mod audit;
 mod promise;
 mod report;
@@ -18,6 +20,7 @@ use tokio::time;
 
 pub use self::{
     address::{free_address, silent},
+    arguments::{Arguments, Verb},
     audit::Audit,
     promise::Promise,
     report::Report,

@@ -5,15 +5,13 @@ use std::io;
 use scenario::{
     Promise,
     client::{Request, Response},
+    ory::{PASSWORD, Person},
     text,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
-    walk::Walk,
-    world::{PASSWORD, Person},
-};
+use crate::walk::Walk;
 
 /// The results of this step for later steps.
 #[derive(Clone, Debug)]

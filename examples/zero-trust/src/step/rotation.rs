@@ -16,16 +16,13 @@ use scenario::{
     Promise,
     client::{Connection, Request, within},
     eventually,
+    ory::Person,
     relay::Relay,
 };
 use tokio::{task::JoinSet, time};
 
 use super::extra_key::ExtraKey;
-use crate::{
-    step::login::LoggedIn,
-    walk::Walk,
-    world::{Person, World},
-};
+use crate::{step::login::LoggedIn, walk::Walk, world::World};
 
 /// Rotates the key as Oathkeeper does: the appended key signs at once.
 ///

@@ -1,7 +1,6 @@
 //! The running stack and services.
 
 mod error;
-mod person;
 mod addresses;
 mod service;
 
@@ -13,6 +12,7 @@ use scenario::{
     RunningService,
     client::{Request, Response},
     free_address,
+    ory::{PASSWORD, Person},
     relay::Relay,
     text,
 };
@@ -20,7 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use self::service::{Plan, check_files};
-pub use self::{addresses::Addresses, error::StartError, person::Person};
+pub use self::{addresses::Addresses, error::StartError};
 
 /// The options of a world.
 #[derive(Clone, Debug)]
@@ -267,6 +267,3 @@ impl World {
         })
     }
 }
-
-/// The password of all persons in the scenario.
-pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
