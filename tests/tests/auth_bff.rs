@@ -19,11 +19,12 @@ use ory_dev::{
     config::Vars,
     kratos::{Clock, Kratos},
 };
-use serde_json::{Value, json};
-use zero_trust::{
+use scenario::{
     client::{Request, Response},
-    world::{PASSWORD, free_address},
+    free_address,
+    ory::PASSWORD,
 };
+use serde_json::{Value, json};
 
 const ORIGIN: &str = "http://127.0.0.1:4455";
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");

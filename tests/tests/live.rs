@@ -6,10 +6,8 @@
 
 use std::{env, path::PathBuf};
 
-use zero_trust::{
-    report::Report,
-    world::{Options, World},
-};
+use scenario::Report;
+use zero_trust::world::{Options, World};
 
 #[actix_web::test]
 async fn every_promise_holds_with_real_servers() {

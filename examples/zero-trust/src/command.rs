@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use scenario::{Arguments, Verb};
 
 use crate::world::Options;
 
@@ -19,57 +19,34 @@ impl Command {
     /// # Errors
     ///
     /// A sentence about the wrong argument.
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut command = Self {
-            verb: Verb::WalkAndStay,
-            options: Options::default(),
-        };
-        let mut verb = None;
-        while let Some(word) = words.next() {
-            let mut path = || {
-                words
-                    .next()
-                    .filter(|path| !path.starts_with("--"))
-                    .map(PathBuf::from)
-                    .ok_or_else(|| format!("{word} needs a path"))
-            };
-            match word.as_str() {
-                "walk" | "serve" if verb.is_some() => {
-                    return Err("one of `walk` and `serve`, once".to_owned());
-                }
-                "walk" => verb = Some(Verb::Walk),
-                "serve" => verb = Some(Verb::Serve),
-                "--live" => command.options.live = true,
-                "--config" => command.options.config = Some(path()?),
-                "--jwks-file" => command.options.key_file = Some(path()?),
-                _ => return Err(format!("`{word}` is not known")),
-            }
-        }
-        command.verb = verb.unwrap_or(command.verb);
-        command.options.relay = command.verb != Verb::Serve;
-        if command.options.key_file.is_some() && !command.options.live {
+    pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let Arguments {
+            verb,
+            live,
+            mut paths,
+            ..
+        } = Arguments::parse(words, &[CONFIG, KEY_FILE])?;
+        let key_file = paths.remove(KEY_FILE);
+        if key_file.is_some() && !live {
             return Err(
                 "--jwks-file belongs to --live: the embedded stack has a key file of its own".to_owned(),
             );
         }
-        Ok(command)
+        Ok(Self {
+            verb,
+            options: Options {
+                config: paths.remove(CONFIG),
+                key_file,
+                live,
+                relay: verb != Verb::Serve,
+                ..Options::default()
+            },
+        })
     }
 }
 
-/// The action of the program.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "an application, whose types only its own tests use"
-)]
-pub enum Verb {
-    /// Start and stay, without walking.
-    Serve,
-    /// Walk and exit.
-    Walk,
-    /// Walk, and stay until Ctrl-C.
-    WalkAndStay,
-}
+const CONFIG: &str = "--config";
+const KEY_FILE: &str = "--jwks-file";
 
 /// The text that follows the error about a wrong argument.
 pub const USAGE: &str = "\
@@ -84,34 +61,12 @@ usage: zero-trust [walk | serve] [--live [--jwks-file PATH]] [--config DIR]
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Command, String> {
         Command::parse(line.split_whitespace().map(str::to_owned))
-    }
-
-    #[test]
-    fn word_that_is_not_known_is_named() {
-        for line in ["run", "walk --lives", "--Live", "walk serve.toml", "-h"] {
-            let wrong = parse(line).unwrap_err();
-
-            let word = line.split_whitespace().last().unwrap();
-            assert_eq!(wrong, format!("`{word}` is not known"), "{line}");
-        }
-    }
-
-    #[test]
-    fn option_without_its_path_is_refused() {
-        for line in ["--config", "walk --config --live", "walk --live --jwks-file"] {
-            assert!(parse(line).unwrap_err().ends_with("needs a path"), "{line}");
-        }
-    }
-
-    #[test]
-    fn two_verbs_are_refused() {
-        for line in ["walk serve", "serve walk", "walk walk"] {
-            assert!(parse(line).unwrap_err().contains("once"), "{line}");
-        }
     }
 
     #[test]

@@ -13,14 +13,10 @@ pub mod command;
 pub mod world;
 pub mod walk;
 pub mod step;
-pub mod relay;
-pub mod client;
-pub mod audit;
-pub mod report;
 
 use std::io;
 
-use report::Report;
+use scenario::Report;
 use walk::Walk;
 use world::World;
 

@@ -2,9 +2,9 @@
 
 use std::{env, process::ExitCode};
 
+use scenario::{Report, Verb};
 use zero_trust::{
-    command::{Command, USAGE, Verb},
-    report::Report,
+    command::{Command, USAGE},
     world::World,
 };
 
@@ -51,23 +51,10 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a program for the terminal")]
 async fn walk(world: &World) -> bool {
     let mut report = Report::new();
     let ended = zero_trust::walk(world, &mut report).await;
-
-    println!(
-        "\n{} promises held, {} did not",
-        report.kept(),
-        report.broken().len()
-    );
-    for broken in report.broken() {
-        println!("  BROKEN {broken}");
-    }
-    if let Err(err) = &ended {
-        println!("  the walk ended early: {err}");
-    }
-    ended.is_ok() && report.broken().is_empty()
+    report.close(&ended)
 }
 
 const CURL: &str = r#"

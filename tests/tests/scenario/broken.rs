@@ -14,8 +14,8 @@ use iam_core::{
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     replay::{Claim, ClaimFuture, ReplayId, ReplayStore},
 };
+use scenario::client;
 use serde_json::Value;
-use zero_trust::client;
 
 /// Checks and stores an id in two separate calls, with time between them.
 pub(crate) fn replay_in_two_calls() -> Ports {

@@ -13,12 +13,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use iam_actix::Ports;
+use scenario::{Audit, Report, RunningService, free_address};
 use zero_trust::{
-    audit::Audit,
-    report::Report,
     step,
     walk::Walk,
-    world::{Options, Service, World, free_address},
+    world::{Options, World},
 };
 
 static PORTS: Mutex<()> = Mutex::new(());
@@ -93,7 +92,7 @@ async fn step_3_fails_when_the_service_has_no_gate() {
         App::new().route("/orders", web::get().to(list))
     });
     let open = open.workers(1).disable_signals().bind(address).unwrap().run();
-    let open = Service::spawn(
+    let open = RunningService::spawn(
         open.handle(),
         open,
         address,

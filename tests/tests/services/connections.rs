@@ -5,8 +5,8 @@ use std::{io, net::SocketAddr, time::Duration};
 use actix_web::rt::time::sleep;
 use futures_util::future::{FutureExt as _, join3};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use scenario::client::{Connection, Request, within};
 use serde_json::json;
-use zero_trust::client::{Connection, Request, within};
 
 use crate::stand::{Stand, bff, bff_with};
 

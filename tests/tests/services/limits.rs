@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::rt;
 use futures_util::future::{TryFutureExt as _, join_all, join3};
+use scenario::client::{Connection, Request, Response, within};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use zero_trust::client::{Connection, Request, Response, within};
 
 use crate::stand::{Stand, bff};
 

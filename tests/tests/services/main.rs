@@ -13,8 +13,8 @@ mod stand;
 use std::net::TcpListener;
 
 use iam_actix::Ports;
+use scenario::client::Request;
 use serde_json::{Value, json};
-use zero_trust::client::Request;
 
 use crate::stand::{EXAMPLES, SUBJECT, Stand};
 

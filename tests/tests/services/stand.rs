@@ -8,14 +8,14 @@ use iam_actix::{
 };
 use iam_core::jwt::Algorithm;
 use ory_dev::{config::Vars, keto::Keto};
+use scenario::{
+    Audit,
+    client::{Request, Response},
+    free_address,
+};
 use serde_json::json;
 use service::{BoxError, Running};
 use uuid::Uuid;
-use zero_trust::{
-    audit::Audit,
-    client::{Request, Response},
-    world::free_address,
-};
 
 /// One service, its token issuer, and its Keto.
 pub(crate) struct Stand {

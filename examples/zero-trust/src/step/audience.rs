@@ -2,11 +2,9 @@
 
 use std::io;
 
-use crate::{
-    client::Request,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-};
+use scenario::{Promise, client::Request};
+
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Presents the captured token to a service for another audience, and to one for another tenant.
 ///

@@ -13,13 +13,10 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use iam_actix::clock::{Clock, SystemClock, Timestamp};
+use scenario::{Promise, client::Request};
 use serde_json::{Value, json};
 
-use crate::{
-    client::Request,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Calls orders-api directly without a valid credential, in many forms.
 ///
@@ -159,7 +156,7 @@ impl Forgeries {
 pub(super) fn key_id(header: &str) -> io::Result<String> {
     let header = URL_SAFE_NO_PAD.decode(header).map_err(io::Error::other)?;
     let header: Value = serde_json::from_slice(&header)?;
-    crate::world::text(&header, "/kid")
+    scenario::text(&header, "/kid")
 }
 
 async fn published_key(walk: &Walk<'_>, kid: &str) -> io::Result<Value> {

@@ -8,6 +8,11 @@ use std::{cell::Cell, io, net::SocketAddr, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future;
 use ory_dev::oathkeeper::KeyFile;
+use scenario::{
+    Promise, RunningService,
+    client::{Request, within},
+    relay::Relay,
+};
 use serde_json::json;
 use tokio::{
     net::TcpStream,
@@ -22,13 +27,7 @@ use super::{
     extra_key::ExtraKey,
     rotation::{key_id, key_set_url, key_source, new_token},
 };
-use crate::{
-    client::{Request, within},
-    relay::Relay,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-    world::Service,
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Floods a service with unpublished key ids, while valid requests continue: with the key that the service knows, and with a
 /// newer key of the gateway.
@@ -98,7 +97,7 @@ struct People {
 }
 
 /// Sends a person's requests one after the other, until the flood is over.
-async fn people(service: &Service, token: Option<&str>, over: &Cell<bool>) -> Option<People> {
+async fn people(service: &RunningService, token: Option<&str>, over: &Cell<bool>) -> Option<People> {
     let token = token?;
     let mut people = People::default();
     while people.sent < LEAST_VALID || !over.get() {
@@ -125,7 +124,7 @@ fn no_refusal(walk: &mut Walk<'_>, which: &str, people: Option<People>) {
     );
 }
 
-async fn everybody_refused(walk: &mut Walk<'_>, service: &Service, flooded: Flooded) {
+async fn everybody_refused(walk: &mut Walk<'_>, service: &RunningService, flooded: Flooded) {
     let Flooded {
         refused,
         unavailable,

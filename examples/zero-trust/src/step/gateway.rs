@@ -2,13 +2,10 @@
 
 use std::io;
 
+use scenario::{Promise, client::Request};
 use serde_json::{Value, json};
 
-use crate::{
-    client::Request,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Reads the person's orders with the session token and with the cookie, and writes as a page in a browser does.
 ///

@@ -2,14 +2,16 @@
 
 use std::io;
 
+use scenario::{
+    Promise,
+    client::{Request, Response},
+    ory::{PASSWORD, Person},
+    text,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{
-    client::{Request, Response},
-    walk::{Promise, Walk},
-    world::{PASSWORD, Person, text},
-};
+use crate::walk::Walk;
 
 /// The results of this step for later steps.
 #[derive(Clone, Debug)]

@@ -3,18 +3,13 @@
 use std::{io, time::Duration};
 
 use iam_actix::IamConfig;
+use scenario::{Promise, RunningService, client::Request, eventually, relay::Relay};
 
 use super::{
     flood,
     rotation::{key_set_url, key_source},
 };
-use crate::{
-    client::Request,
-    relay::Relay,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-    world::{Service, eventually},
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Cuts a service off from the published keys, and floods a service with made-up key ids.
 ///
@@ -102,7 +97,7 @@ async fn started_without_keys(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result
     Ok(())
 }
 
-async fn recovers(service: &Service, token: &str) -> bool {
+async fn recovers(service: &RunningService, token: &str) -> bool {
     eventually(Duration::from_secs(20), || async {
         let answer = Request::get("/orders").bearer(token).send(service.address).await;
         answer.is_ok_and(|response| response.status() == 200)

@@ -3,16 +3,15 @@
 use std::io;
 
 use iam_actix::IamConfig;
+use scenario::{
+    Promise,
+    client::{Request, Response},
+    relay::Relay,
+};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    client::{Request, Response},
-    relay::Relay,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-    world::World,
-};
+use crate::{step::login::LoggedIn, walk::Walk, world::World};
 
 /// Reads an order and a ledger before a tuple is written, while it exists, after it is deleted, and while Keto is down.
 ///
@@ -80,7 +79,7 @@ async fn create_order(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<String>
         .ask_through(world.addresses.gateway, &world.orders_api, request, promise)
         .await;
     let placed = placed.ok_or_else(|| io::Error::other("no order was placed"))?;
-    crate::world::text(&placed.json(), "/id")
+    scenario::text(&placed.json(), "/id")
 }
 
 async fn keto_down(walk: &mut Walk<'_>, who: &LoggedIn, order: &str) -> io::Result<()> {

@@ -4,16 +4,15 @@ use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc};
 
 use futures_util::future;
 use iam_actix::{IamConfig, config::ReplayMode};
+use scenario::{
+    Promise, RunningService,
+    client::{Connection, Request, within},
+    relay::Relay,
+};
 use serde_json::json;
 use tokio::{net::TcpStream, sync::Barrier};
 
-use crate::{
-    client::{Connection, Request, within},
-    relay::Relay,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-    world::Service,
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Presents captured tokens twice, two hundred times at once, and on routes that refuse for other reasons.
 ///
@@ -54,7 +53,7 @@ async fn twice(walk: &mut Walk<'_>, who: &LoggedIn) -> io::Result<()> {
 async fn race(
     walk: &mut Walk<'_>,
     who: &LoggedIn,
-    service: &Service,
+    service: &RunningService,
     what: &str,
     request: impl Fn(&str) -> Request,
 ) -> io::Result<()> {

@@ -2,13 +2,10 @@
 
 use std::io;
 
+use scenario::{Promise, client::Request};
 use serde_json::json;
 
-use crate::{
-    client::Request,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-};
+use crate::{step::login::LoggedIn, walk::Walk};
 
 /// Adjusts the stock without and with the role.
 ///

@@ -12,16 +12,17 @@ use std::{
 
 use iam_actix::IamConfig;
 use ory_dev::oathkeeper::KeyFile;
+use scenario::{
+    Promise,
+    client::{Connection, Request, within},
+    eventually,
+    ory::Person,
+    relay::Relay,
+};
 use tokio::{task::JoinSet, time};
 
 use super::extra_key::ExtraKey;
-use crate::{
-    client::{Connection, Request, within},
-    relay::Relay,
-    step::login::LoggedIn,
-    walk::{Promise, Walk},
-    world::{Person, World, eventually},
-};
+use crate::{step::login::LoggedIn, walk::Walk, world::World};
 
 /// Rotates the key as Oathkeeper does: the appended key signs at once.
 ///
@@ -112,7 +113,7 @@ async fn removed(
     old_kid: &str,
     old: &str,
     new: &str,
-    service: &crate::world::Service,
+    service: &scenario::RunningService,
 ) -> io::Result<()> {
     let world = walk.world;
     extra.replace(old_kid)?;

@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
-
 use super::StartError;
 
 /// The addresses of all servers.
@@ -56,12 +54,7 @@ impl Addresses {
             ("Keto, read", self.keto_read),
             ("Keto, write", self.keto_write),
         ];
-        let mut silent = Vec::new();
-        for (server, address) in servers {
-            if TcpStream::connect(address).await.is_err() {
-                silent.push(format!("{address} ({server})"));
-            }
-        }
+        let silent = scenario::silent(&servers).await;
         if silent.is_empty() {
             return Ok(());
         }

@@ -1,31 +1,26 @@
 //! The running stack and services.
 
 mod error;
-mod person;
 mod addresses;
 mod service;
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
-    process,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::{io, path::PathBuf};
 
 use iam_actix::{IamConfig, Ports};
 use ory_dev::Stack;
-use serde_json::{Value, json};
+use scenario::{
+    RunningService,
+    client::{Request, Response},
+    free_address,
+    ory::{PASSWORD, Person},
+    relay::Relay,
+    text,
+};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::time;
 
 use self::service::{Plan, check_files};
-pub use self::{addresses::Addresses, error::StartError, person::Person, service::Service};
-use crate::{
-    client::{Request, Response},
-    relay::Relay,
-};
+pub use self::{addresses::Addresses, error::StartError};
 
 /// The options of a world.
 #[derive(Clone, Debug)]
@@ -69,11 +64,11 @@ pub struct World {
     /// The number of rounds in which copies of a captured token race.
     pub rounds: usize,
     /// auth-bff.
-    pub auth_bff: Service,
+    pub auth_bff: RunningService,
     /// orders-api, behind the relay.
-    pub orders_api: Service,
+    pub orders_api: RunningService,
     /// inventory-api.
-    pub inventory_api: Service,
+    pub inventory_api: RunningService,
     /// The relay in front of orders-api.
     pub relay: Relay,
     config: Option<PathBuf>,
@@ -163,7 +158,7 @@ impl World {
         &self,
         change: impl FnOnce(&mut IamConfig),
         ports: Ports,
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         self.orders_api_with(change, |config| config, ports).await
     }
 
@@ -176,7 +171,7 @@ impl World {
         &self,
         change: impl FnOnce(&mut IamConfig),
         ports: Ports,
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         self.orders_api_with(change, orders_api::Config::http2, ports)
             .await
     }
@@ -190,7 +185,7 @@ impl World {
         &self,
         change: impl FnOnce(&mut IamConfig),
         ports: Ports,
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         self.plan(ports)?.inventory_api(change).await
     }
 
@@ -256,7 +251,7 @@ impl World {
         change: impl FnOnce(&mut IamConfig),
         shape: fn(orders_api::Config) -> orders_api::Config,
         ports: Ports,
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         let change = |mut config: orders_api::Config| {
             change(&mut config.iam);
             shape(config)
@@ -272,63 +267,3 @@ impl World {
         })
     }
 }
-
-/// Returns the text at a JSON pointer (RFC 6901).
-///
-/// # Errors
-///
-/// When there is no text.
-pub fn text(body: &Value, pointer: &str) -> io::Result<String> {
-    let found = body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    found.ok_or_else(|| io::Error::other(format!("no {pointer} in the answer")))
-}
-
-/// Waits until `ready` returns true, at most `patience`.
-pub async fn eventually<F: Future<Output = bool>>(patience: Duration, mut ready: impl FnMut() -> F) -> bool {
-    let rounds = patience
-        .as_millis()
-        .checked_div(POLL.as_millis())
-        .unwrap_or_default();
-    for _ in 0..rounds.max(1) {
-        if ready().await {
-            return true;
-        }
-        time::sleep(POLL).await;
-    }
-    false
-}
-
-/// Returns an address on loopback that is free now, and that was not returned before.
-///
-/// Its port lies below those that Linux and macOS hand out by default, so that none of the many connections of a walk
-/// takes it before it is listened on.
-///
-/// # Errors
-///
-/// When no port is free.
-pub fn free_address() -> io::Result<SocketAddr> {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-
-    // Concurrent processes begin at different offsets.
-    let begin = process::id().wrapping_mul(EACH);
-    for _ in 0..PORTS {
-        let offset = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(offset % PORTS)
-            .map_err(io::Error::other)?
-            .saturating_add(FIRST_PORT);
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            Err(err) if err.kind() == io::ErrorKind::AddrInUse => {}
-            bound => return bound?.local_addr(),
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
-}
-
-/// The distance between the offsets at which processes begin.
-const EACH: u32 = 101;
-const FIRST_PORT: u16 = 20_000;
-const PORTS: u32 = 10_000;
-
-/// The password of all persons in the scenario.
-pub const PASSWORD: &str = "Corr3ct-Horse-Battery";
-const POLL: Duration = Duration::from_millis(50);

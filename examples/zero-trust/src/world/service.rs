@@ -1,57 +1,16 @@
 //! Starts and stops the services.
 
 use std::{
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use actix_web::dev::ServerHandle;
 use iam_actix::{ConfigError, IamConfig, Ports};
+use scenario::{Audit, RunningService};
 use service::{BoxError, Running};
 
 use super::StartError;
-use crate::audit::Audit;
-
-/// A running service.
-#[derive(Debug)]
-pub struct Service {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Its audit events.
-    pub audit: Arc<Audit>,
-    handle: ServerHandle,
-}
-
-impl Service {
-    /// Runs a server that has not been polled yet.
-    pub fn spawn(
-        handle: ServerHandle,
-        server: impl Future<Output = io::Result<()>> + 'static,
-        address: SocketAddr,
-        audit: Arc<Audit>,
-    ) -> Self {
-        actix_rt::spawn(server);
-        Self {
-            address,
-            audit,
-            handle,
-        }
-    }
-
-    /// Stops the service at once and frees its port.
-    pub async fn stop(self) {
-        self.handle.stop(false).await;
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // The command is sent at once; the future only waits for the end.
-        drop(self.handle.stop(false));
-    }
-}
 
 /// A service that is about to start.
 pub(super) struct Plan<'a> {
@@ -61,7 +20,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    pub(super) async fn auth_bff(self) -> Result<Service, StartError> {
+    pub(super) async fn auth_bff(self) -> Result<RunningService, StartError> {
         let listen = self.listen;
         self.start("auth-bff", auth_bff::Config::from_file, |config, ports| {
             auth_bff::run(config.listen(listen), ports)
@@ -72,7 +31,7 @@ impl Plan<'_> {
     pub(super) async fn orders_api(
         self,
         change: impl FnOnce(orders_api::Config) -> orders_api::Config,
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         let listen = self.listen;
         self.start("orders-api", orders_api::Config::from_file, |config, ports| {
             orders_api::run(change(config).listen(listen).workers(WORKERS), ports)
@@ -83,7 +42,7 @@ impl Plan<'_> {
     pub(super) async fn inventory_api(
         self,
         change: impl FnOnce(&mut IamConfig),
-    ) -> Result<Service, StartError> {
+    ) -> Result<RunningService, StartError> {
         let listen = self.listen;
         self.start(
             "inventory-api",
@@ -102,7 +61,7 @@ impl Plan<'_> {
         name: &'static str,
         read: impl FnOnce(PathBuf) -> Result<C, ConfigError>,
         run: impl FnOnce(C, Ports) -> F,
-    ) -> Result<Service, StartError>
+    ) -> Result<RunningService, StartError>
     where
         F: Future<Output = Result<Running, BoxError>>,
     {
@@ -114,7 +73,7 @@ impl Plan<'_> {
         let server = run(config, ports)
             .await
             .map_err(|source| StartError::service(name, source))?;
-        Ok(Service::spawn(server.handle(), server, self.listen, audit))
+        Ok(RunningService::spawn(server.handle(), server, self.listen, audit))
     }
 }
 

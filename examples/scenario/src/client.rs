@@ -12,6 +12,7 @@ use tokio::{
     net::TcpStream,
     time,
 };
+use url::form_urlencoded::Serializer;
 
 /// A request, as it is sent.
 #[derive(Clone, Debug)]
@@ -61,6 +62,14 @@ impl Request {
     pub fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string());
         self.header("content-type", "application/json")
+    }
+
+    /// Adds a form as the body (`application/x-www-form-urlencoded`).
+    #[must_use]
+    pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let form = Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.body = Some(form);
+        self.header("content-type", "application/x-www-form-urlencoded")
     }
 
     /// Returns the request line for the walk's report.

@@ -1,6 +1,6 @@
 //! The results of a walk.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// The promises of a walk, each kept or broken.
 #[derive(Debug, Default)]
@@ -60,6 +60,22 @@ impl Report {
     /// Returns how many promises held.
     pub fn kept(&self) -> usize {
         self.kept
+    }
+
+    /// Prints the sum of a walk that has ended, and returns whether every promise held.
+    pub fn close(&self, ended: &io::Result<()>) -> bool {
+        self.print(format_args!(
+            "\n{} promises held, {} did not",
+            self.kept,
+            self.broken.len()
+        ));
+        for broken in &self.broken {
+            self.print(format_args!("  BROKEN {broken}"));
+        }
+        if let Err(err) = ended {
+            self.print(format_args!("  the walk ended early: {err}"));
+        }
+        ended.is_ok() && self.broken.is_empty()
     }
 
     #[expect(clippy::print_stdout, reason = "a program for the terminal")]
