@@ -209,7 +209,7 @@ pub use crate::{
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
     gate::IamMiddleware,
     health::Health,
-    iam::{Iam, IamBuilder, StartError, TenantServices},
+    iam::{Iam, IamBuilder, Identities, Sessions, StartError, TenantServices},
     policy::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
     ports::Ports,
     request::request_id::RequestId,
@@ -225,6 +225,8 @@ pub use iam_core::{
     tenant::Transport,
 };
 pub use iam_grammar::Permission;
+
+pub use iam_core::service::kratos::AdminError;
 
 /// Self-service flows in front of Kratos: what a login or registration page of one's own needs.
 pub mod flows {

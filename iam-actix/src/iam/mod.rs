@@ -1,6 +1,7 @@
 //! [`Iam`]: the handle that a service holds.
 
 mod builder;
+mod kratos;
 
 use std::{fmt, sync::Arc};
 
@@ -14,11 +15,17 @@ use iam_core::{
     config::IamConfig,
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     jwks::KeyStatus,
-    service::{keto::PermissionClient, kratos::flows::FlowClient},
+    service::{
+        keto::PermissionClient,
+        kratos::{AdminClient, flows::FlowClient},
+    },
     tenant::Tenant,
 };
 
-pub use self::builder::{IamBuilder, StartError};
+pub use self::{
+    builder::{IamBuilder, StartError},
+    kratos::{Identities, Sessions},
+};
 use crate::{
     check::{self, AccessMap, CheckError},
     gate::IamMiddleware,
@@ -191,6 +198,23 @@ impl TenantServices {
         let settings = self.tenant.kratos()?;
         let client = Arc::clone(self.state.runtime(&self.tenant).ok()?.kratos()?);
         Some(FlowClient::new(settings.clone(), self.keeping_alive(client)))
+    }
+
+    /// Returns the tenant's sessions; nothing without `kratos.admin_url`.
+    pub fn sessions(&self) -> Option<Sessions> {
+        self.kratos_admin().map(Sessions::new)
+    }
+
+    /// Returns the tenant's identities; nothing without `kratos.admin_url`.
+    pub fn identities(&self) -> Option<Identities> {
+        self.kratos_admin().map(Identities::new)
+    }
+
+    fn kratos_admin(&self) -> Option<AdminClient> {
+        let settings = self.tenant.kratos()?;
+        settings.admin_url()?;
+        let client = Arc::clone(self.state.runtime(&self.tenant).ok()?.kratos()?);
+        Some(AdminClient::new(settings.clone(), self.keeping_alive(client)))
     }
 
     fn keeping_alive(&self, client: Arc<dyn HttpClient>) -> Arc<dyn HttpClient> {

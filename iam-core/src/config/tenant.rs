@@ -111,6 +111,10 @@ pub enum Mode {
 pub struct KratosConfig {
     /// The public port. Required.
     pub public_url: String,
+    /// The admin port. Needed to revoke sessions and to delete identities only.
+    pub admin_url: Option<String>,
+    /// A bearer token for the admin port, for a proxy in front of it: Kratos itself checks none.
+    pub admin_token: Option<Secret>,
     /// The name of the session cookie (`session.cookie.name` of Kratos), compared exactly. Projects of Ory Network have a name of their
     /// own. Defaults to `ory_kratos_session`.
     pub session_cookie: String,
@@ -132,6 +136,13 @@ impl KratosConfig {
         }
     }
 
+    /// Sets the admin port.
+    #[must_use]
+    pub fn admin_url(mut self, url: impl Into<String>) -> Self {
+        self.admin_url = Some(url.into());
+        self
+    }
+
     /// Sets the name of the session cookie.
     #[must_use]
     pub fn session_cookie(mut self, name: impl Into<String>) -> Self {
@@ -151,6 +162,8 @@ impl Default for KratosConfig {
     fn default() -> Self {
         Self {
             public_url: String::new(),
+            admin_url: None,
+            admin_token: None,
             session_cookie: SESSION_COOKIE.to_owned(),
             required_aal: AssuranceLevel::default(),
             login_url: None,

@@ -196,6 +196,8 @@ impl SubjectTemplate {
 #[derive(Clone, Debug)]
 pub struct KratosSettings {
     pub(crate) public_url: String,
+    pub(crate) admin_url: Option<String>,
+    pub(crate) admin_token: Option<Secret>,
     pub(crate) session_cookie: String,
     pub(crate) required_aal: AssuranceLevel,
     pub(crate) login_url: Option<String>,
@@ -207,6 +209,16 @@ impl KratosSettings {
     /// Returns the URL of the public port, without a slash at its end.
     pub fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    /// Returns the URL of the admin port, without a slash at its end.
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin_url.as_deref()
+    }
+
+    /// Returns the bearer token for the admin port.
+    pub const fn admin_token(&self) -> Option<&Secret> {
+        self.admin_token.as_ref()
     }
 
     /// Returns the name of the session cookie.

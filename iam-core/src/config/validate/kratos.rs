@@ -1,6 +1,6 @@
 //! The identity server.
 
-use super::upstream;
+use super::{keto::is_header_value, upstream};
 use crate::{
     config::{KratosConfig, TenantConfig, report::Report, tenant::SESSION_COOKIE},
     principal::AssuranceLevel,
@@ -15,6 +15,11 @@ pub(super) fn kratos(
 ) -> Option<KratosSettings> {
     let http = upstream::plain_http(path, "kratos", &tenant.upstream, &written.upstream);
     let public_url = report.base_url(&format!("{path}.kratos.public_url"), &written.public_url, &http);
+    let admin_url = written
+        .admin_url
+        .as_deref()
+        .map(|url| report.base_url(&format!("{path}.kratos.admin_url"), url, &http));
+    admin_token(report, path, written);
     session_cookie(report, path, tenant, written);
     required_aal(report, path, tenant, written);
     if let Some(login_url) = &written.login_url {
@@ -23,12 +28,23 @@ pub(super) fn kratos(
 
     Some(KratosSettings {
         public_url: public_url?,
+        admin_url: admin_url.flatten(),
+        admin_token: written.admin_token.clone(),
         session_cookie: written.session_cookie.clone(),
         required_aal: written.required_aal,
         login_url: written.login_url.clone(),
         limits: upstream::limits(&tenant.upstream, &written.upstream),
         max_in_flight: upstream::max_in_flight(&tenant.upstream, &written.upstream),
     })
+}
+
+fn admin_token(report: &mut Report, path: &str, written: &KratosConfig) {
+    let at = format!("{path}.kratos.admin_token");
+    match &written.admin_token {
+        Some(token) if !is_header_value(token) => report.add(&at, "not a bearer token"),
+        Some(_) if written.admin_url.is_none() => report.add(&at, "has no effect without `admin_url`"),
+        Some(_) | None => {}
+    }
 }
 
 fn session_cookie(report: &mut Report, path: &str, tenant: &TenantConfig, written: &KratosConfig) {
