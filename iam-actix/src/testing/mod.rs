@@ -14,7 +14,9 @@
 //! - **Permission servers** know the granted tuples only. They resolve no subject sets and no namespace rules, and accept every namespace
 //!   and relation (Keto answers an error for unknown ones, which becomes 500), batches of any size, and any `keto.token`. They
 //!   answer checks and readiness, and reject writes and lists.
-//! - **Other upstreams**, such as Kratos, do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
+//! - **Identity servers** know the sessions that the test makes with [`TestWorld::session`]. They answer `whoami` as Kratos does, and
+//!   readiness; they have no flows and no admin port. Times are those of [`TestWorld::clock`].
+//! - **Other upstreams** do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
 //!   nor TLS are exercised.
 //! - **Audit events** go to [`TestWorld::next_event`] instead of the configured sink.
 //!
@@ -59,6 +61,7 @@
 
 mod issuer;
 mod principal;
+mod session;
 mod upstreams;
 mod world;
 
@@ -67,5 +70,6 @@ pub use iam_core::clock::ManualClock;
 pub use self::{
     issuer::{IssuerError, TestIssuer},
     principal::TestPrincipal,
+    session::TestSession,
     world::{TestWorld, WorldError},
 };

@@ -161,12 +161,16 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
                 "expected \"bearer\", \"cookie\", \"cookie-or-bearer\" or \"oathkeeper\"",
             );
         }
-        if transport.is_of_sessions() && written.kratos.is_none() {
-            report.add(
-                &format!("{path}.kratos"),
-                format!("required for the transport \"{transport}\""),
-            );
-        }
+    }
+    let of_sessions = written
+        .transports
+        .iter()
+        .find(|transport| transport.is_of_sessions());
+    if let (Some(transport), None) = (of_sessions, &written.kratos) {
+        report.add(
+            &format!("{path}.kratos"),
+            format!("required for the transport \"{transport}\""),
+        );
     }
 
     let behind = written.transports.contains(&Transport::Oathkeeper);

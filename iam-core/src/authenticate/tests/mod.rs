@@ -506,3 +506,5 @@ fn debug_output_holds_no_credential_and_no_claim() {
         assert!(!debug.contains(secret), "{debug}");
     }
 }
+
+mod session;
