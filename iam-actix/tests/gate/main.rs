@@ -20,6 +20,8 @@ mod facts;
 #[cfg(test)]
 mod inward;
 #[cfg(test)]
+mod oauth2;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod routes;
