@@ -113,23 +113,27 @@ pub struct UnsampledPolicy {
 impl UnsampledPolicy {
     pub(super) fn new(registry: &TenantRegistry, policy: &RoutePolicy) -> Self {
         let effective = EffectivePolicy::merge(&[policy]).ok();
-        let effective = effective.as_ref();
-        let default = registry.default_tenant();
-        let tenant = effective
-            .and_then(EffectivePolicy::tenant)
-            .filter(|name| *name != default.name());
-        let first = tenant
-            .and_then(|name| registry.get(name))
-            .unwrap_or(default)
-            .transport();
-        let transport = effective
-            .and_then(EffectivePolicy::transport)
-            .filter(|transport| *transport != first);
+        let (tenant, transport) = match registry.resolve(effective.as_ref()) {
+            Ok(target) => {
+                let (tenant, transport) = (target.tenant(), target.transport());
+                (
+                    Some(tenant.name()),
+                    Some(transport).filter(|transport| *transport != tenant.transport()),
+                )
+            }
+            // The route answers 500, so the map shows what is written.
+            Err(_) => effective
+                .as_ref()
+                .map(|policy| (policy.tenant(), policy.transport()))
+                .unwrap_or_default(),
+        };
 
         Self {
             declared: Declaration::of(policy),
-            openness: effective.map_or(Openness::Closed, Openness::of),
-            tenant: tenant.map(str::to_owned),
+            openness: effective.as_ref().map_or(Openness::Closed, Openness::of),
+            tenant: tenant
+                .filter(|name| *name != registry.default_tenant().name())
+                .map(str::to_owned),
             transport: transport.map(Transport::as_str),
         }
     }
