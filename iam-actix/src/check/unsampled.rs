@@ -232,3 +232,52 @@ impl fmt::Display for Unreached {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use iam_core::config::IamConfig;
+
+    use super::*;
+
+    fn named(policy: RoutePolicy) -> (Option<String>, Option<&'static str>) {
+        let tenant = |name: &str| {
+            format!(
+                "[tenants.{name}]\n\
+                 transports = [\"oathkeeper\"]\n\
+                 [tenants.{name}.oathkeeper]\n\
+                 issuer = \"https://{name}.example/\"\n\
+                 audience = [\"orders-api\"]\n\
+                 [tenants.{name}.oathkeeper.jwks]\n\
+                 url = \"https://{name}.example/jwks.json\"\n"
+            )
+        };
+        let text = format!("default_tenant = \"a\"\n{}{}", tenant("a"), tenant("b"));
+        let settings = IamConfig::from_toml(&text).unwrap().validate().unwrap();
+
+        let unsampled = UnsampledPolicy::new(settings.registry(), &policy);
+        (unsampled.tenant, unsampled.transport)
+    }
+
+    fn policy() -> RoutePolicy {
+        RoutePolicy::new("a.rs:1", "handler")
+    }
+
+    #[test]
+    fn only_what_differs_from_the_defaults_is_named() {
+        let transport = Transport::Oathkeeper;
+
+        assert_eq!(named(policy()), (None, None));
+        assert_eq!(named(policy().tenant("a").transport(transport)), (None, None));
+        assert_eq!(
+            named(policy().tenant("b").transport(transport)),
+            (Some("b".to_owned()), None)
+        );
+    }
+
+    #[test]
+    fn a_tenant_that_is_not_configured_is_named_as_written() {
+        let policy = policy().tenant("c").transport(Transport::Oathkeeper);
+
+        assert_eq!(named(policy), (Some("c".to_owned()), Some("oathkeeper")));
+    }
+}

@@ -296,3 +296,23 @@ fn declared_at(location: &'static Location<'static>) -> &'static str {
         .entry((location.file(), location.line()))
         .or_insert_with(|| format!("{}:{}", location.file(), location.line()).leak())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Otherwise a policy of that method is taken for one of a handler, and is never suspected to be hidden.
+    #[test]
+    fn every_method_of_the_traits_is_in_the_list() {
+        let called: BTreeSet<_> = include_str!("mod.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("let policy = here(\""))
+            .filter_map(|rest| rest.split_once('"'))
+            .map(|(method, _)| method)
+            .collect();
+
+        assert_eq!(called, BTreeSet::from(METHODS));
+    }
+}
