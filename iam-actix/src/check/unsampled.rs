@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    fn named(policy: RoutePolicy) -> (Option<String>, Option<&'static str>) {
+    fn named(policy: &RoutePolicy) -> (Option<String>, Option<&'static str>) {
         let tenant = |name: &str| {
             format!(
                 "[tenants.{name}]\n\
@@ -254,7 +254,7 @@ mod tests {
         let text = format!("default_tenant = \"a\"\n{}{}", tenant("a"), tenant("b"));
         let settings = IamConfig::from_toml(&text).unwrap().validate().unwrap();
 
-        let unsampled = UnsampledPolicy::new(settings.registry(), &policy);
+        let unsampled = UnsampledPolicy::new(settings.registry(), policy);
         (unsampled.tenant, unsampled.transport)
     }
 
@@ -266,10 +266,10 @@ mod tests {
     fn only_what_differs_from_the_defaults_is_named() {
         let transport = Transport::Oathkeeper;
 
-        assert_eq!(named(policy()), (None, None));
-        assert_eq!(named(policy().tenant("a").transport(transport)), (None, None));
+        assert_eq!(named(&policy()), (None, None));
+        assert_eq!(named(&policy().tenant("a").transport(transport)), (None, None));
         assert_eq!(
-            named(policy().tenant("b").transport(transport)),
+            named(&policy().tenant("b").transport(transport)),
             (Some("b".to_owned()), None)
         );
     }
@@ -278,6 +278,6 @@ mod tests {
     fn a_tenant_that_is_not_configured_is_named_as_written() {
         let policy = policy().tenant("c").transport(Transport::Oathkeeper);
 
-        assert_eq!(named(policy), (Some("c".to_owned()), Some("oathkeeper")));
+        assert_eq!(named(&policy), (Some("c".to_owned()), Some("oathkeeper")));
     }
 }
