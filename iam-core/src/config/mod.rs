@@ -43,7 +43,8 @@ pub use self::{
     error::{ConfigError, Problem},
     oathkeeper::{JwksConfig, OathkeeperConfig, VerifierKind},
     tenant::{
-        CacheConfig, CsrfConfig, KetoConfig, KratosConfig, Mode, SubjectForm, TenantConfig, UpstreamConfig,
+        CacheConfig, CsrfConfig, DeploymentMode, KetoConfig, KratosConfig, SubjectForm, TenantConfig,
+        UpstreamConfig,
     },
     validate::Settings,
 };
