@@ -2,7 +2,7 @@
 //!
 //! `live` responds with 200 as long as the process serves: an upstream that is down is no reason to restart it. `ready` responds
 //! with 200 when the keys of every tenant are usable and every upstream is ready, else with 503. Both are public, so their cost is
-//! bounded: each upstream is asked at most once a second, over slots of its own and without retries. A probe runs in a task of its
+//! bounded: each upstream is asked at most once a second, under a concurrency limit of its own and without retries. A probe runs in a task of its
 //! own, and its result is shared by all callers; a caller that disconnects cancels nothing.
 
 use std::{

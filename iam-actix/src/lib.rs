@@ -1,19 +1,19 @@
 //! Identity and access for Actix Web beside the Ory stack: exact default deny, attributes, extractors.
 //!
-//! Annotate handlers, register one middleware, and nothing is open that does not say so. What is *not* in here: login
-//! pages, user stores, token issuance; that is what Kratos, Hydra and Oathkeeper are for.
+//! Annotate handlers and register one middleware: every route is then protected unless it is declared open. Login pages, user
+//! stores and token issuance are *not* part of this crate; Kratos, Hydra and Oathkeeper provide them.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, Responder, get, post, web};
 //! use iam_actix::{Body, Iam, IamConfig, Identity, public, require_permission, require_role};
 //!
-//! #[public] // open to everybody; `#[optional]` knows who comes, if they say so
+//! #[public] // open to everybody; `#[optional]` also authenticates callers that present a credential
 //! #[get("/inventory/health")]
 //! async fn health() -> impl Responder {
 //!     "ok"
 //! }
 //!
-//! #[get("/inventory")] // nothing said: an authenticated principal is required
+//! #[get("/inventory")] // no attribute: an authenticated principal is required
 //! async fn list(user: Identity) -> impl Responder {
 //!     format!("stock as {} may see it", user.subject())
 //! }
@@ -53,15 +53,15 @@
 //! # The way of a request
 //!
 //! ```text
-//! request ─▶ gate            the router chooses the route; who comes, and may they come at all?   400 401 503
-//!            route wrapper   roles, scopes, permissions; last of all, single use                  400 401 403 503
+//! request ─▶ gate            the router chooses the route; the caller is authenticated     400 401 503
+//!            route wrapper   roles, scopes, permissions; last of all, single use           400 401 403 503
 //!            extractors, handler
 //! response ◀─ one audit event, one request id
 //! ```
 //!
-//! Routing is synchronous in Actix Web, and futures do nothing until they are polled. So the gate lets the router choose
-//! first, reads what the chosen route says, and drops the future unpolled when the request is refused: neither the
-//! handler nor its extractors nor the body are touched.
+//! Routing is synchronous in Actix Web, and futures do nothing until they are polled. So the gate calls the router first, reads
+//! the policies of the chosen route, and drops the future unpolled when the request is refused: the handler and its extractors do
+//! not run, and the body is not read.
 //!
 //! # Order of middleware
 //!
@@ -77,9 +77,9 @@
 //! | outermost | `Logger` | a refusal is a line like any other |
 //! | | CORS | preflights carry no credentials; refusals carry its headers |
 //! | | `Compress`, `DefaultHeaders`, `ErrorHandlers` | they see refusals too |
-//! | | `NormalizePath`, `from_fn`, sessions | what they hide, the gate would refuse |
+//! | | `NormalizePath`, `from_fn`, sessions | inside the gate they would hide routes from it |
 //! | | **[`Iam::middleware`]** | |
-//! | innermost | scopes, resources, routes with their policies | a policy is outermost of what wraps the same thing |
+//! | innermost | scopes, resources, routes with their policies | the policy is the outermost wrapper of its route, resource or scope |
 //!
 //! ```
 //! # use actix_web::{App, middleware};
@@ -97,21 +97,21 @@
 //!
 //! | Extractor | Gives | Fails with |
 //! |---|---|---|
-//! | [`Principal`] | whoever was authenticated | 401 for an anonymous caller |
+//! | [`Principal`] | the authenticated principal | 401 for an anonymous caller |
 //! | [`Identity`] | a person | 401 for an anonymous caller, 403 for a machine |
 //! | [`Session`] | the Kratos session of a person: times, level, methods, devices, traits | 401 for an anonymous caller, 403 for a principal without a session |
 //! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
 //! | [`Tenant`] | the tenant that the request is decided for | |
-//! | [`Access`] | permissions that the handler asks by itself | 401 for an anonymous caller |
-//! | [`Granted`] | the very object that the route's permission was checked for | 400 for a value that cannot be read, 500 without one object |
+//! | [`Access`] | permission checks in the handler | 401 for an anonymous caller |
+//! | [`Granted`] | the path parameter that the route's permission was checked for | 400 for a value of another type, 500 unless there is exactly one |
 //! | [`RequestId`] | the id of the request | |
-//! | [`Body`] | what another extractor makes of the body, in time | 408, or with the status of the other |
+//! | [`Body`] | the value of another extractor, from a body with a deadline | 408, or the status of the other extractor |
 //!
-//! Each of them but the last fails with 500 when the request is not inside the gate, and on a public route whatever needs a
-//! principal does: credentials are not looked at there, so there never is one.
+//! All but the last fail with 500 when the request is not inside the gate. Those that need a principal also fail with 500 on a
+//! public route, where credentials are ignored and there is no principal.
 //!
-//! `Option<Identity>` turns every error into `None`, which is Actix Web's own doing. It grants nothing and checks nothing: the
-//! gate has decided before. On a route that is optional, `None` is an anonymous caller.
+//! `Option<Identity>` turns every error into `None`: Actix Web defines it so. It grants nothing and checks nothing, because the
+//! gate has decided before. On an optional route, `None` is an anonymous caller.
 //!
 //! # Who is admitted
 //!
@@ -181,26 +181,27 @@
 //! ## Audit
 //!
 //! 17. A request whose caller disconnects before the last check has no event: nothing was allowed.
-//! 18. A refusal of an extractor, or of a question of the handler, decides the event once it became a response, whatever a middleware
-//!     inside the gate makes of that response.
+//! 18. A refusal by an extractor, or by a check in the handler, decides the event once it has become a response, even if a middleware
+//!     inside the gate replaces that response.
 //! 19. An event names a resource of several patterns by the first one. The event of a request that was refused before its route announced
 //!     a policy names the first route that the path and method fit.
 //!
 //! # Features
 //!
-//! `testing` adds the module `testing`: an issuer and upstreams in memory for tests of one's own. It changes nothing else.
+//! `testing` adds the module `testing`: an issuer and upstreams in memory, for tests of an application. It changes nothing else.
 //!
 //! # Deployment
 //!
 //! - One `Iam` for each process, started outside of `HttpServer::new` and shared by all workers: keys, used tokens and the
 //!   audit queue are one. Used tokens are remembered in this process; several processes that accept tokens once need a
 //!   shared store, see [`Ports::replay_store`].
-//! - Behind Oathkeeper, the claims template of the rule needs something unique for each request where tokens are accepted
-//!   once; else the gateway sends the same one again.
+//! - Behind Oathkeeper, where tokens are accepted only once, the claims template of the rule needs a value that is unique for each
+//!   request. Otherwise the gateway sends the same token again.
 //! - The clock must be right to within the configured skew.
 
 mod gate;
 mod request;
+mod route;
 mod policy;
 mod extract;
 mod answer;
@@ -254,7 +255,7 @@ pub use iam_grammar::Permission;
 
 pub use iam_core::service::kratos::AdminError;
 
-/// Self-service flows in front of Kratos: what a login or registration page of one's own needs.
+/// Self-service flows of Kratos, for an application with its own login or registration page.
 pub mod flows {
     pub use iam_core::{
         request::RequestHead,

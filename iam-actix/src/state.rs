@@ -22,7 +22,7 @@ use crate::{
     answer::alarm::Alarms,
     audit::Auditor,
     health::Readiness,
-    policy::hidden::HiddenPolicies,
+    route::hidden::HiddenPolicies,
     tenant::{TenantRuntime, replay::Replay},
     upstream::Threads,
 };

@@ -1,7 +1,7 @@
-//! Yes, or no and why?
+//! Why is a request refused?
 //!
-//! Every refusal has one [`Reason`]; every reason has one code, one audit event and one class. Which status a client sees is
-//! the framework adapter's to say, in one exhaustive match of its own; the class says what it must come to.
+//! Every refusal has one [`Reason`]; every reason has one code, one audit event and one [`Class`]. The framework adapter chooses
+//! the response in an exhaustive match of its own; [`Class::status`] is the status that the response must have.
 //!
 //! | Reason | Event | Status |
 //! |---|---|---|
@@ -38,23 +38,20 @@ use std::{fmt, time::Duration};
 
 use crate::{audit::EventName, principal::AssuranceLevel};
 
-/// A denial with what is known about it.
+/// A refused request: the reason and, where it is known, the precise cause.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "adapters make refusals of their own; there is nothing else to say about one"
-)]
+#[expect(clippy::exhaustive_structs, reason = "adapters make refusals of their own")]
 pub struct Refusal {
     /// Why the request is refused.
     pub reason: Reason,
-    /// More precisely why, for the audit event: a fixed code, never a value from the request.
+    /// The precise cause, for the audit event: a fixed code, never a value from the request.
     pub detail: Option<&'static str>,
     /// What the caller has to prove, where its session does not suffice.
     pub step_up: Option<StepUp>,
 }
 
 impl Refusal {
-    /// Makes a refusal that says no more than its reason.
+    /// Makes a refusal without a precise cause.
     pub const fn new(reason: Reason) -> Self {
         Self {
             reason,
@@ -63,7 +60,7 @@ impl Refusal {
         }
     }
 
-    /// Makes a refusal that says more precisely why.
+    /// Makes a refusal with a precise cause.
     pub const fn with_detail(reason: Reason, detail: &'static str) -> Self {
         Self {
             reason,
@@ -100,7 +97,7 @@ impl From<Reason> for Refusal {
 
 /// Why a request is refused.
 ///
-/// Grouped by who is at fault: the caller (401, 400, 403), an upstream (503), or the configuration (500).
+/// Grouped by the side that has to act: the caller (401, 400, 403), an upstream (503), or the configuration (500).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -135,7 +132,7 @@ pub enum Reason {
     InsufficientLevel,
     /// The credential belongs to another tenant.
     TenantMismatch,
-    /// A request across sites without proof that the application made it.
+    /// A request from another site, without proof that the application itself made it.
     Csrf,
     /// The route is for callers without a principal only.
     AlreadyAuthenticated,
@@ -238,7 +235,7 @@ impl Reason {
         }
     }
 
-    /// Returns who has to do something about it.
+    /// Returns the class, which tells the side that has to act.
     pub const fn class(self) -> Class {
         match self {
             Self::AmbiguousCredential | Self::InvalidObject => Class::BadRequest,
@@ -302,24 +299,24 @@ impl Reason {
     }
 }
 
-/// Who has to do something about a refusal, and what.
+/// The side that has to act on a refusal, and the status.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "each class has a status of its own")]
 pub enum Class {
-    /// The caller has to send something else: 400.
+    /// The caller has to send a different request: 400.
     BadRequest,
-    /// The caller may not: 403.
+    /// The caller is not allowed to do this: 403.
     Denied,
-    /// The application or its configuration has to be mended: 500.
+    /// The application or its configuration has to be corrected: 500.
     Misconfigured,
-    /// The caller has to say who it is: 401, with a challenge.
+    /// The caller has to present a valid credential: 401, with a challenge.
     Unauthenticated,
-    /// The caller may come again, an upstream has to answer: 503.
+    /// An upstream or a store has to answer; the caller may retry: 503.
     Unavailable,
 }
 
 impl Class {
-    /// Returns the status that a client sees.
+    /// Returns the HTTP status of the response.
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
@@ -370,7 +367,7 @@ mod tests {
 
     /// R082
     #[test]
-    fn only_refusals_without_an_answer_invite_to_come_again() {
+    fn only_refusals_without_an_answer_invite_a_retry() {
         for reason in Reason::ALL {
             let is_unavailable = reason.code().ends_with("_unavailable");
             assert_eq!(reason.class() == Class::Unavailable, is_unavailable, "{reason}");

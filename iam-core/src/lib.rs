@@ -1,11 +1,11 @@
 //! Verification and policy for services that stand beside or behind the Ory stack.
 //!
-//! This crate decides; it does not serve. It has no framework, no runtime and no HTTP client: the network is asked
-//! through [`http::HttpClient`], the time through [`clock::Clock`], and everything that can be decided without them is a
-//! pure function that a test can call. `iam-actix` puts it in front of Actix Web handlers.
+//! This crate makes decisions and does no I/O. It has no framework, no runtime and no HTTP client: it reaches the network
+//! through [`http::HttpClient`] and reads the time through [`clock::Clock`]. Everything else is a pure function that a test can
+//! call. `iam-actix` puts it in front of Actix Web handlers.
 //!
-//! What it is *not*: a server, a client of its own, a store of users or sessions, or an issuer of tokens. It chooses no
-//! response: a refusal has a [reason](decision::Reason), and the reason a [class](decision::Class).
+//! It is *not* a server, an HTTP client, a store of users or sessions, or an issuer of tokens. It makes no response: a refusal
+//! has a [reason](decision::Reason), and the reason a [class](decision::Class).
 //!
 //! ```text
 //! request ─▶ request      what arrived (borrowed)
@@ -21,7 +21,7 @@
 //!
 //! # Quick start
 //!
-//! One function from a request to a decision, without the network but for the two places that say so:
+//! One function from a request to a decision. Comments mark the two places that would use the network:
 //!
 //! ```
 //! use iam_core::{
@@ -71,15 +71,15 @@
 //!
 //! # Features
 //!
-//! - `testing` adds the module `testing`: a clock that is set by hand, upstreams that answer from a script, a sink that hands
-//!   audit events to a test. It changes nothing else.
+//! - `testing` adds the module `testing`: a manual clock, upstreams with scripted answers, and a sink that hands audit events to
+//!   a test. It changes nothing else.
 //!
 //! # Deployment
 //!
-//! - Time decides about expiry: keep clocks within `clock_skew`.
-//! - Key stores, caches and the replay store are state: build them once for each process, and share them. What
-//!   [`replay::MemoryReplayStore`] remembers, no other process knows.
-//! - A permission that was revoked holds until the permission server says so: nothing is remembered about permissions here.
+//! - Expiry is decided by the clock: keep clocks within `clock_skew`.
+//! - Key stores, caches and the replay store are state: build them once for each process, and share them. A
+//!   [`replay::MemoryReplayStore`] is not shared with other processes.
+//! - This crate caches no permissions: a revoked permission is denied as soon as the permission server denies it.
 
 pub mod clock;
 pub mod secret;

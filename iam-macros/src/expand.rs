@@ -12,7 +12,7 @@ use crate::{
     args::Announcement,
     attribute::{Attribute, is_route, is_routes, span_of},
     check::contradictions,
-    handler::Target,
+    handler::Annotated,
     module, placeholder,
     wrapper::{append, wrapper},
 };
@@ -78,13 +78,13 @@ fn announce(
     rest: &TokenStream,
     attributes: &mut [syn::Attribute],
 ) -> Result<TokenStream> {
-    let target = Target::read(attribute, rest)?;
+    let annotated = Annotated::read(attribute, rest)?;
     let announcements = read_all(own, siblings)?;
     contradictions(&announcements)?;
 
-    let wrap = wrapper(&announcements, &target.name());
-    match target {
-        Target::Handler(handler) => {
+    let wrap = wrapper(&announcements, &annotated.name());
+    match annotated {
+        Annotated::Handler(handler) => {
             handler.check(attribute)?;
             if !attributes.iter().any(is_route) {
                 return Err(handler.without_route(attribute));
@@ -95,7 +95,7 @@ fn announce(
             }
             Ok(rest.clone())
         }
-        Target::Module(module) => module::announce(module, attributes, &announcements, &wrap),
+        Annotated::Module(module) => module::announce(module, attributes, &announcements, &wrap),
     }
 }
 

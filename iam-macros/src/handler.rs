@@ -11,7 +11,7 @@ use crate::attribute::Attribute;
 
 /// The item below the attributes.
 #[derive(Debug)]
-pub(crate) enum Target {
+pub(crate) enum Annotated {
     Handler(Handler),
     Module(ItemMod),
 }
@@ -22,7 +22,7 @@ pub(crate) struct Handler {
     signature: Signature,
 }
 
-impl Target {
+impl Annotated {
     /// Reads an item without its attributes.
     pub(crate) fn read(attribute: Attribute, item: &TokenStream) -> Result<Self> {
         let read = |input: ParseStream<'_>| {

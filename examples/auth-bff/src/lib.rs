@@ -203,7 +203,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or is malformed, or the address is none.
+    /// When the file cannot be read or is malformed, or the address is invalid.
     pub fn from_args(file: &str) -> Result<Self, BoxError> {
         service::Config::from_args(file).map(Self::new)
     }

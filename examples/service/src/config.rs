@@ -1,4 +1,4 @@
-//! How is a service configured?
+//! The configuration of an example service.
 
 use std::{
     env,
@@ -53,7 +53,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or is malformed, or the address is none.
+    /// When the file cannot be read or is malformed, or the address is invalid.
     pub fn from_args(file: &str) -> Result<Self, BoxError> {
         let mut args = env::args().skip(1);
         let config = Self::from_file(args.next().as_deref().unwrap_or(file))?;

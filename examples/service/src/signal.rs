@@ -1,4 +1,4 @@
-//! Which signals stop a program?
+//! The signals that stop a program.
 
 use std::io;
 
@@ -25,7 +25,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
 ///
 /// # Errors
 ///
-/// None here: where Ctrl-C cannot be listened to, the future never ends.
+/// None on this platform: if Ctrl-C cannot be listened to, the future never ends.
 #[cfg(not(unix))]
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     Ok(async {

@@ -10,7 +10,7 @@ use iam_core::{
 
 use crate::log_throttle::LogThrottle;
 
-/// Reports what an operator has to mend, each fault of each tenant once a minute: a caller can provoke these refusals.
+/// Reports what an operator has to correct, each fault of each tenant once a minute: a caller can provoke these refusals.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms {
     /// Bounded by the configuration and the code: by tenant and detail.

@@ -1,6 +1,6 @@
-//! How does the caller learn what to present?
+//! The challenge of a 401.
 //!
-//! RFC 6750 §3: every 401 carries one challenge; the error code stands in it only when a credential was presented.
+//! RFC 6750 §3: every 401 carries one challenge. It has an error code only when a credential was presented.
 //!
 //! The types of `actix-web-httpauth` write a challenge with one parameter: the realm when nothing was presented, the error
 //! otherwise. They put no comma between two parameters (RFC 9110 §11.6.1 wants one), so a challenge with two is written here.

@@ -15,10 +15,12 @@ use serde::Serialize;
 /// An error response with problem details (RFC 9457). Problems of a route's policy are [`Finding`](crate::Finding)s, which
 /// are reported at start.
 ///
-/// The gate's own refusals look alike except for the `request_id`, which every response also carries in the header
-/// `x-request-id`, and for the `login_url` of a session that has to prove more, which is the tenant's configured page. A handler returns a value of this type as its response or as its error. The problem type is
-/// `about:blank`, so the title is that of the status. The detail is a text of the program, never of a caller or an
-/// upstream. The response must not be stored. With 503 it asks the client to retry after a second, unless
+/// A handler returns a value of this type as its response or as its error. The gate's own refusals have the same form, with two more
+/// members: `request_id`, which is also in the header `x-request-id` of every response, and, for a session that has to prove more,
+/// `login_url`, the tenant's configured page.
+///
+/// The problem type is `about:blank`, so the title is that of the status. The detail is a fixed text, never one of a caller or an
+/// upstream. The response has `Cache-Control: no-store`. With 503 it asks the client to retry after a second, unless
 /// [`retry_after`](Self::retry_after) sets another time. With 408 it closes the connection, because the rest of the request
 /// may still arrive; over HTTP/2 only the stream ends.
 ///

@@ -26,7 +26,7 @@ pub struct JsonLinesAuditSink(Mutex<Lines>);
 struct Lines {
     buffer: Vec<u8>,
     failing: bool,
-    target: Target,
+    destination: Destination,
 }
 
 impl JsonLinesAuditSink {
@@ -48,12 +48,12 @@ impl JsonLinesAuditSink {
         Self::to(io::stdout())
     }
 
-    fn to(target: impl Write + Send + 'static) -> Self {
+    fn to(destination: impl Write + Send + 'static) -> Self {
         Self(Mutex::new(Lines {
             buffer: Vec::new(),
             failing: false,
-            target: Target {
-                inner: Box::new(target),
+            destination: Destination {
+                inner: Box::new(destination),
                 torn: false,
             },
         }))
@@ -101,12 +101,12 @@ impl Lines {
             return;
         }
         // The rest of a torn line must not join the next event.
-        let end_of_torn: &[u8] = if self.target.torn { b"\n" } else { b"" };
+        let end_of_torn: &[u8] = if self.destination.torn { b"\n" } else { b"" };
         let written = self
-            .target
+            .destination
             .write_all(end_of_torn)
-            .and_then(|()| self.target.write_all(&self.buffer))
-            .and_then(|()| self.target.flush());
+            .and_then(|()| self.destination.write_all(&self.buffer))
+            .and_then(|()| self.destination.flush());
         // Lines that cannot be written are lost: keeping them would grow without bound.
         self.buffer.clear();
 
@@ -122,13 +122,13 @@ impl Lines {
 }
 
 /// The destination of the lines.
-struct Target {
+struct Destination {
     inner: Box<dyn Write + Send>,
     /// Set while the last written line is incomplete.
     torn: bool,
 }
 
-impl Write for Target {
+impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.inner.write(bytes)?;
         if let Some(last) = bytes.get(..length).and_then(<[u8]>::last) {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_cannot_be_written_makes_nothing_grow() {
+    fn a_destination_that_cannot_be_written_makes_nothing_grow() {
         struct Broken;
         impl Write for Broken {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

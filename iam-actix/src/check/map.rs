@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{
     finding::{CheckError, Finding},
-    sample::Target,
+    sample::SampleTarget,
     unsampled::{Declaration, EnclosedPolicy, Unreached, UnsampledPolicy, UnsampledRoute},
 };
-use crate::policy::chain::Chain;
+use crate::route::chain::Chain;
 
 /// What every route of an application requires.
 ///
@@ -45,7 +45,7 @@ impl AccessMap {
         }
     }
 
-    pub(super) fn push_unsampled_route(&mut self, target: &Target<'_>, reason: &Unreached) {
+    pub(super) fn push_unsampled_route(&mut self, target: &SampleTarget<'_>, reason: &Unreached) {
         let route = UnsampledRoute {
             route: target.to_string(),
             reason: reason.to_string(),
@@ -256,7 +256,7 @@ impl Openness {
 }
 
 impl RouteAccess {
-    pub(super) fn new(registry: &TenantRegistry, target: &Target<'_>, chain: Option<&Chain>) -> Self {
+    pub(super) fn new(registry: &TenantRegistry, target: &SampleTarget<'_>, chain: Option<&Chain>) -> Self {
         let policy = chain.map(Chain::effective);
         let effective: Option<&EffectivePolicy> =
             policy.as_ref().and_then(|policy| policy.as_ref().ok().copied());

@@ -85,7 +85,7 @@ pub use self::{
 };
 use self::{
     layout::Layout,
-    sample::{Resource, Sampled, Target},
+    sample::{GuardedResource, SampleTarget, Sampled},
     seen::{Running, Sample, Seen},
     survey::Survey,
     unsampled::Unreached,
@@ -156,7 +156,11 @@ where
     ///
     /// A route without a policy does not tell its pattern. Samples that no other pattern matches are preferred: no other route can
     /// have taken them.
-    async fn reach(&self, target: &Target<'_>, resources: &[Resource]) -> Result<Reached, Unreached> {
+    async fn reach(
+        &self,
+        target: &SampleTarget<'_>,
+        resources: &[GuardedResource],
+    ) -> Result<Reached, Unreached> {
         let others = || {
             resources
                 .iter()

@@ -1,6 +1,6 @@
 //! Sample requests that reach a route.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Deref};
 
 use actix_web::{
     dev::ResourceDef,
@@ -8,10 +8,11 @@ use actix_web::{
         Method, Uri,
         header::{HeaderName, HeaderValue},
     },
-    introspection::{GuardDetailReport, GuardReport, IntrospectionNode, ResourceType},
+    introspection::{GuardDetailReport, GuardReport, IntrospectionNode},
 };
 
 use super::text;
+use crate::route::resource::{Resource, visit_resources};
 
 /// Texts that common path parameters accept: a word, a number, an id, a date, a file, a language, a path.
 const CANDIDATES: [&str; 10] = [
@@ -46,15 +47,10 @@ const MAX_TRIES: usize = 1000;
 /// The most samples that are sent for one pattern: other routes may take the first ones.
 const MAX_SAMPLES: usize = 32;
 
-/// Everything that is served under one pattern.
+/// A resource, and the guards on the way to it.
 #[derive(Debug)]
-pub(super) struct Resource {
-    pub(super) pattern: String,
-    definition: ResourceDef,
-    /// The name of the resource. The route attributes of Actix Web give it the name of the handler.
-    pub(super) name: Option<String>,
-    /// The methods that guards ask for. Empty when no guard does.
-    methods: Vec<Method>,
+pub(super) struct GuardedResource {
+    resource: Resource,
     /// The guards on the way that look at more than the method.
     guards: Vec<Guard>,
 }
@@ -69,7 +65,7 @@ pub(super) struct Guard {
 
 /// One method of one pattern.
 #[derive(Debug)]
-pub(super) struct Target<'p> {
+pub(super) struct SampleTarget<'p> {
     pub(super) method: Method,
     /// Set when the method of the sample stands for others too.
     pub(super) any_method: bool,
@@ -78,14 +74,17 @@ pub(super) struct Target<'p> {
     pub(super) pattern: &'p str,
 }
 
-impl Resource {
-    /// Tells whether the pattern matches a path.
-    pub(super) fn is_match(&self, path: &str) -> bool {
-        self.definition.is_match(path)
-    }
+impl Deref for GuardedResource {
+    type Target = Resource;
 
+    fn deref(&self) -> &Self::Target {
+        &self.resource
+    }
+}
+
+impl GuardedResource {
     /// Returns one target for each method, or one for all methods, and the same once more for requests that fulfil the guard.
-    pub(super) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = SampleTarget<'_>> {
         let any_method = self.methods.is_empty();
         let methods: &[Method] = if any_method { &[Method::GET] } else { &self.methods };
         let fulfilled = self.only_guard().filter(|guard| guard.header.is_some());
@@ -94,7 +93,7 @@ impl Resource {
             .into_iter()
             .chain(fulfilled.map(Some))
             .flat_map(move |guard| {
-                methods.iter().map(move |method| Target {
+                methods.iter().map(move |method| SampleTarget {
                     method: method.clone(),
                     any_method,
                     guard,
@@ -104,11 +103,11 @@ impl Resource {
     }
 
     /// Returns a target for the methods that no guard asks for, where guards ask for others.
-    pub(super) fn other_methods(&self) -> Option<Target<'_>> {
+    pub(super) fn other_methods(&self) -> Option<SampleTarget<'_>> {
         let other = || METHODS.into_iter().find(|method| !self.methods.contains(method));
         let method = (!self.methods.is_empty()).then(other).flatten()?;
 
-        Some(Target {
+        Some(SampleTarget {
             method,
             any_method: true,
             guard: None,
@@ -166,7 +165,7 @@ impl Guard {
     }
 }
 
-impl Target<'_> {
+impl SampleTarget<'_> {
     /// Returns the method; `*` when it stands for others too.
     pub(super) fn method_name(&self) -> &str {
         if self.any_method {
@@ -187,7 +186,7 @@ impl Target<'_> {
     }
 }
 
-impl fmt::Display for Target<'_> {
+impl fmt::Display for SampleTarget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method_name(), self.pattern)?;
         match self.guard {
@@ -207,32 +206,28 @@ pub(super) struct Sampled {
 }
 
 /// Returns every pattern of an application.
-pub(super) fn resources(root: &IntrospectionNode) -> Vec<Resource> {
+pub(super) fn resources(root: &IntrospectionNode) -> Vec<GuardedResource> {
     let mut resources = Vec::new();
-    collect(root, &[], &mut resources);
+    visit_resources(root, &mut |resource, way| {
+        resources.push(GuardedResource {
+            resource,
+            guards: guards_on(way),
+        });
+    });
     resources
 }
 
-fn collect(node: &IntrospectionNode, outer: &[Guard], resources: &mut Vec<Resource>) {
-    let mut guards = outer.to_vec();
-    for name in node.guards.iter().filter(|name| !asks_for_methods_only(name)) {
-        if !guards.iter().any(|guard| guard.name == *name) {
-            guards.push(Guard::of(name, &node.guard_details));
+/// Returns the guards on a way that look at more than the method, each of them once.
+fn guards_on(way: &[&IntrospectionNode]) -> Vec<Guard> {
+    let mut guards: Vec<Guard> = Vec::new();
+    for node in way {
+        for name in node.guards.iter().filter(|name| !asks_for_methods_only(name)) {
+            if !guards.iter().any(|guard| guard.name == *name) {
+                guards.push(Guard::of(name, &node.guard_details));
+            }
         }
     }
-    if matches!(node.kind, ResourceType::Resource) {
-        resources.push(Resource {
-            pattern: node.full_path.clone(),
-            definition: ResourceDef::new(node.full_path.as_str()),
-            name: node.resource_name.clone(),
-            methods: node.methods.clone(),
-            guards: guards.clone(),
-        });
-    }
-
-    for child in &node.children {
-        collect(child, &guards, resources);
-    }
+    guards
 }
 
 /// Tells by its name whether a guard is one of Actix Web's for methods: `GET`, or `AnyGuard(GET, POST)`.

@@ -23,7 +23,8 @@ use futures_util::Stream;
 use iam_core::requirement::RoutePolicy;
 
 use crate::{
-    policy::{chain::Chain, enforce::Place, params::PathValues},
+    policy::enforce::Wrapped,
+    route::{chain::Chain, params::PathValues},
     state::State,
 };
 
@@ -124,12 +125,12 @@ impl Drop for SamplePayload {
 }
 
 /// Records that a wrapper was built.
-pub(crate) fn register(policy: &Rc<RoutePolicy>, place: Place) {
+pub(crate) fn register(policy: &Rc<RoutePolicy>, wrapped: Wrapped) {
     if CHECKS.get() != 0 {
         BUILT.with_borrow_mut(|built| {
             built.push(Built {
                 policy: Rc::clone(policy),
-                is_closed_scope: place == Place::ClosedScope,
+                is_closed_scope: wrapped == Wrapped::ClosedScope,
             });
         });
     }
@@ -213,7 +214,7 @@ mod tests {
     fn whatever_ends_a_check_leaves_nothing_behind() {
         let build = || {
             let policy = Rc::new(RoutePolicy::new("here", "public").public());
-            register(&policy, Place::Route);
+            register(&policy, Wrapped::Route);
         };
         let left = || (CHECKS.get(), BUILT.with_borrow(Vec::len));
         let outer = Running::start();

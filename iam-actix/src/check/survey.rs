@@ -15,11 +15,11 @@ use super::{
     finding::{CheckError, Finding},
     layout::{Layout, Location},
     map::{AccessMap, RouteAccess},
-    sample::{Resource, Target},
+    sample::{GuardedResource, SampleTarget},
     seen::Seen,
     unsampled::{Declaration, EnclosedPolicy, Unreached, UnsampledPolicy},
 };
-use crate::policy::chain::Chain;
+use crate::route::chain::Chain;
 
 /// What the samples have told so far.
 pub(super) struct Survey<'r> {
@@ -49,8 +49,8 @@ impl<'r> Survey<'r> {
     pub(super) async fn visit<S, B>(
         &mut self,
         application: &Application<'_, S>,
-        resource: &Resource,
-        resources: &[Resource],
+        resource: &GuardedResource,
+        resources: &[GuardedResource],
     ) where
         S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
     {
@@ -97,7 +97,13 @@ impl<'r> Survey<'r> {
         }
     }
 
-    fn record(&mut self, target: &Target<'_>, reached: &Reached, resource: &Resource, guards: Option<&str>) {
+    fn record(
+        &mut self,
+        target: &SampleTarget<'_>,
+        reached: &Reached,
+        resource: &GuardedResource,
+        guards: Option<&str>,
+    ) {
         let seen = &reached.seen;
         match seen.gates.as_slice() {
             [] | [false] => {
@@ -124,7 +130,7 @@ impl<'r> Survey<'r> {
         self.note_row(row, guards);
     }
 
-    fn push_row(&mut self, target: &Target<'_>, seen: &Seen, name: Option<&str>, is_sampled: bool) {
+    fn push_row(&mut self, target: &SampleTarget<'_>, seen: &Seen, name: Option<&str>, is_sampled: bool) {
         let policies = seen.chain.iter().flat_map(|chain| chain.policies());
         self.layout.push(policies, target.to_string(), name, is_sampled);
     }

@@ -113,23 +113,27 @@ pub struct UnsampledPolicy {
 impl UnsampledPolicy {
     pub(super) fn new(registry: &TenantRegistry, policy: &RoutePolicy) -> Self {
         let effective = EffectivePolicy::merge(&[policy]).ok();
-        let effective = effective.as_ref();
-        let default = registry.default_tenant();
-        let tenant = effective
-            .and_then(EffectivePolicy::tenant)
-            .filter(|name| *name != default.name());
-        let first = tenant
-            .and_then(|name| registry.get(name))
-            .unwrap_or(default)
-            .transport();
-        let transport = effective
-            .and_then(EffectivePolicy::transport)
-            .filter(|transport| *transport != first);
+        let (tenant, transport) = match registry.resolve(effective.as_ref()) {
+            Ok(target) => {
+                let (tenant, transport) = (target.tenant(), target.transport());
+                (
+                    Some(tenant.name()),
+                    Some(transport).filter(|transport| *transport != tenant.transport()),
+                )
+            }
+            // The route answers 500, so the map shows what is written.
+            Err(_) => effective
+                .as_ref()
+                .map(|policy| (policy.tenant(), policy.transport()))
+                .unwrap_or_default(),
+        };
 
         Self {
             declared: Declaration::of(policy),
-            openness: effective.map_or(Openness::Closed, Openness::of),
-            tenant: tenant.map(str::to_owned),
+            openness: effective.as_ref().map_or(Openness::Closed, Openness::of),
+            tenant: tenant
+                .filter(|name| *name != registry.default_tenant().name())
+                .map(str::to_owned),
             transport: transport.map(Transport::as_str),
         }
     }
@@ -226,5 +230,54 @@ impl fmt::Display for Unreached {
                  reached",
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iam_core::config::IamConfig;
+
+    use super::*;
+
+    fn named(policy: &RoutePolicy) -> (Option<String>, Option<&'static str>) {
+        let tenant = |name: &str| {
+            format!(
+                "[tenants.{name}]\n\
+                 transports = [\"oathkeeper\"]\n\
+                 [tenants.{name}.oathkeeper]\n\
+                 issuer = \"https://{name}.example/\"\n\
+                 audience = [\"orders-api\"]\n\
+                 [tenants.{name}.oathkeeper.jwks]\n\
+                 url = \"https://{name}.example/jwks.json\"\n"
+            )
+        };
+        let text = format!("default_tenant = \"a\"\n{}{}", tenant("a"), tenant("b"));
+        let settings = IamConfig::from_toml(&text).unwrap().validate().unwrap();
+
+        let unsampled = UnsampledPolicy::new(settings.registry(), policy);
+        (unsampled.tenant, unsampled.transport)
+    }
+
+    fn policy() -> RoutePolicy {
+        RoutePolicy::new("a.rs:1", "handler")
+    }
+
+    #[test]
+    fn only_what_differs_from_the_defaults_is_named() {
+        let transport = Transport::Oathkeeper;
+
+        assert_eq!(named(&policy()), (None, None));
+        assert_eq!(named(&policy().tenant("a").transport(transport)), (None, None));
+        assert_eq!(
+            named(&policy().tenant("b").transport(transport)),
+            (Some("b".to_owned()), None)
+        );
+    }
+
+    #[test]
+    fn a_tenant_that_is_not_configured_is_named_as_written() {
+        let policy = policy().tenant("c").transport(Transport::Oathkeeper);
+
+        assert_eq!(named(&policy), (Some("c".to_owned()), Some("oathkeeper")));
     }
 }

@@ -6,10 +6,10 @@ use futures_util::future::{Ready, ready};
 use super::{let_in, nobody};
 use crate::{answer::error::Error, request::RequestState};
 
-/// Permissions asked in a handler, where the object is known only from the body or the database.
+/// Permission checks in a handler, where the object is known only from the body or the database.
 ///
-/// What is asked here is part of the request's one audit event. Its outcome is the refusal that becomes the response, else the
-/// last answer. What is asked once the request is answered, from a body that is streamed, has an event of its own.
+/// The checks are part of the request's one audit event. Its outcome is that of the refusal that becomes the response, else that of
+/// the last check. A check after the response, from a body that is streamed, has an event of its own.
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};
@@ -28,7 +28,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// As a response: 403 when the principal has not, 400 when `object` cannot name an object, 503 when Keto gives no
+    /// As a response: 403 when the principal does not have it, 400 when `object` cannot name an object, 503 when Keto gives no
     /// answer, 500 when it does not know the namespace or relation.
     pub async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Error> {
         self.0

@@ -1,6 +1,6 @@
-//! Who is it, for a handler, and what did they send?
+//! The extractors.
 //!
-//! What each of them gives, and how it fails, stands in the documentation of the crate, where its users look.
+//! The documentation of the crate has a table of what each of them gives and how it fails.
 
 mod access;
 mod body;
@@ -31,7 +31,7 @@ use crate::{
     request::{Admission, RequestState},
 };
 
-/// Gives `take` what the gate knows of a request that it let in.
+/// Calls `take` with the state and the admission of a request that the gate has admitted.
 fn let_in<T>(
     request: &HttpRequest,
     take: impl FnOnce(&Rc<RequestState>, &Admission) -> Result<T, Error>,
@@ -46,7 +46,7 @@ fn let_in<T>(
     take(&state, &admission)
 }
 
-/// Returns the refusal of whoever has no principal, on a route of this access.
+/// Returns the refusal of a request without a principal, on a route of this access.
 fn nobody(access: requirement::Access) -> Refusal {
     match access {
         requirement::Access::Public => {

@@ -10,7 +10,7 @@ use iam_core::{
 use super::{let_in, nobody};
 use crate::answer::error::Error;
 
-/// Whoever was authenticated, a person or a machine, with the tenant.
+/// The authenticated principal, a person or a machine, with its tenant.
 ///
 /// ```
 /// use iam_actix::Principal;
@@ -22,7 +22,7 @@ use crate::answer::error::Error;
 #[derive(Clone, Debug)]
 pub struct Principal(principal::Principal);
 
-/// A person's account that was authenticated.
+/// The authenticated principal, if it is a person.
 ///
 /// ```
 /// use iam_actix::Identity;
@@ -34,20 +34,20 @@ pub struct Principal(principal::Principal);
 #[derive(Clone, Debug)]
 pub struct Identity(principal::Identity);
 
-/// An OAuth 2 machine that was authenticated.
+/// The authenticated principal, if it is a machine: an OAuth 2 client.
 ///
 /// ```
 /// use iam_actix::Client;
 ///
 /// async fn report(client: Client) -> String {
-///     format!("taken from {}", client.client_id())
+///     format!("report for {}", client.client_id())
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client(principal::Client);
 
 impl Principal {
-    /// Returns the principal as the core knows it.
+    /// Returns the principal of `iam-core`.
     pub fn into_inner(self) -> principal::Principal {
         self.0
     }
@@ -110,7 +110,7 @@ impl FromRequest for Client {
     }
 }
 
-/// Returns what `take` makes of the principal; `None` is a principal of the other kind.
+/// Returns what `take` makes of the principal, which is `None` for one of the other kind.
 fn of<T>(request: &HttpRequest, take: impl FnOnce(&principal::Principal) -> Option<T>) -> Result<T, Error> {
     let_in(request, |state, admission| {
         let Some(principal) = admission.principal() else {

@@ -1,9 +1,9 @@
-//! What does a route declare, and who holds a request to it?
+//! The wrapper that announces and enforces a policy.
 //!
-//! [`Enforce`] wraps a route, a resource or a scope. It announces its policy while the request is being routed, which
-//! happens synchronously, before any future is polled: that is how the gate knows the chosen route in time. When the
-//! gate has let the request in and the future is polled, the innermost wrapper holds it to everything that stands on
-//! the way, then lets the handler and its extractors run.
+//! [`Enforce`] wraps a route, a resource or a scope. It announces its policy while the request is routed. Routing is synchronous
+//! and ends before any future is polled, so the gate knows the policies of the chosen route in time. When the gate has admitted
+//! the request and polls the future, the innermost wrapper enforces its own policy and those of all wrappers around it. Then the
+//! extractors and the handler run.
 
 use std::{cell::RefCell, fmt, future::Future, rc::Rc};
 
@@ -18,29 +18,29 @@ use iam_core::requirement::RoutePolicy;
 use crate::{
     answer::error::{Error as Refused, Shown, response},
     check,
-    policy::{
+    request::RequestState,
+    route::{
         chain::Chain,
         hidden::Announcer,
         params::{self, PathValues},
     },
-    request::RequestState,
 };
 
-/// The wrapper that holds one route, resource or scope to its policy.
+/// The wrapper that enforces the policy of one route, resource or scope.
 ///
-/// Attributes and the extension traits make it; there is no reason to write it by hand.
+/// The attributes and the extension traits make it, so that applications need not.
 #[derive(Debug)]
 pub struct Enforce {
     policy: Rc<RoutePolicy>,
-    place: Place,
+    wrapped: Wrapped,
 }
 
-/// What a wrapper stands around.
+/// What a wrapper is around.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum Wrapped {
     /// A scope: further patterns are matched inside.
     Scope,
-    /// A scope that calls inward only after the gate has let the request in.
+    /// A scope that calls inward only after the gate has admitted the request.
     ClosedScope,
     /// A resource or a route: the pattern is complete.
     Route,
@@ -50,13 +50,13 @@ impl Enforce {
     /// Makes the wrapper of a route or resource.
     #[must_use]
     pub fn new(policy: RoutePolicy) -> Self {
-        Self::around(Place::Route, policy)
+        Self::around(Wrapped::Route, policy)
     }
 
-    pub(crate) fn around(place: Place, policy: RoutePolicy) -> Self {
+    pub(crate) fn around(wrapped: Wrapped, policy: RoutePolicy) -> Self {
         Self {
             policy: Rc::new(policy),
-            place,
+            wrapped,
         }
     }
 }
@@ -74,13 +74,13 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        check::register(&self.policy, self.place);
+        check::register(&self.policy, self.wrapped);
 
         ready(Ok(EnforceService {
-            announcer: Announcer::new(&self.policy),
+            announcer: Announcer::new(&self.policy, super::origin_of(&self.policy)),
             service: Rc::new(service),
             policy: Rc::clone(&self.policy),
-            place: self.place,
+            wrapped: self.wrapped,
             chain: RefCell::default(),
             pattern: RefCell::default(),
         }))
@@ -92,8 +92,8 @@ pub struct EnforceService<S> {
     announcer: Rc<Announcer>,
     service: Rc<S>,
     policy: Rc<RoutePolicy>,
-    place: Place,
-    /// The chain of the last request. It never changes as long as the wrapper stands where it stands.
+    wrapped: Wrapped,
+    /// The chain of the last request. It is the same for all requests, unless one service is called from two places.
     chain: RefCell<Option<Rc<Chain>>>,
     /// The full pattern of the route, known with the first request.
     pattern: RefCell<Option<Rc<str>>>,
@@ -103,7 +103,7 @@ impl<S> fmt::Debug for EnforceService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EnforceService")
             .field("policy", &self.policy)
-            .field("place", &self.place)
+            .field("wrapped", &self.wrapped)
             .finish_non_exhaustive()
     }
 }
@@ -127,7 +127,7 @@ where
 
         let chain = self.chain_after(state.chain().as_ref());
         state.announce(Rc::clone(&chain), &self.announcer);
-        if self.place == Place::Route {
+        if self.wrapped == Wrapped::Route {
             state.announce_pattern(self.pattern(&request));
         }
         // A clone of the request would outlive this call and make the router panic: only values are kept.
@@ -138,10 +138,10 @@ where
         };
         check::observe_params(request.request(), &params);
 
-        if self.place == Place::ClosedScope {
+        if self.wrapped == Wrapped::ClosedScope {
             let service = Rc::clone(&self.service);
             state.enter_closed_scope();
-            // INVARIANT: this future is polled only after the gate has let the request in.
+            // INVARIANT: this future is polled only after the gate has admitted the request.
             return Box::pin(async move {
                 if let Err(refusal) = state.check_local(&chain).await {
                     return Ok(state.refuse(refusal));
@@ -182,7 +182,7 @@ impl<S> EnforceService<S> {
         kept.clone()
     }
 
-    /// Answers for a request that is inside no gate: it came through none, or has left it again. Nobody has decided about it.
+    /// Refuses a request that did not pass a gate, or has left it: no decision was made about it.
     fn without_gate(&self, request: ServiceRequest) -> ServiceResponse<BoxBody> {
         let error = Refused::without_gate();
 
@@ -195,7 +195,7 @@ impl<S> EnforceService<S> {
     }
 }
 
-/// Lets the handler run once everything on the way is fulfilled.
+/// Enforces the policies, then runs the inner service.
 async fn finish<B>(
     state: &Rc<RequestState>,
     chain: &Rc<Chain>,
@@ -205,7 +205,7 @@ async fn finish<B>(
 where
     B: MessageBody + 'static,
 {
-    // Whoever stands further in knows more of the path and has the last word. It is asked for all of us.
+    // The innermost wrapper knows all path parameters, so it enforces the whole chain.
     if state.is_innermost(chain)
         && let Err(refusal) = state.clear(chain, params).await
     {
@@ -214,7 +214,7 @@ where
     }
 
     let result = inner.await;
-    // A middleware further in may have called a route, and answered without it: nobody has asked for us then.
+    // A middleware further in may have answered instead of the innermost wrapper. Then nothing was enforced so far.
     if !state.is_concluded()
         && let Err(refusal) = state.clear(chain, params).await
     {

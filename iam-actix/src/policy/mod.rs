@@ -16,10 +16,7 @@
 //! # let _ = app;
 //! ```
 
-pub(crate) mod chain;
 pub(crate) mod enforce;
-pub(crate) mod hidden;
-pub(crate) mod params;
 
 use std::{
     collections::HashMap,
@@ -36,7 +33,8 @@ use actix_web::{
 use iam_core::{principal::AssuranceLevel, requirement::RoutePolicy, tenant::Transport};
 use iam_grammar::{GrammarError, Permission};
 
-use crate::policy::enforce::{Enforce, Place};
+use self::enforce::{Enforce, Wrapped};
+use crate::route::hidden::Origin;
 
 /// The service factory of a resource or scope with a policy.
 pub trait SecuredFactory:
@@ -61,8 +59,8 @@ impl<T> SecuredFactory for T where
 {
 }
 
-/// Declares the methods of one trait. Each one calls `$secure` with a policy of one property.
-macro_rules! words {
+/// Declares the methods that all three traits have. Each one calls `secured` with a policy of one property.
+macro_rules! policy_methods {
     ($returns:ty) => {
         /// Makes it public: all requests are admitted, and credentials are ignored.
         ///
@@ -168,7 +166,7 @@ macro_rules! words {
 /// # let _ = route;
 /// ```
 pub trait RouteExt: Sized {
-    words!(Route);
+    policy_methods!(Route);
 
     /// Requires an authenticated principal, which is also the default.
     #[track_caller]
@@ -201,7 +199,7 @@ impl RouteExt for Route {
 /// # let _ = resource;
 /// ```
 pub trait ResourceExt: Sized {
-    words!(Resource<impl SecuredFactory>);
+    policy_methods!(Resource<impl SecuredFactory>);
 
     /// Requires an authenticated principal, which is also the default.
     #[track_caller]
@@ -244,7 +242,7 @@ where
 /// # let _ = scope;
 /// ```
 pub trait ScopeExt: Sized {
-    words!(Scope<impl SecuredFactory>);
+    policy_methods!(Scope<impl SecuredFactory>);
 
     /// Authenticates before any service inside the scope is called.
     ///
@@ -273,20 +271,27 @@ where
 {
     #[track_caller]
     fn protected(self) -> Scope<impl SecuredFactory> {
-        self.wrap(Enforce::around(Place::ClosedScope, here("protected").protected()))
+        self.wrap(Enforce::around(
+            Wrapped::ClosedScope,
+            here("protected").protected(),
+        ))
     }
 
     fn secured(self, policy: RoutePolicy) -> Scope<impl SecuredFactory> {
-        self.wrap(Enforce::around(Place::Scope, policy))
+        self.wrap(Enforce::around(Wrapped::Scope, policy))
     }
 }
 
-/// Tells whether a policy's name is a method of the extension traits instead of a handler.
-pub(crate) fn is_builder_word(name: &str) -> bool {
-    BUILDER_WORDS.contains(&name)
+/// Tells by its name whether a policy comes from a method of the extension traits or from an attribute on a handler.
+fn origin_of(policy: &RoutePolicy) -> Origin {
+    if METHODS.contains(&policy.name()) {
+        Origin::Method
+    } else {
+        Origin::Handler
+    }
 }
 
-const BUILDER_WORDS: [&str; 12] = [
+const METHODS: [&str; 12] = [
     "anonymous",
     "optional",
     "protected",
@@ -301,10 +306,10 @@ const BUILDER_WORDS: [&str; 12] = [
     "transport",
 ];
 
-/// Starts a policy that is declared at the caller's line.
+/// Starts a policy that is declared at the caller's line and has the name of the method that was called.
 #[track_caller]
-fn here(word: &'static str) -> RoutePolicy {
-    RoutePolicy::new(declared_at(Location::caller()), word)
+fn here(method: &'static str) -> RoutePolicy {
+    RoutePolicy::new(declared_at(Location::caller()), method)
 }
 
 /// Returns `file:line` of a source location. Each location is stored once, however often applications are built.
@@ -318,4 +323,24 @@ fn declared_at(location: &'static Location<'static>) -> &'static str {
     places
         .entry((location.file(), location.line()))
         .or_insert_with(|| format!("{}:{}", location.file(), location.line()).leak())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Otherwise a policy of that method is taken for one of a handler, and is never suspected to be hidden.
+    #[test]
+    fn every_method_of_the_traits_is_in_the_list() {
+        let called: BTreeSet<_> = include_str!("mod.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("let policy = here(\""))
+            .filter_map(|rest| rest.split_once('"'))
+            .map(|(method, _)| method)
+            .collect();
+
+        assert_eq!(called, BTreeSet::from(METHODS));
+    }
 }

@@ -15,7 +15,7 @@ use iam_core::{
 use smallvec::SmallVec;
 
 use super::RequestState;
-use crate::policy::chain::Chain;
+use crate::route::chain::Chain;
 
 /// The request goes on: for one tenant and transport, with a principal or, where the route allows it, without one.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Admission {
         self.attempt
     }
 
-    /// Returns who may come at all.
+    /// Returns the access of the route that the request was admitted for.
     pub(crate) const fn access(&self) -> Access {
         self.access
     }
@@ -161,7 +161,7 @@ impl RequestState {
 
         match chain {
             Some(_) => Ok(()),
-            // No wrapper stands on the way that could clear the request.
+            // There is no wrapper that could clear the request.
             None => self.clear_unannounced().await,
         }
     }

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use super::RequestState;
-use crate::policy::{chain::Chain, hidden::Announcer};
+use crate::route::{chain::Chain, hidden::Announcer};
 
 /// The policies on the way to the route, and the route's pattern. Grows while the request is routed.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl RequestState {
 
         announced.chain = Some(chain);
         // A clearance of a route that was called before does not count for this one.
-        *self.clearance.borrow_mut() = None;
+        self.conclude(None);
     }
 
     /// Announces the full pattern of the route. `None` at a default service.

@@ -13,7 +13,7 @@ use super::{
     RequestState,
     admission::{Admission, ClaimState},
 };
-use crate::policy::{chain::Chain, params::PathValues};
+use crate::route::{chain::Chain, params::PathValues};
 
 /// The request fulfils everything on the way to its route.
 #[derive(Clone, Debug)]
@@ -50,10 +50,14 @@ impl RequestState {
     /// The refusal to answer with.
     pub(crate) async fn clear(&self, chain: &Chain, params: &PathValues) -> Result<(), Refusal> {
         // A caller that goes away while Keto is asked was not cleared.
-        *self.clearance.borrow_mut() = None;
+        self.conclude(None);
         let grant = self.enforce(chain, params).await?;
 
-        self.clear_at(self.shared().now(), grant, true);
+        self.conclude(Some(Ok(Clearance {
+            at: self.shared().now(),
+            grant,
+            is_enforced: true,
+        })));
         Ok(())
     }
 
@@ -61,8 +65,17 @@ impl RequestState {
     pub(super) async fn clear_unannounced(&self) -> Result<(), Refusal> {
         self.claim(false).await?;
 
-        self.clear_at(self.shared().now(), None, false);
+        self.conclude(Some(Ok(Clearance {
+            at: self.shared().now(),
+            grant: None,
+            is_enforced: false,
+        })));
         Ok(())
+    }
+
+    /// Records that the request is cleared or refused; `None` while that is open, or open again. Nothing else writes it.
+    pub(super) fn conclude(&self, conclusion: Option<Result<Clearance, Refused>>) {
+        *self.clearance.borrow_mut() = conclusion;
     }
 
     /// Dates a refusal, and attaches the tuples of the denial that was noted last.
@@ -235,13 +248,5 @@ impl RequestState {
             attempt.set_claim(ClaimState::Made);
         }
         Ok(())
-    }
-
-    fn clear_at(&self, at: Timestamp, grant: Option<Rc<Grant>>, is_enforced: bool) {
-        *self.clearance.borrow_mut() = Some(Ok(Clearance {
-            at,
-            grant,
-            is_enforced,
-        }));
     }
 }

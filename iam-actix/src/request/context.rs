@@ -1,19 +1,17 @@
 use std::{
     any::type_name,
     cell::{Cell, OnceCell},
+    collections::HashMap,
     fmt,
     sync::Arc,
 };
 
-use actix_web::{
-    HttpRequest,
-    dev::ResourceDef,
-    http::Method,
-    introspection::{IntrospectionNode, IntrospectionTree, ResourceType},
-    web,
-};
+use actix_web::{HttpRequest, http::Method, introspection::IntrospectionTree, web};
 
-use crate::state::State;
+use crate::{
+    route::resource::{Resource, visit_resources},
+    state::State,
+};
 
 /// What the gate of one worker shares with its requests.
 ///
@@ -29,15 +27,11 @@ pub(crate) struct GateContext {
     has_announced: Cell<bool>,
 }
 
-/// A route as the application was built, whether it announces a policy or not.
+/// A route of the application.
 pub(crate) struct Route {
-    definition: ResourceDef,
-    /// Empty when any method is served.
-    methods: Vec<Method>,
-    /// The resource's name: that of the handler, where a route attribute made it.
-    pub(crate) name: Option<String>,
-    /// The full pattern.
-    pub(crate) pattern: String,
+    resource: Resource,
+    /// Whether the name of the resource tells which handler it has: no other resource has that name.
+    has_unique_name: bool,
 }
 
 impl GateContext {
@@ -58,68 +52,72 @@ impl GateContext {
         &self.state
     }
 
-    /// Notes that a policy was announced before the gate decided.
-    pub(super) fn note_announcement(&self) {
-        self.has_announced.set(true);
-    }
-
-    /// Reports the policies that may be hidden from a route that was refused and had announced nothing.
-    pub(super) fn report_hidden(&self, route: &Route) {
-        let hidden = self.state.hidden_policies();
-        let same_name = |other: &&Route| other.name == route.name;
-
-        match &route.name {
-            Some(name) if self.routes().iter().filter(same_name).count() == 1 => {
-                hidden.report_for_handler(name);
-            }
-            Some(_) | None if self.is_around_router || self.has_announced.get() => {}
-            Some(_) | None => hidden.suspect(&route.pattern),
-        }
-    }
-
     /// Keeps the routes of the application that a request came to.
     pub(crate) fn see(&self, request: &HttpRequest) {
         self.tree
             .get_or_init(|| request.app_data::<web::Data<IntrospectionTree>>().cloned());
     }
 
+    /// Notes that a policy was announced before the gate decided.
+    pub(super) fn note_announcement(&self) {
+        self.has_announced.set(true);
+    }
+
     /// Returns the first route that a path fits, one of its method if there is one, for the event of a request that was refused
     /// before its route announced anything. Guards other than those for methods are not looked at: no decision rests on the result.
     pub(super) fn route_of(&self, method: &Method, path: &str) -> Option<&Route> {
-        let fitting = || {
-            self.routes()
-                .iter()
-                .filter(|route| route.definition.is_match(path))
-        };
-        fitting()
-            .find(|route| route.methods.is_empty() || route.methods.contains(method))
-            .or_else(|| fitting().next())
-    }
-}
+        let mut of_other_method = None;
 
-impl GateContext {
-    fn routes(&self) -> &[Route] {
-        self.routes.get_or_init(|| {
-            let mut routes = Vec::new();
-            if let Some(Some(tree)) = self.tree.get() {
-                collect(&tree.root, &mut routes);
+        for route in self.routes().iter().filter(|route| route.resource.is_match(path)) {
+            let methods = &route.resource.methods;
+            if methods.is_empty() || methods.contains(method) {
+                return Some(route);
             }
-            routes
+            of_other_method = of_other_method.or(Some(route));
+        }
+        of_other_method
+    }
+
+    /// Reports the policies that may be hidden from a route that was refused and had announced nothing.
+    pub(super) fn report_hidden(&self, route: &Route) {
+        let hidden = self.state.hidden_policies();
+
+        match &route.resource.name {
+            Some(name) if route.has_unique_name => hidden.report_for_handler(name),
+            Some(_) | None if self.is_around_router || self.has_announced.get() => {}
+            Some(_) | None => hidden.suspect(route.pattern()),
+        }
+    }
+
+    fn routes(&self) -> &[Route] {
+        self.routes.get_or_init(|| match self.tree.get() {
+            Some(Some(tree)) => Route::all_of(tree),
+            Some(None) | None => Vec::new(),
         })
     }
 }
 
-fn collect(node: &IntrospectionNode, routes: &mut Vec<Route>) {
-    if matches!(node.kind, ResourceType::Resource) {
-        routes.push(Route {
-            definition: ResourceDef::new(node.full_path.as_str()),
-            methods: node.methods.clone(),
-            name: node.resource_name.clone(),
-            pattern: node.full_path.clone(),
-        });
+impl Route {
+    /// Returns the full pattern.
+    pub(super) fn pattern(&self) -> &str {
+        &self.resource.pattern
     }
-    for child in &node.children {
-        collect(child, routes);
+
+    /// Returns the routes of an application, and counts their names.
+    fn all_of(tree: &IntrospectionTree) -> Vec<Self> {
+        let mut resources = Vec::new();
+        visit_resources(&tree.root, &mut |resource, _| resources.push(resource));
+        let mut names = HashMap::<_, usize>::new();
+        for name in resources.iter().filter_map(|resource| resource.name.clone()) {
+            let count = names.entry(name).or_default();
+            *count = count.saturating_add(1);
+        }
+
+        let route = |resource: Resource| Self {
+            has_unique_name: resource.name.as_ref().and_then(|name| names.get(name)) == Some(&1),
+            resource,
+        };
+        resources.into_iter().map(route).collect()
     }
 }
 

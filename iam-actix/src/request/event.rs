@@ -20,7 +20,7 @@ use super::{
     admission::{Attempt, ClaimState},
     clearance::Refused,
 };
-use crate::policy::{chain::Chain, params};
+use crate::route::{chain::Chain, params};
 
 /// What the handler asked by itself, and what Keto was asked last.
 #[derive(Debug, Default)]
@@ -226,7 +226,7 @@ impl Recorder {
             let route = state.head.route_in(&state.context);
             route
                 .filter(|_| state.is_refused())
-                .map(|route| route.pattern.clone())
+                .map(|route| route.pattern().to_owned())
         };
         if let Some(pattern) = told.or_else(found) {
             state.note_unannounced_pattern(pattern);
@@ -243,7 +243,7 @@ impl Recorder {
             return;
         };
 
-        state.note_unannounced_pattern(route.pattern.clone());
+        state.note_unannounced_pattern(route.pattern().to_owned());
         if state.chain().is_none() {
             state.context.report_hidden(route);
         }

@@ -1,9 +1,8 @@
-//! What is kept of a request that is about to move into the router?
+//! The copy of a request's head that the gate keeps.
 //!
-//! Calling the router gives the request away, and a refused request's future is dropped unpolled with it. What the gate
-//! needs afterwards is copied before: what decisions look at, and what middleware outside the gate reads from the request
-//! of a response, such as its method, its `Origin` or its `User-Agent`. Header values are reference
-//! counted, so a copy costs little.
+//! The request moves into the router, and is dropped with the unpolled future when it is refused. So the gate copies before what it
+//! needs afterwards: what decisions read, and what middleware outside the gate reads from the request of a response, such as its
+//! method, its `Origin` or its `User-Agent`. Header values are reference counted, so a copy costs little.
 
 use std::{fmt, net::SocketAddr};
 
@@ -25,7 +24,7 @@ use super::context::{GateContext, Route};
 /// A copy of a request's head.
 pub(crate) struct CapturedHead {
     method: Method,
-    target: Target,
+    target: RequestTarget,
     version: Version,
     peer: Option<SocketAddr>,
     lines: Vec<(HeaderName, HeaderValue)>,
@@ -38,7 +37,7 @@ impl CapturedHead {
 
         Self {
             method: head.method.clone(),
-            target: Target::of(&head.uri),
+            target: RequestTarget::of(&head.uri),
             version: head.version,
             peer: head.peer_addr,
             lines: head
@@ -56,7 +55,7 @@ impl CapturedHead {
 
     /// Returns the authority that the request was sent to (RFC 9112 §3.2.2): that of the target, else the only `Host` header.
     pub(crate) fn authority(&self) -> Option<&[u8]> {
-        if let Target::Other(uri) = &self.target
+        if let RequestTarget::Other(uri) = &self.target
             && let Some(authority) = uri.authority()
         {
             return Some(authority.as_str().as_bytes());
@@ -89,10 +88,10 @@ impl CapturedHead {
             .collect()
     }
 
-    /// Makes a request that looks, to middleware outside the gate, like the one that is gone.
+    /// Makes a request that looks, to middleware outside the gate, like the original one.
     ///
-    /// It has no payload, no path parameters, no matched pattern, no application data, and no
-    /// credential: what stands in the headers `credentials` is left out, except what CORS looks at too.
+    /// It has no payload, no path parameters, no matched pattern, no application data, and no credential: the headers `credentials`
+    /// are omitted, except those that CORS reads too.
     pub(crate) fn rebuild(&self, credentials: &[String]) -> HttpRequest {
         let mut request = TestRequest::default().to_srv_request();
 
@@ -118,13 +117,13 @@ impl CapturedHead {
     }
 }
 
-/// What a request asks for: mostly a path, which is one piece to copy instead of three.
-enum Target {
+/// The target of a request (RFC 9112 §3.2). It is mostly a path, which is cheaper to copy than a whole URI.
+enum RequestTarget {
     Path(PathAndQuery),
     Other(Uri),
 }
 
-impl Target {
+impl RequestTarget {
     fn of(uri: &Uri) -> Self {
         match uri.path_and_query() {
             Some(path) if uri.scheme().is_none() && uri.authority().is_none() => Self::Path(path.clone()),

@@ -143,8 +143,7 @@ impl RequestState {
 
     /// Records a refusal and builds its response, on a request rebuilt from what was kept.
     pub(crate) fn refuse(self: &Rc<Self>, refusal: Refusal) -> ServiceResponse<BoxBody> {
-        let refused = self.refused(refusal);
-        *self.clearance.borrow_mut() = Some(Err(refused));
+        self.conclude(Some(Err(self.refused(refusal))));
         // The caller sees this refusal, not one that was made further in.
         self.errors.take();
         self.log(refusal);

@@ -1,7 +1,7 @@
-//! May this principal do what the route asks?
+//! Does the principal meet the requirements of the route?
 //!
-//! The cheapest refusal first: tenant, roles, scopes. What is left is a question for the permission server, which only the
-//! caller can ask.
+//! The cheapest checks come first: tenant, roles, scopes. Permissions become a query for the permission server, which the caller
+//! sends.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::{
     tenant::Tenant,
 };
 
-/// What is known without asking anybody.
+/// The decision as far as it can be made without the network.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
@@ -24,9 +24,9 @@ use crate::{
 )]
 #[must_use]
 pub enum Verdict {
-    /// Everything that the route asks is fulfilled.
+    /// All requirements are met.
     Allow,
-    /// Everything but this is fulfilled: ask the permission server.
+    /// All other requirements are met; the permission server has to answer this query.
     Ask(PermissionQuery),
 }
 
@@ -35,7 +35,7 @@ pub enum Verdict {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] for the first thing that is not fulfilled, or cannot be asked.
+/// A [`Refusal`] for the first requirement that is not met, or cannot be checked.
 pub fn authorize<'v>(
     principal: &'v Principal,
     policy: &EffectivePolicy,
@@ -51,11 +51,11 @@ pub fn authorize<'v>(
     }
 }
 
-/// Decides what the principal alone decides: its tenant, the level and age of its session, roles and scopes.
+/// Checks the requirements that need no values of the path: the tenant, the level and age of the session, roles and scopes.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] for the first thing that is missing.
+/// A [`Refusal`] for the first requirement that is not met.
 pub fn check_local(
     principal: &Principal,
     policy: &EffectivePolicy,
@@ -80,8 +80,8 @@ pub fn check_local(
 ///
 /// # Errors
 ///
-/// A [`Refusal`] when the principal is of another tenant, or the permission cannot be asked of it; also when it asks for the
-/// principal by a name that is a parameter of the path: which of the two is meant, nobody could tell.
+/// A [`Refusal`] when the principal is of another tenant, or cannot be asked about; also when a placeholder of the permission
+/// stands for the principal and is the name of a path parameter as well, because either could be meant.
 pub fn question<'v>(
     principal: &'v Principal,
     permission: &Permission,

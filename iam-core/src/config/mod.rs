@@ -46,7 +46,8 @@ pub use self::{
     hydra::{HydraConfig, TokenCheck},
     oathkeeper::{JwksConfig, OathkeeperConfig, VerifierKind},
     tenant::{
-        CacheConfig, CsrfConfig, KetoConfig, KratosConfig, Mode, SubjectForm, TenantConfig, UpstreamConfig,
+        CacheConfig, CsrfConfig, DeploymentMode, KetoConfig, KratosConfig, SubjectForm, TenantConfig,
+        UpstreamConfig,
     },
     validate::Settings,
 };

@@ -13,7 +13,7 @@ use crate::{principal::AssuranceLevel, secret::Secret, tenant::Transport};
 #[non_exhaustive]
 pub struct TenantConfig {
     /// The kind of deployment. Defaults to `self-hosted`.
-    pub mode: Mode,
+    pub mode: DeploymentMode,
     /// The accepted transports. Required. The first one is the default of routes that name none.
     pub transports: Vec<Transport>,
     /// The path of the roles in an identity. Defaults to `metadata_public.roles`.
@@ -37,7 +37,7 @@ pub struct TenantConfig {
 impl Default for TenantConfig {
     fn default() -> Self {
         Self {
-            mode: Mode::default(),
+            mode: DeploymentMode::default(),
             transports: Vec::new(),
             roles_from: super::validate::METADATA_ROLES.to_owned(),
             oathkeeper: None,
@@ -96,7 +96,7 @@ impl TenantConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Mode {
+pub enum DeploymentMode {
     /// Servers run by the tenant.
     #[default]
     SelfHosted,

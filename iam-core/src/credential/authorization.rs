@@ -6,17 +6,17 @@ use std::{fmt, ops::RangeInclusive};
 
 use crate::{decision::Reason, request::RequestHead};
 
-/// What stands where a token belongs. *Unverified*, and not even looked at: any byte may be in it.
+/// The bytes where a token belongs. *Unverified* and unchecked: any byte may be among them.
 #[derive(Clone, Copy)]
 pub struct Presented<'a>(&'a [u8]);
 
 impl<'a> Presented<'a> {
-    /// Returns the bytes, for whoever accepts only what a token is made of.
+    /// Returns the bytes, for a caller that checks the characters of the token itself.
     pub const fn unchecked(self) -> &'a [u8] {
         self.0
     }
 
-    /// Returns the bytes of what may be one token: visible, without a space, and without a comma, which none of ours has.
+    /// Returns the bytes if they may be one token: visible ASCII without a comma, which no token of this crate has.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ pub fn bearer<'a>(head: &RequestHead<'a>, header: &str) -> Result<Presented<'a>,
     Err(CredentialError::Missing)
 }
 
-/// Reads what stands alone in a header of its own. A scheme in front of a token is part of it, so that it is none.
+/// Reads a token from a header of its own. A scheme in front of it is not removed, so the token is then malformed.
 ///
 /// # Errors
 ///

@@ -1,17 +1,18 @@
-//! What does the route ask?
+//! What does a route require?
 //!
-//! A [`RoutePolicy`] is what one place of the code says: an attribute set, or one call of an extension trait. The
-//! policies on the way to a route add up to its [`EffectivePolicy`]:
+//! A [`RoutePolicy`] is written at one place of the code: a set of attributes, or one call of an extension trait. A route, its
+//! resource and the scopes around it may each have one. Together they make the [`EffectivePolicy`] of the route:
 //!
-//! - Nothing said: an authenticated principal is required.
-//! - `public`, `optional` and `protected` on one way: the strictest counts. A scope that is public opens what says
-//!   nothing itself; a public route inside a protected scope stays closed.
-//! - `anonymous` is stricter than `public` and `optional`, and contradicts `protected` and every requirement: nobody fulfils both.
-//! - A requirement anywhere beats `public` and `optional`: it cannot be asked of nobody.
+//! - Without any policy, an authenticated principal is required.
+//! - Of `public`, `optional` and `protected` the strictest counts. A public scope opens the routes inside it that have no policy of
+//!   their own. A public route inside a protected scope stays protected.
+//! - `anonymous` is stricter than `public` and `optional`. It contradicts `protected` and every requirement: no request meets both.
+//! - A requirement of any policy overrules `public` and `optional`, because it needs a principal.
+//! - Requirements add up: those of the scope, of the route and of stacked attributes must all be met.
 //! - Of several assurance levels the highest counts, of several longest ages of a session the shortest.
-//! - Requirements add up: of scope and route, of stacked attributes, everything must hold.
-//! - Two tenants, or two transports, on one way contradict each other: nothing is chosen, nobody gets in.
-//! - All permissions on one way make one question. Where they are more than a question may hold, nobody gets in either.
+//! - Two tenants, or two transports, contradict each other: neither is chosen, and every request is refused.
+//! - All permissions are asked of the permission server together. If they are more than one query may hold, every request is
+//!   refused.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,17 +25,17 @@ use crate::{
     tenant::Transport,
 };
 
-/// Who may come at all.
+/// Which requests a route admits, before its requirements are checked.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "each of them must be decided")]
 pub enum Access {
-    /// Everybody; credentials are not looked at.
+    /// All requests; credentials are ignored.
     Public,
-    /// Everybody; a credential that is presented must be good.
+    /// Requests without a credential, and those with a valid one.
     Optional,
-    /// Requests without a principal only. A credential that is presented must be one that does not count any more.
+    /// Requests without a principal only. A credential that is presented must belong to a session that is over.
     Anonymous,
-    /// Authenticated principals only.
+    /// Requests of authenticated principals only.
     Protected,
 }
 
@@ -81,7 +82,7 @@ impl Access {
     }
 }
 
-/// What one place of the code says about the routes that it covers.
+/// The policy that is written at one place of the code, for the routes that it covers.
 ///
 /// ```
 /// use iam_core::requirement::{Access, EffectivePolicy, RoutePolicy};
@@ -118,7 +119,7 @@ struct Rules {
 }
 
 impl RoutePolicy {
-    /// Starts a policy that says nothing yet. `declared_at` and `name` tell a developer where it is written.
+    /// Starts an empty policy. `declared_at` and `name` tell a developer where it is written.
     pub fn new(declared_at: &'static str, name: &'static str) -> Self {
         Self {
             declared_at,
@@ -131,13 +132,13 @@ impl RoutePolicy {
         }
     }
 
-    /// Opens the routes: everybody may come, credentials are not looked at.
+    /// Admits all requests, and ignores credentials.
     #[must_use]
     pub fn public(self) -> Self {
         self.access(Access::Public)
     }
 
-    /// Opens the routes to requests without a credential. A credential that is presented must be good.
+    /// Admits requests without a credential. A presented credential must be valid.
     #[must_use]
     pub fn optional(self) -> Self {
         self.access(Access::Optional)
@@ -149,15 +150,15 @@ impl RoutePolicy {
         self.access(Access::Anonymous)
     }
 
-    /// Says that an authenticated principal is required, as it is where nothing is said.
+    /// Requires an authenticated principal, which is also the default.
     #[must_use]
     pub fn protected(self) -> Self {
         self.access(Access::Protected)
     }
 
-    /// Requires any of the roles. Called again, it requires any of the further ones besides.
+    /// Requires any of the roles. A second call adds a second list: a principal must then have a role of each.
     ///
-    /// No role at all, or a text that no role can be, makes the policy one that refuses everybody.
+    /// Without a role, or with an invalid role name, the policy refuses every request.
     #[must_use]
     pub fn require_role<R: Into<String>>(mut self, any_of: impl IntoIterator<Item = R>) -> Self {
         let roles: Box<[String]> = any_of.into_iter().map(Into::into).collect();
@@ -171,7 +172,7 @@ impl RoutePolicy {
 
     /// Requires all of the scopes.
     ///
-    /// No scope at all, or a text that no scope can be, makes the policy one that refuses everybody.
+    /// Without a scope, or with an invalid scope name, the policy refuses every request.
     #[must_use]
     pub fn require_scope<S: Into<String>>(mut self, all_of: impl IntoIterator<Item = S>) -> Self {
         let scopes: Vec<String> = all_of.into_iter().map(Into::into).collect();
@@ -183,7 +184,7 @@ impl RoutePolicy {
         self
     }
 
-    /// Requires a permission. A permission that could not be read makes the policy one that refuses everybody.
+    /// Requires a permission. With an invalid permission, the policy refuses every request.
     #[must_use]
     pub fn require_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
         let Ok(permission) = permission else {
@@ -206,7 +207,7 @@ impl RoutePolicy {
     /// Requires a session whose person has proved who they are within `max_age`. Called again, the shortest age counts. A principal
     /// without a session is refused.
     ///
-    /// An age below one second, or with a fraction of one, makes the policy one that refuses everybody: `max_age` of RFC 9470 counts
+    /// An age below one second, or with a fraction of one, makes the policy refuse every request: `max_age` of RFC 9470 counts
     /// seconds.
     #[must_use]
     pub fn require_fresh_session(mut self, max_age: Duration) -> Self {
@@ -219,14 +220,14 @@ impl RoutePolicy {
         self
     }
 
-    /// Accepts each credential once only.
+    /// Accepts each credential only once.
     #[must_use]
     pub fn single_use(mut self) -> Self {
         self.rules_mut().single_use = true;
         self
     }
 
-    /// Takes principals of the tenant `name`. A second, different name makes the policy one that refuses everybody.
+    /// Accepts principals of the tenant `name`. With an invalid name, or two different names, the policy refuses every request.
     #[must_use]
     pub fn tenant(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -241,7 +242,7 @@ impl RoutePolicy {
         self
     }
 
-    /// Takes credentials that travel by `transport`. A second, different one makes the policy one that refuses everybody.
+    /// Accepts credentials by `transport`. With two different transports, the policy refuses every request.
     #[must_use]
     pub fn transport(mut self, transport: Transport) -> Self {
         if self.transport.is_some_and(|chosen| chosen != transport) {
@@ -277,12 +278,12 @@ impl RoutePolicy {
         self.declared_at
     }
 
-    /// Returns the name of what carries the policy, such as the handler's.
+    /// Returns the name under which the policy is reported, such as that of its handler.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Returns whether there is something that a principal must fulfil.
+    /// Returns whether a principal must meet a requirement.
     pub fn has_requirements(&self) -> bool {
         *self.rules != Rules::default()
     }
@@ -298,7 +299,7 @@ impl RoutePolicy {
             return self.broken(Conflict::AnonymousPrincipal);
         }
 
-        // Both on one policy: the stricter one counts, as it does on one way.
+        // The stricter one counts, also within one policy.
         self.access = self.access.max(Some(access));
         self
     }
@@ -313,7 +314,7 @@ impl RoutePolicy {
     }
 }
 
-/// What counts for one route: everything on the way to it, added up.
+/// The policy of one route: its own and those of its resource and scopes, added up.
 #[derive(Clone, Debug)]
 pub struct EffectivePolicy {
     access: Access,
@@ -324,11 +325,11 @@ pub struct EffectivePolicy {
 }
 
 impl EffectivePolicy {
-    /// Adds up the policies on the way to a route. Their order is of no consequence.
+    /// Adds up the policies of a route, its resource and its scopes, in any order.
     ///
     /// # Errors
     ///
-    /// [`Conflict`] when they contradict each other, or one of them cannot be asked: nobody may be let in then.
+    /// [`Conflict`] when they contradict each other, or one of them is invalid. Every request must then be refused.
     pub fn merge(policies: &[&RoutePolicy]) -> Result<Self, Conflict> {
         let mut merged = Self {
             access: Access::Protected,
@@ -362,7 +363,7 @@ impl EffectivePolicy {
             return Err(Conflict::AnonymousPrincipal);
         }
 
-        // INVARIANT: a requirement is asked of an authenticated principal, whatever was said beside it.
+        // INVARIANT: a requirement needs an authenticated principal, also where another policy is public.
         if merged.rules.is_empty() {
             merged.access = access.unwrap_or(Access::Protected);
         }
@@ -370,27 +371,27 @@ impl EffectivePolicy {
         Ok(merged)
     }
 
-    /// Returns who may come at all.
+    /// Returns which requests are admitted, before the requirements are checked.
     pub const fn access(&self) -> Access {
         self.access
     }
 
-    /// Returns the tenant that is named, if one is. Without one it is the default tenant.
+    /// Returns the tenant, or `None` for the default tenant.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
     }
 
-    /// Returns the transport that is named, if one is. Without one it is the tenant's first.
+    /// Returns the transport, or `None` for the tenant's first one.
     pub const fn transport(&self) -> Option<Transport> {
         self.transport
     }
 
-    /// Returns whether a credential is accepted once only.
+    /// Returns whether each credential is accepted only once.
     pub fn is_single_use(&self) -> bool {
         self.rules.iter().any(|rules| rules.single_use)
     }
 
-    /// Returns what a session has to fulfil: the highest level and the shortest age that are asked for.
+    /// Returns what a session has to meet: the highest level and the shortest age that are asked for.
     pub fn step_up(&self) -> StepUp {
         self.rules.iter().fold(StepUp::default(), |all, rules| StepUp {
             level: all.level.max(rules.aal),
@@ -398,7 +399,7 @@ impl EffectivePolicy {
         })
     }
 
-    /// Returns the lists of roles: of each, a principal must have one.
+    /// Returns the lists of roles: a principal must have one role of each list.
     pub fn roles(&self) -> impl Iterator<Item = &[String]> {
         self.rules
             .iter()
@@ -417,12 +418,12 @@ impl EffectivePolicy {
         self.rules.iter().flat_map(|rules| &rules.permissions)
     }
 
-    /// Returns all permissions as one: what is asked of the permission server, if anything is.
+    /// Returns all permissions as one, or `None` if the permission server need not be asked.
     pub const fn permission(&self) -> Option<&Permission> {
         self.permission.as_ref()
     }
 
-    /// Returns whether there is something that a principal must fulfil besides being one.
+    /// Returns whether a principal must meet a requirement besides being authenticated.
     pub fn has_requirements(&self) -> bool {
         !self.rules.is_empty()
     }
@@ -480,15 +481,12 @@ fn one<T: Clone + PartialEq>(
     }
 }
 
-/// Why policies make no policy. Whatever it is, nobody gets in.
+/// Why the policies of a route are invalid. Every request to the route is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "each of them must become a refusal of its own"
-)]
+#[expect(clippy::exhaustive_enums, reason = "each of them has a reason and a code")]
 pub enum Conflict {
-    /// The route is for requests without a principal, and something on the way requires one.
-    #[error("a principal is required and refused on the way to one route")]
+    /// One policy requires a principal, and another refuses principals.
+    #[error("a principal is both required and refused for one route")]
     AnonymousPrincipal,
     /// The longest age of a session is not a whole number of seconds above zero.
     #[error("invalid age of a session")]
@@ -496,34 +494,34 @@ pub enum Conflict {
     /// An assurance level is unknown.
     #[error("unknown assurance level")]
     InvalidLevel,
-    /// A permission cannot be read.
-    #[error("a permission that cannot be read")]
+    /// A permission is invalid.
+    #[error("invalid permission")]
     InvalidPermission,
-    /// A role is missing, or is none.
-    #[error("a role that is none")]
+    /// A list of roles is empty, or has an invalid role name.
+    #[error("invalid role name, or no role")]
     InvalidRole,
-    /// A scope is missing, or is none.
-    #[error("a scope that is none")]
+    /// A list of scopes is empty, or has an invalid scope name.
+    #[error("invalid scope name, or no scope")]
     InvalidScope,
-    /// A tenant's name is none.
-    #[error("a tenant name that is none")]
+    /// A tenant name is invalid.
+    #[error("invalid tenant name")]
     InvalidTenant,
     /// A transport is unknown.
     #[error("unknown transport")]
     InvalidTransport,
-    /// Two tenants are named.
-    #[error("two tenants on the way to one route")]
+    /// Two different tenants are named.
+    #[error("two different tenants for one route")]
     Tenants,
-    /// The permissions on one way are more, or nested deeper, than one question may hold.
-    #[error("more permissions on the way to one route than one question may hold")]
+    /// The permissions are more, or nested deeper, than one query may hold.
+    #[error("more permissions for one route than one query may hold")]
     TooManyPermissions,
-    /// Two transports are named.
-    #[error("two transports on the way to one route")]
+    /// Two different transports are named.
+    #[error("two different transports for one route")]
     Transports,
 }
 
 impl Conflict {
-    /// Returns the reason for the refusal that follows.
+    /// Returns the reason of the refusals.
     pub const fn reason(self) -> Reason {
         match self {
             Self::InvalidAge

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use super::{Tenant, Transport};
 use crate::requirement::Access;
 
-/// The tenant and the transport that a request is decided for, and who may come at all.
+/// The tenant and the transport that a request is decided for, and the access of its route.
 ///
-/// There is no other way to one than [`TenantRegistry::resolve`](super::TenantRegistry::resolve), so the tenant has the
-/// transport wherever a credential is read.
+/// Only [`TenantRegistry::resolve`](super::TenantRegistry::resolve) makes a target, so the tenant has the transport wherever a
+/// credential is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     pub(super) access: Access,
@@ -25,7 +25,7 @@ impl<'r> Target<'r> {
         }
     }
 
-    /// Returns who may come at all.
+    /// Returns the access of the route.
     pub const fn access(&self) -> Access {
         self.access
     }

@@ -165,16 +165,7 @@ fn admit<'a>(
     token: &CsrfToken,
     body: &[u8],
 ) -> Result<Admission<'a>, Refusal> {
-    let id = query(request, "flow")
-        .and_then(|id| Uuid::try_parse(&id).ok())
-        .filter(|id| !id.is_nil());
-    let Some(id) = id else {
-        return Err(Refusal::bad_request(
-            "The flow query parameter is missing or malformed.",
-        ));
-    };
-    let flow = shared.store().flow(id).filter(|flow| flow.kind == kind).cloned();
-    let flow = flow.ok_or_else(Refusal::not_found)?;
+    let flow = find_flow(kind, shared, flow_id(request)?)?;
 
     let now = shared.now();
     if flow.has_expired(now) {
@@ -224,6 +215,21 @@ fn admit<'a>(
     form.clear_messages();
     form.complain_overall(message(4_000_001, text, Some(json!({"reason": text}))));
     attempt.reject().map(Admission::Answered)
+}
+
+/// Returns the id of the flow that a form is submitted to.
+pub(crate) fn flow_id(request: &HttpRequest) -> Result<Uuid, Refusal> {
+    query(request, "flow")
+        .and_then(|id| Uuid::try_parse(&id).ok())
+        .filter(|id| !id.is_nil())
+        .ok_or_else(|| Refusal::bad_request("The flow query parameter is missing or malformed."))
+}
+
+/// Returns a flow of this kind.
+pub(crate) fn find_flow(kind: Kind, shared: &Shared, id: Uuid) -> Result<Flow, Refusal> {
+    let store = shared.store();
+    let flow = store.flow(id).filter(|flow| flow.kind == kind);
+    flow.cloned().ok_or_else(Refusal::not_found)
 }
 
 /// Answers a submission of an expired flow with a new flow.

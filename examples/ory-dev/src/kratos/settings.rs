@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     answer::{Refusal, accepts_json, query, redirect, wants_page},
-    attempt::{check_origin, error_page, expired_flow, is_page},
+    attempt::{check_origin, error_page, expired_flow, find_flow, flow_id, is_page},
     csrf::{self, CsrfToken},
     flow::{Flow, Kind},
     identity::Identity,
@@ -61,8 +61,10 @@ pub(crate) fn start_browser(shared: &Shared, request: &HttpRequest, token: &Csrf
 /// Shows a flow to the person who started it.
 pub(crate) fn get(shared: &Shared, request: &HttpRequest, token: &CsrfToken) -> Answer {
     let (_, person) = caller(shared, request)?.ok_or_else(no_session)?;
-    let id = query(request, "id").and_then(|id| Uuid::try_parse(&id).ok());
-    let flow = find(shared, id)?;
+    let id = query(request, "id")
+        .and_then(|id| Uuid::try_parse(&id).ok())
+        .ok_or_else(Refusal::not_found)?;
+    let flow = find_flow(Kind::Settings, shared, id)?;
     check_person(&flow, &person)?;
     if flow.browser && !token.matches(&flow.csrf_token) {
         return Err(csrf::violation(request, &shared.csrf_cookie, false));
@@ -231,15 +233,12 @@ fn admit<'a>(
     token: &CsrfToken,
     body: &[u8],
 ) -> Result<Change<'a>, Refusal> {
-    let id = query(request, "flow")
-        .and_then(|id| Uuid::try_parse(&id).ok())
-        .filter(|id| !id.is_nil());
-    let id = id.ok_or_else(|| Refusal::bad_request("The flow query parameter is missing or malformed."))?;
+    let id = flow_id(request)?;
     let (session, person) = caller(shared, request)?.ok_or_else(|| {
         Refusal::new(StatusCode::UNAUTHORIZED, "The request could not be authorized")
             .reason("A valid Ory Session Cookie or Ory Session Token is missing.")
     })?;
-    let flow = find(shared, Some(id))?;
+    let flow = find_flow(Kind::Settings, shared, id)?;
     check_person(&flow, &person)?;
     let now = shared.now();
     if flow.has_expired(now) {
@@ -280,14 +279,6 @@ fn new_flow(shared: &Shared, request: &HttpRequest, person: &Identity) -> Result
     flow.person = Some(person.id);
     flow.totp_secret = Some(totp::Secret::generate()?);
     Ok(flow)
-}
-
-fn find(shared: &Shared, id: Option<Uuid>) -> Result<Flow, Refusal> {
-    let store = shared.store();
-    let flow = id
-        .and_then(|id| store.flow(id))
-        .filter(|flow| flow.kind == Kind::Settings);
-    flow.cloned().ok_or_else(Refusal::not_found)
 }
 
 fn check_person(flow: &Flow, person: &Identity) -> Result<(), Refusal> {

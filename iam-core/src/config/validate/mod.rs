@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use iam_grammar::check_tenant;
 
 use super::{
-    AuditConfig, AuditSinkConfig, ConfigError, IamConfig, Mode, Problem, TenantConfig, report::Report,
+    AuditConfig, AuditSinkConfig, ConfigError, DeploymentMode, IamConfig, Problem, TenantConfig,
+    report::Report,
 };
 use crate::{
     credential::CsrfRule,
@@ -148,8 +149,8 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
 fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
     let at = format!("{path}.transports");
     match written.mode {
-        Mode::SelfHosted if written.transports.is_empty() => report.empty(&at, "required"),
-        Mode::SelfHosted => {}
+        DeploymentMode::SelfHosted if written.transports.is_empty() => report.empty(&at, "required"),
+        DeploymentMode::SelfHosted => {}
     }
     for (index, transport) in written.transports.iter().enumerate() {
         if written

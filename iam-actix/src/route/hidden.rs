@@ -22,14 +22,25 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Announcer {
     is_in_time: Cell<bool>,
+    origin: Origin,
     policy: Rc<RoutePolicy>,
+}
+
+/// What a policy has its name from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// The handler or the module that the attributes are on.
+    Handler,
+    /// The method of an extension trait that made the policy.
+    Method,
 }
 
 impl Announcer {
     /// Makes the announcer of a wrapper that is being built.
-    pub(crate) fn new(policy: &Rc<RoutePolicy>) -> Rc<Self> {
+    pub(crate) fn new(policy: &Rc<RoutePolicy>, origin: Origin) -> Rc<Self> {
         let announcer = Rc::new(Self {
             is_in_time: Cell::new(false),
+            origin,
             policy: Rc::clone(policy),
         });
 
@@ -86,8 +97,7 @@ impl HiddenPolicies {
     /// Reports the policies from extension traits that may be hidden from a route that was refused and had announced nothing. They
     /// have no handler's name, so this is a possibility.
     pub(crate) fn suspect(&self, pattern: &str) {
-        let is_built = |announcer: &Rc<Announcer>| super::is_builder_word(announcer.policy.name());
-        for announcer in never_in_time().filter(is_built) {
+        for announcer in never_in_time().filter(|announcer| announcer.origin == Origin::Method) {
             let policy = &announcer.policy;
             if is_new(&self.suspected, policy) {
                 tracing::warn!(
@@ -136,15 +146,16 @@ mod tests {
     #[test]
     fn only_policies_that_were_never_announced_in_time_are_suspected() {
         let hidden = HiddenPolicies::default();
-        let announcer = |at, name| Announcer::new(&Rc::new(RoutePolicy::new(at, name).public()));
+        let announcer =
+            |at, name, origin| Announcer::new(&Rc::new(RoutePolicy::new(at, name).public()), origin);
         let (own, other, known) = (
-            announcer("h.rs:1", "open"),
-            announcer("h.rs:2", "other"),
-            announcer("h.rs:3", "open"),
+            announcer("h.rs:1", "open", Origin::Handler),
+            announcer("h.rs:2", "other", Origin::Handler),
+            announcer("h.rs:3", "open", Origin::Handler),
         );
-        let built = announcer("h.rs:4", "public");
+        let built = announcer("h.rs:4", "public", Origin::Method);
         let requirement = Rc::new(RoutePolicy::new("h.rs:5", "open").require_role(["admin"]));
-        let _requirement = Announcer::new(&requirement);
+        let _requirement = Announcer::new(&requirement, Origin::Handler);
         known.note_in_time();
 
         hidden.report_for_handler("open");

@@ -1,7 +1,7 @@
-//! Which policies stand on the way to the route?
+//! The policies on the way to a route.
 //!
-//! Every wrapper on the way adds its policy to the chain of the wrappers around it. A wrapper always stands at the same
-//! place of the application, so its chain is added up once and then shared by all its requests.
+//! Every wrapper on the way adds its policy to the chain of the wrappers around it. The wrappers around it are always the same, so
+//! its chain is added up once and shared by all its requests.
 
 use std::rc::Rc;
 
@@ -72,18 +72,18 @@ impl Chain {
         &self.policy
     }
 
-    /// Returns what counts.
+    /// Returns the policies of the chain, added up.
     ///
     /// # Errors
     ///
-    /// The refusal of everybody, when the policies contradict each other.
+    /// The refusal of every request, when the policies contradict each other.
     pub(crate) fn effective(&self) -> Result<&EffectivePolicy, Refusal> {
         self.effective
             .as_ref()
             .map_err(|conflict| Refusal::with_detail(conflict.reason(), conflict.code()))
     }
 
-    /// Returns why nothing counts, if the policies contradict each other.
+    /// Returns why every request is refused, if the policies contradict each other.
     pub(crate) fn conflict(&self) -> Option<Conflict> {
         self.effective.as_ref().err().copied()
     }
