@@ -2,6 +2,7 @@
 
 mod health;
 mod keys;
+mod oauth2;
 mod requests;
 mod start;
 
