@@ -3,6 +3,7 @@
 mod health;
 mod keys;
 mod requests;
+mod sessions;
 mod start;
 
 use std::{
