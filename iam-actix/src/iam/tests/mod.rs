@@ -4,6 +4,7 @@ mod health;
 mod keys;
 mod oauth2;
 mod requests;
+mod sessions;
 mod start;
 
 use std::{
