@@ -88,6 +88,7 @@ impl TestUpstreams {
         Self(Mutex::new(Upstreams {
             clock,
             keys: HashMap::new(),
+            tokens: HashMap::new(),
             permissions: HashMap::new(),
             sessions: HashMap::new(),
         }))

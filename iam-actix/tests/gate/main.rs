@@ -28,6 +28,8 @@ mod routes;
 #[cfg(test)]
 mod scopes;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod tricks;
 #[cfg(test)]
 mod server;
