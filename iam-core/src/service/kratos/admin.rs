@@ -95,6 +95,7 @@ mod tests {
     use super::*;
     use crate::{
         http::TransportError,
+        secret::Secret,
         testing::{ScriptedClient, block_on, config_with, settings_with},
     };
 
@@ -110,7 +111,7 @@ mod tests {
             .as_mut()
             .unwrap();
         kratos.admin_url = Some("http://127.0.0.1:4434/".to_owned());
-        kratos.admin_token = Some("admin-token".to_owned().into());
+        kratos.admin_token = Some(Secret::new("admin-token"));
         let settings = config.validate().unwrap();
         let kratos = settings.registry().default_tenant().kratos().unwrap().clone();
         AdminClient::new(kratos, Arc::new(script.clone()))
