@@ -248,6 +248,7 @@ pub use iam_macros::{
 pub use iam_core::{
     clock, config,
     config::{ConfigError, IamConfig},
+    principal,
     principal::AssuranceLevel,
     tenant::Transport,
 };
