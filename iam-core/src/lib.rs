@@ -86,6 +86,8 @@ pub mod secret;
 pub mod http;
 pub mod json;
 mod ascii;
+mod keyed_hash;
+pub mod fingerprint;
 pub mod request;
 pub mod tenant;
 pub mod credential;

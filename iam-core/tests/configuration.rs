@@ -39,7 +39,7 @@ const COMMENTED: &str = r#"
 "#;
 
 /// Keys of the surface that are not implemented, and so are unknown.
-const UNKNOWN: [&str; 11] = [
+const UNKNOWN: [&str; 9] = [
     "tenants.default.hydra",
     "tenants.default.kratos.admin_url",
     "tenants.default.kratos.session_cookie",
@@ -47,8 +47,6 @@ const UNKNOWN: [&str; 11] = [
     "tenants.default.kratos.login_url",
     "tenants.default.cache.session_ttl",
     "tenants.default.cache.introspection_ttl",
-    "tenants.default.cache.permission_ttl",
-    "tenants.default.cache.negative_ttl",
     "tenants.default.upstream.retries",
     "tenants.default.upstream.breaker",
 ];

@@ -26,9 +26,13 @@ fn call(call: &PolicyCall) -> TokenStream {
         PolicyCall::Optional => quote! { .optional() },
         PolicyCall::Protected => quote! { .protected() },
         PolicyCall::Public => quote! { .public() },
-        PolicyCall::RequirePermission(asked) => {
-            let asked = permission(asked);
-            quote! { .require_permission(#asked) }
+        PolicyCall::RequirePermission(required) => {
+            let asked = permission(&required.permission);
+            if required.is_fresh {
+                quote! { .require_fresh_permission(#asked) }
+            } else {
+                quote! { .require_permission(#asked) }
+            }
         }
         PolicyCall::RequireRole(roles) => quote! { .require_role([#(#roles),*]) },
         PolicyCall::RequireScope(scopes) => quote! { .require_scope([#(#scopes),*]) },

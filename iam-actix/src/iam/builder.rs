@@ -30,7 +30,7 @@ use crate::{
     ports::Ports,
     state::{Parts, State},
     tenant::{
-        TenantRuntime,
+        TenantRuntime, Wiring,
         keys::{Fetch, Keys, Refresh},
     },
     upstream::{ConcurrencyLimit, DeadlineClient, Threads},
@@ -174,8 +174,14 @@ impl IamBuilder {
                         fetching.push(first);
                         keys
                     });
-                    let runtime = TenantRuntime::new(tenant, keys, &client);
-                    readiness.push(runtime.readiness(events, &client, &threads.spawner()));
+                    let spawner = threads.spawner();
+                    let wiring = Wiring {
+                        client: &client,
+                        clock: &self.ports.clock,
+                        spawner: &spawner,
+                    };
+                    let runtime = TenantRuntime::new(tenant, keys, &wiring);
+                    readiness.push(runtime.readiness(events, &client, &spawner));
                     runtime
                 }
             };

@@ -107,6 +107,15 @@ macro_rules! words {
             self.secured(policy)
         }
 
+        /// Requires a permission, and an answer of Keto to each request: a cached one will not do, neither for this permission nor
+        /// for another one on the way to the route.
+        #[track_caller]
+        #[must_use]
+        fn require_fresh_permission(self, permission: Result<Permission, GrammarError>) -> $returns {
+            let policy = here("require_fresh_permission").require_fresh_permission(permission);
+            self.secured(policy)
+        }
+
         /// Accepts each credential only once.
         #[track_caller]
         #[must_use]
@@ -261,10 +270,11 @@ pub(crate) fn is_builder_word(name: &str) -> bool {
     BUILDER_WORDS.contains(&name)
 }
 
-const BUILDER_WORDS: [&str; 9] = [
+const BUILDER_WORDS: [&str; 10] = [
     "optional",
     "protected",
     "public",
+    "require_fresh_permission",
     "require_permission",
     "require_role",
     "require_scope",

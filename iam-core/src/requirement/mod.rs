@@ -29,6 +29,16 @@ pub enum Access {
     Protected,
 }
 
+/// How old an upstream's answer may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "an answer is cached, or it is not")]
+pub enum Freshness {
+    /// A cached answer will do.
+    Cached,
+    /// The upstream is asked after the request arrived.
+    Fresh,
+}
+
 /// What one place of the code says about the routes that it covers.
 ///
 /// ```
@@ -61,6 +71,8 @@ struct Rules {
     roles: Vec<Box<[String]>>,
     scopes: Vec<String>,
     single_use: bool,
+    /// Whether the permissions must be asked anew for each request.
+    fresh: bool,
 }
 
 impl RoutePolicy {
@@ -132,6 +144,14 @@ impl RoutePolicy {
 
         self.rules_mut().permissions.push(permission);
         self
+    }
+
+    /// Requires a permission, and an answer of the permission server to this very request: no cache answers, neither this permission
+    /// nor another one on the same way.
+    #[must_use]
+    pub fn require_fresh_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
+        self.rules_mut().fresh = true;
+        self.require_permission(permission)
     }
 
     /// Accepts each credential once only.
@@ -273,6 +293,15 @@ impl EffectivePolicy {
         self.rules.iter().any(|rules| rules.single_use)
     }
 
+    /// Returns how the permissions may be answered.
+    pub fn freshness(&self) -> Freshness {
+        if self.rules.iter().any(|rules| rules.fresh) {
+            Freshness::Fresh
+        } else {
+            Freshness::Cached
+        }
+    }
+
     /// Returns the lists of roles: of each, a principal must have one.
     pub fn roles(&self) -> impl Iterator<Item = &[String]> {
         self.rules
@@ -309,9 +338,15 @@ impl EffectivePolicy {
         let permissions = self
             .permissions()
             .map(|permission| format!("permission:{permission}"));
+        let fresh = (self.freshness() == Freshness::Fresh).then(|| "fresh_permissions".to_owned());
         let once = self.is_single_use().then(|| "single_use".to_owned());
 
-        roles.chain(scopes).chain(permissions).chain(once).collect()
+        roles
+            .chain(scopes)
+            .chain(permissions)
+            .chain(fresh)
+            .chain(once)
+            .collect()
     }
 
     fn all_permissions(&self) -> Result<Option<Permission>, Conflict> {

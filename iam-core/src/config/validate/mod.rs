@@ -14,6 +14,7 @@ use crate::{
     tenant::{KratosSettings, Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
+mod cache;
 mod header;
 mod keto;
 mod token;
@@ -123,6 +124,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
         token,
         jwks: jwks.flatten(),
         csrf: csrf(report, &path, &written.csrf),
+        permission_cache: cache::permissions(report, &path, written),
         keto: written
             .keto
             .as_ref()

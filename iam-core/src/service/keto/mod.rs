@@ -7,7 +7,7 @@ mod check;
 mod record;
 mod tuples;
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use iam_grammar::{RelationTuple, Subject};
 use serde::Serialize;
@@ -38,6 +38,16 @@ pub struct PermissionClient {
     settings: Arc<KetoSettings>,
     client: Arc<dyn HttpClient>,
     journal: Option<Journal>,
+    observer: Option<Arc<dyn TupleObserver>>,
+}
+
+/// Learns that the tuples of a tenant may have changed. A [`PermissionClient`] calls it at the end of each write.
+///
+/// An error here would go nowhere, so there is none: a cache of answers that cannot drop them fails open until they expire.
+pub trait TupleObserver: Debug + Send + Sync {
+    /// Called before the caller learns the outcome of a write, whatever the outcome is: also a write without a response may have
+    /// been done. Must not block.
+    fn tuples_changed(&self);
 }
 
 impl PermissionClient {
@@ -47,6 +57,7 @@ impl PermissionClient {
             settings: settings.into(),
             client,
             journal: None,
+            observer: None,
         }
     }
 
@@ -57,6 +68,14 @@ impl PermissionClient {
     #[must_use]
     pub fn recorded(mut self, tenant: &str, sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>) -> Self {
         self.journal = Some(Journal::new(tenant, sink, clock));
+        self
+    }
+
+    /// Tells `observer` about each write, such as a cache of answers that tuples decide. Permissions depend on tuples in ways that only
+    /// the permission server knows, so the observer is not told which tuple it was.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn TupleObserver>) -> Self {
+        self.observer = Some(observer);
         self
     }
 
