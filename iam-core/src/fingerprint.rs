@@ -1,4 +1,4 @@
-//! Short keys for caches of what was concluded about long or secret things.
+//! Cache keys that reveal nothing about what they stand for.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use crate::keyed_hash::KeyedHash;
 
 /// A keyed 128-bit hash of a credential, or of a question to the permission server, in one tenant.
 ///
-/// It reveals nothing about what was hashed. Two of different [`FingerprintKey`]s have nothing to do with each other.
+/// It reveals nothing about what was hashed, and can be compared with fingerprints of the same [`FingerprintKey`] only.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Fingerprint(u64, u64);
 
 impl Fingerprint {
-    /// Returns half of the hash, to choose one of several tables with.
+    /// Returns half of the hash, to choose one of several tables.
     pub const fn half(self) -> u64 {
         self.1
     }
@@ -44,8 +44,8 @@ impl fmt::Debug for Fingerprint {
 pub struct FingerprintKey(KeyedHash);
 
 impl FingerprintKey {
-    /// Creates a random key, or `None` when the system has no random numbers. Nothing may be cached then: with a key that is known,
-    /// callers could make credentials with equal fingerprints.
+    /// Creates a random key, or `None` when the system has no random numbers. Do not cache anything then: with a known key, callers
+    /// could make two credentials with one fingerprint.
     pub fn random() -> Option<Self> {
         KeyedHash::random().map(Self)
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_have_nothing_in_common() {
+    fn two_keys_make_different_fingerprints() {
         let (one, other) = (
             FingerprintKey::random().unwrap(),
             FingerprintKey::random().unwrap(),

@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-/// Hashes fields under a key that is never shown, so that nobody can find two inputs with one hash.
+/// A hash with a secret key. Without the key, two inputs with one hash cannot be found.
 pub(crate) struct KeyedHash(SipHasher13);
 
 impl KeyedHash {

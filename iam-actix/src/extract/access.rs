@@ -35,7 +35,7 @@ impl Access {
         self.ask([namespace, relation, object], Freshness::Cached).await
     }
 
-    /// Asks as [`Access::require`] does, and never takes the answer from a cache: for what cannot be undone.
+    /// Asks as [`Access::require`] does, but never takes the answer from a cache.
     ///
     /// # Errors
     ///

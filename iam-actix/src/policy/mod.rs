@@ -107,8 +107,8 @@ macro_rules! words {
             self.secured(policy)
         }
 
-        /// Requires a permission, and an answer of Keto to each request: a cached one will not do, neither for this permission nor
-        /// for another one on the way to the route.
+        /// Requires a permission, and asks Keto for each request. Neither this permission nor another one on the way to the route is
+        /// answered from a cache.
         #[track_caller]
         #[must_use]
         fn require_fresh_permission(self, permission: Result<Permission, GrammarError>) -> $returns {

@@ -1,4 +1,4 @@
-//! What upstreams answered: from the cache, else from one shared call.
+//! Conclusions about upstream answers, from a cache or from one shared call.
 
 use std::{future::Future, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::upstream::Spawner;
 
-/// The answers of one upstream about one kind of thing, in one tenant.
+/// The conclusions of one kind in one tenant: a cache, and the calls that fill it.
 pub(crate) struct Answers<V> {
     cache: Arc<Cache<V>>,
     clock: Arc<dyn Clock>,

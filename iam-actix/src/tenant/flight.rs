@@ -1,7 +1,7 @@
-//! Many callers, one call.
+//! Concurrent callers of the same keys share one call.
 //!
-//! A flight is one call to an upstream, in a task of its own on an upstream thread. Callers of the same keys share it. No caller
-//! owns it, so none takes it along when it goes away.
+//! A flight is one call to an upstream, in a task of its own on an upstream thread. It belongs to no caller, so it goes on when a
+//! caller goes away.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::upstream::Spawner;
 
 /// The flights under way. `T` is what a flight brings to each of its callers.
 ///
-/// As many as there are calls: the concurrency limit of the upstream ends what goes beyond it at once.
+/// Bounded by the concurrency limit of the upstream, which fails further calls at once.
 pub(crate) struct Flights<T> {
     shared: Arc<Mutex<Table<T>>>,
     spawner: Spawner,
@@ -68,7 +68,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             // INVARIANT: the table is not locked here: a stopped thread drops the task at once, and with it the departure.
             self.spawner.spawn(move || async move {
                 let result = call.await;
-                // First, so that a caller who comes after the result is known does not get it from here.
+                // Before the result is known, so that a later caller does not get an old result from the table.
                 drop(departure);
                 // All callers may have gone away.
                 let _ = arrival.send(result);
@@ -311,7 +311,7 @@ mod tests {
 
     /// D20
     #[actix_rt::test]
-    async fn whoever_comes_after_a_flight_was_detached_does_not_join_it() {
+    async fn a_caller_after_a_detach_starts_a_call_of_its_own() {
         let threads = Threads::start(1).unwrap();
         let flights = Flights::new(threads.spawner());
         let calls = Calls::new();

@@ -24,8 +24,8 @@ pub(crate) struct Permissions {
     cached: Option<Arc<CachedPermissions>>,
 }
 
-/// The answers of one tenant. A tuple that is written or deleted drops all of them: what it changes depends on rules that only
-/// Keto knows.
+/// The cached answers of one tenant. A written or deleted tuple drops all of them, because only Keto knows which permissions
+/// depend on it.
 pub(crate) struct CachedPermissions {
     answers: Answers<bool>,
     key: FingerprintKey,
@@ -79,7 +79,7 @@ impl Permissions {
         cached.answers.of(&keys, freshness, fetch).await
     }
 
-    /// Returns the cached answers, to be told about changes.
+    /// Returns the cached answers, unless the tenant caches none.
     pub(crate) const fn cached(&self) -> Option<&Arc<CachedPermissions>> {
         self.cached.as_ref()
     }

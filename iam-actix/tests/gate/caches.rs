@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{App, HttpResponse, test, web};
-use iam_actix::{
-    Access, Error, Iam, Permission, RouteExt as _, audit_channel, require_permission,
-};
+use iam_actix::{Access, Error, Iam, Permission, RouteExt as _, audit_channel, require_permission};
 use iam_core::{
     clock::ManualClock,
     config::{IamConfig, TenantConfig},

@@ -146,8 +146,8 @@ impl RoutePolicy {
         self
     }
 
-    /// Requires a permission, and an answer of the permission server to this very request: no cache answers, neither this permission
-    /// nor another one on the same way.
+    /// Requires a permission, and asks the permission server for each request. Neither this permission nor another one on the same
+    /// way is answered from a cache.
     #[must_use]
     pub fn require_fresh_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
         self.rules_mut().fresh = true;
@@ -293,7 +293,7 @@ impl EffectivePolicy {
         self.rules.iter().any(|rules| rules.single_use)
     }
 
-    /// Returns how the permissions may be answered.
+    /// Returns how old the answers about the permissions may be.
     pub fn freshness(&self) -> Freshness {
         if self.rules.iter().any(|rules| rules.fresh) {
             Freshness::Fresh

@@ -67,7 +67,7 @@ impl<V: Conclusion> Cache<V> {
         }
     }
 
-    /// Returns what is known and has not expired.
+    /// Returns a conclusion that has not expired.
     pub(crate) fn get(&self, key: Fingerprint, now: Timestamp) -> Option<V> {
         let mut shard = self.shard(key)?;
         let entry = shard.entries.get(&key)?;
@@ -127,7 +127,7 @@ impl<V: Conclusion> Cache<V> {
         drop((replaced, evicted));
     }
 
-    /// Drops one conclusion, and what fetches bring that began before. Returns when both are certain.
+    /// Drops one conclusion. A fetch that began before fills nothing.
     pub(crate) fn revoke(&self, key: Fingerprint) {
         let Some(mut shard) = self.shard(key) else { return };
         shard.revoke_turn();
@@ -136,11 +136,11 @@ impl<V: Conclusion> Cache<V> {
         drop(revoked);
     }
 
-    /// Drops the conclusions that `is_revoked` is true of, and what any fetch brings that began before.
+    /// Drops the conclusions that `is_revoked` is true of. A fetch that began before fills nothing, whatever it brings.
     pub(crate) fn revoke_if(&self, is_revoked: impl Fn(&V) -> bool) {
         for shard in &self.shards {
             let mut shard = lock(shard);
-            // What fetches in flight will bring cannot be known, so it is not cached.
+            // The values of fetches in flight are not known yet, so none of them is cached.
             shard.revoke_turn();
             let keys: Vec<_> = shard
                 .entries

@@ -43,10 +43,10 @@ pub struct PermissionClient {
 
 /// Learns that the tuples of a tenant may have changed. A [`PermissionClient`] calls it at the end of each write.
 ///
-/// An error here would go nowhere, so there is none: a cache of answers that cannot drop them fails open until they expire.
+/// It reports no failure. A cache that does not drop its answers keeps them until they expire: fails open.
 pub trait TupleObserver: Debug + Send + Sync {
-    /// Called before the caller learns the outcome of a write, whatever the outcome is: also a write without a response may have
-    /// been done. Must not block.
+    /// Called at the end of each write, before the writer learns the outcome. A write that failed is reported too, because the
+    /// permission server may have done it. Must not block.
     fn tuples_changed(&self);
 }
 
@@ -71,8 +71,8 @@ impl PermissionClient {
         self
     }
 
-    /// Tells `observer` about each write, such as a cache of answers that tuples decide. Permissions depend on tuples in ways that only
-    /// the permission server knows, so the observer is not told which tuple it was.
+    /// Calls `observer`, such as a cache of permissions, at the end of each write. The observer does not learn the tuple: only the
+    /// permission server knows which permissions depend on it.
     #[must_use]
     pub fn observed(mut self, observer: Arc<dyn TupleObserver>) -> Self {
         self.observer = Some(observer);

@@ -79,12 +79,12 @@ impl PermissionClient {
 /// The entry of one write. Dropping the entry records it once, with any outcome.
 #[must_use]
 pub(super) struct Entry<'a> {
-    /// Declared first, so that the observer knows before a sink does.
+    /// Declared first, so that the observer is called before the event is emitted.
     _change: Change<'a>,
     open: Option<Open<'a>>,
 }
 
-/// Tells the observer when it is dropped: a write that was given up may have been done.
+/// Calls the observer when it is dropped, because a write that was given up may have been done.
 struct Change<'a>(Option<&'a dyn TupleObserver>);
 
 impl Drop for Change<'_> {
