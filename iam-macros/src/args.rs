@@ -167,6 +167,16 @@ fn permission(at: Span, arguments: TokenStream) -> Result<RequiredPermission> {
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
         }
+        if let Ok(word) = input.fork().call(Ident::parse_any)
+            && !input.peek2(syn::token::Paren)
+        {
+            let mistake = if word == FRESH {
+                "`fresh` is given twice: remove one".to_owned()
+            } else {
+                format!("unknown argument `{word}`: accepted behind the permission is `fresh`")
+            };
+            return Err(Error::new(word.span(), mistake));
+        }
         if !input.is_empty() {
             return Err(input.error(
                 "`#[require_permission]` takes one tuple: write `any(…)` if one of several is enough, or `all(…)` if not",

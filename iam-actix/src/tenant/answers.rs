@@ -64,7 +64,9 @@ impl<V: Conclusion> Answers<V> {
             Freshness::Cached => self.cached(keys),
             Freshness::Fresh => {
                 // Calls under way began before this one.
-                keys.iter().for_each(|key| self.revoke(*key));
+                for key in keys {
+                    self.revoke(*key);
+                }
                 keys.iter().map(|_| None).collect()
             }
         };
@@ -83,7 +85,7 @@ impl<V: Conclusion> Answers<V> {
         answers
             .into_iter()
             .collect::<Option<_>>()
-            .ok_or(Refusal::with_detail(self.unavailable, "answer_count"))
+            .ok_or_else(|| Refusal::with_detail(self.unavailable, "answer_count"))
     }
 
     /// Drops one conclusion. Callers who come later get the answer to a call that begins later.
@@ -290,19 +292,19 @@ mod tests {
     #[actix_rt::test]
     async fn a_refusal_is_cached_for_its_own_ttl_only() {
         let world = World::start();
-        for (said, ttl) in [(true, 10), (false, 2)] {
+        for (said, ttl) in [(true, Duration::from_secs(10)), (false, Duration::from_secs(2))] {
             world.says(Ok(said));
             assert_eq!(world.ask(&[1], Cached).await, Ok(vec![said]));
             let calls = world.calls();
             world.says(Ok(!said));
 
-            world.clock.advance(Duration::from_millis(ttl * 1_000 - 1));
-            assert_eq!(world.ask(&[1], Cached).await, Ok(vec![said]), "{ttl} s");
+            world.clock.advance(ttl.saturating_sub(Duration::from_millis(1)));
+            assert_eq!(world.ask(&[1], Cached).await, Ok(vec![said]), "{ttl:?}");
             assert_eq!(world.calls(), calls);
 
             world.clock.advance(Duration::from_millis(1));
-            assert_eq!(world.ask(&[1], Cached).await, Ok(vec![!said]), "{ttl} s");
-            assert_eq!(world.calls(), calls + 1);
+            assert_eq!(world.ask(&[1], Cached).await, Ok(vec![!said]), "{ttl:?}");
+            assert_eq!(world.calls(), calls.saturating_add(1));
             world.answers.revoke(world.key(1));
         }
     }

@@ -225,7 +225,7 @@ mod tests {
 
             let results = join_all(callers).await;
             assert!(results.iter().all(|landed| *landed == Ok(result)));
-            assert_eq!(calls.count(), before + 1);
+            assert_eq!(calls.count(), before.saturating_add(1));
         }
         assert!(lock(&flights.shared).flights.is_empty());
     }

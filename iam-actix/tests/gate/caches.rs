@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{App, HttpResponse, test, web};
+use actix_web::{App, HttpResponse, rt::time::timeout, test, web};
+use futures_util::future::join_all;
 use iam_actix::{Access, Error, Iam, Permission, RouteExt as _, audit_channel, require_permission};
 use iam_core::{
     clock::ManualClock,
@@ -137,7 +138,7 @@ macro_rules! get {
     ($world:expr, $app:expr, $path:expr, $bearer:expr) => {{
         let before = $world.asked();
         let status = send!($app, GET $path, $bearer).status().as_u16();
-        (status, $world.asked() - before)
+        (status, $world.asked().saturating_sub(before))
     }};
 }
 
@@ -262,7 +263,7 @@ async fn a_write_that_failed_or_was_given_up_drops_the_answers_too() {
     assert_eq!(get!(world, app, "/7"), (200, 1));
 
     world.keto.hang(true);
-    let given_up = actix_web::rt::time::timeout(Duration::from_millis(20), keto.delete(&tuple, "r-2"));
+    let given_up = timeout(Duration::from_millis(20), keto.delete(&tuple, "r-2"));
     assert!(given_up.await.is_err());
     world.keto.hang(false);
     assert_eq!(get!(world, app, "/7"), (200, 1));
@@ -305,7 +306,7 @@ async fn concurrent_requests_for_one_permission_are_one_call() {
         test::call_service(&app, request).await.status()
     });
 
-    let statuses = futures_util::future::join_all(requests).await;
+    let statuses = join_all(requests).await;
 
     assert!(statuses.iter().all(|status| *status == 200));
     assert_eq!(world.asked(), 1);

@@ -167,8 +167,8 @@ fn a_permission_is_written_in_one_of_its_forms() {
     let named = "namespace = \"n\", relation = \"r\", object = \"o\"";
     assert!(permission_error(&format!("{named}, fresh, fresh")).contains("`fresh` is given twice"));
     assert!(permission_error(&format!("fresh = true, {named}")).contains("`fresh` takes no value"));
-    assert!(permission_error("\"n:o#r\", fresh, fresh").contains("takes one tuple"));
-    assert!(permission_error("\"n:o#r\", fesh").contains("takes one tuple"));
+    assert!(permission_error("\"n:o#r\", fresh, fresh").contains("`fresh` is given twice"));
+    assert!(permission_error("\"n:o#r\", fesh").contains("unknown argument `fesh`"));
     assert!(permission_error("any(\"n:o#r\", fresh)").contains("unknown combination `fresh`"));
     assert!(permission_error("fresh").contains("lacks `namespace"));
     assert!(

@@ -66,7 +66,7 @@ fn put(cache: &Cache<Seen>, key: Fingerprint, value: Seen, now: Timestamp) {
 }
 
 const fn after(millis: u64) -> Timestamp {
-    Timestamp::from_millis(START.as_millis() + millis)
+    Timestamp::from_millis(START.as_millis().saturating_add(millis))
 }
 
 /// R142
@@ -336,7 +336,7 @@ proptest! {
                 }
                 Step::Fill(_, _) if tokens.is_empty() => {}
                 Step::Fill(index, seen) => {
-                    let index = index % tokens.len();
+                    let index = index.checked_rem(tokens.len()).unwrap();
                     if model.fetches[index].seen.is_none() {
                         cache.fill(&tokens[index], seen.clone(), now);
                         model.fill(index, seen, now);
