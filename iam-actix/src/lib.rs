@@ -186,6 +186,22 @@
 //! 19. An event names a resource of several patterns by the first one. The event of a request that was refused before its route announced
 //!     a policy names the first route that the path and method fit.
 //!
+//! # Caches
+//!
+//! | Cached | Key of `[tenants.X.cache]` | Ends at the latest |
+//! |---|---|---|
+//! | verified tokens | `verified_tokens` (a number; on) | with the token, or with its key |
+//! | permissions | `permission_ttl` (off) | when a tuple is written or deleted through this process |
+//! | permissions that are denied | `negative_ttl` (2 seconds, where permissions are cached) | the same |
+//!
+//! A time counts from the start of the call that brought the answer, and is a minute at most. What an upstream did not answer is never
+//! cached. Concurrent requests for what is not cached share one call, which goes on when any of them goes away. Each cache has
+//! `max_entries` places and belongs to one tenant; a secret is known to it by a keyed hash only.
+//!
+//! A change that another process makes takes effect here when the time is over. Where that is too late, a requirement can be fresh:
+//! `#[require_permission("Vault:{id}#open", fresh)]`, [`RouteExt::require_fresh_permission`] and [`Access::require_fresh`] get the
+//! answer to a call that begins after the request arrived.
+//!
 //! # Features
 //!
 //! `testing` adds the module `testing`: an issuer and upstreams in memory, for tests of an application. It changes nothing else.

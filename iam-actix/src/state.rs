@@ -15,7 +15,7 @@ use iam_core::{
     clock::{Clock, Timestamp},
     decision::{Reason, Refusal},
     replay::ReplayStore,
-    tenant::{Signer, Tenant, TenantRegistry},
+    tenant::{KetoSettings, Signer, Tenant, TenantRegistry},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     audit::Auditor,
     health::Readiness,
     route::hidden::HiddenPolicies,
-    tenant::{TenantRuntime, replay::Replay},
+    tenant::{TenantRuntime, permissions::CachedPermissions, replay::Replay},
     upstream::Threads,
 };
 
@@ -85,6 +85,19 @@ impl State {
             Reason::UnknownTenant,
             "tenant_without_runtime",
         ))
+    }
+
+    /// Returns the cached permissions of all tenants with this permission server.
+    pub(crate) fn cached_permissions(&self, server: &KetoSettings) -> Vec<Arc<CachedPermissions>> {
+        let has_server = |runtime: &&TenantRuntime| {
+            let keto = runtime.tenant().keto();
+            keto.is_some_and(|keto| keto.read_url() == server.read_url())
+        };
+        self.runtimes
+            .values()
+            .filter(has_server)
+            .filter_map(|runtime| runtime.permissions()?.cached().map(Arc::clone))
+            .collect()
     }
 
     /// Returns the clock.

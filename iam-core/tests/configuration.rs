@@ -1,6 +1,8 @@
 //! The complete configuration surface: which keys are accepted, and which are refused.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::time::Duration;
+
 use iam_core::config::{ConfigError, IamConfig, Problem, Settings};
 use toml::{Table, Value};
 
@@ -39,25 +41,21 @@ const COMMENTED: &str = r#"
 "#;
 
 /// Keys of the surface that are not implemented, and so are unknown.
-const UNKNOWN: [&str; 7] = [
-    "tenants.default.kratos.admin_url",
+const UNKNOWN: [&str; 4] = [
     "tenants.default.cache.session_ttl",
     "tenants.default.cache.introspection_ttl",
-    "tenants.default.cache.permission_ttl",
-    "tenants.default.cache.negative_ttl",
     "tenants.default.upstream.retries",
     "tenants.default.upstream.breaker",
 ];
 
 /// The same of its comments.
-const COMMENTED_UNKNOWN: [&str; 9] = [
+const COMMENTED_UNKNOWN: [&str; 8] = [
     "stores",
     "tenants.cloud.ory_network",
     "tenants.default.oathkeeper.signature_header",
     "tenants.default.oathkeeper.keys",
     "tenants.default.oathkeeper.signature_encoding",
     "tenants.default.oathkeeper.envelope_encoding",
-    "tenants.default.kratos.admin_token",
     "tenants.default.keto.permissions",
     "tenants.default.upstream.rate",
 ];
@@ -484,4 +482,72 @@ fn sorted(paths: &[&str]) -> Vec<String> {
     let mut paths: Vec<_> = paths.iter().map(|path| (*path).to_owned()).collect();
     paths.sort();
     paths
+}
+
+/// R109: the time for which a revocation may go unnoticed has a bound.
+#[test]
+fn cached_answers_live_for_a_minute_at_most() {
+    for (key, wrong, right) in [
+        ("permission_ttl", "\"60001ms\"", "\"60s\""),
+        ("negative_ttl", "\"61s\"", "\"0s\""),
+        ("max_entries", "0", "1"),
+        ("max_entries", "10000001", "10000000"),
+    ] {
+        let with = |value: &str| {
+            let on = sound_with("cache.permission_ttl", "\"10s\"");
+            set(on, &format!("cache.{key}"), value)
+        };
+
+        let refused = refused(&with(wrong));
+        assert_eq!(
+            paths(&refused),
+            [format!("tenants.default.cache.{key}")],
+            "{refused}"
+        );
+        read(&with(right)).unwrap();
+    }
+}
+
+/// D95: `cache.permissionTtlMs` did nothing.
+#[test]
+fn a_cache_key_without_effect_is_refused_unless_it_states_the_default() {
+    for (key, default, other) in [
+        ("negative_ttl", "\"2s\"", "\"1s\""),
+        ("max_entries", "10000", "10"),
+    ] {
+        let path = format!("cache.{key}");
+        read(&sound_with(&path, default)).unwrap();
+
+        let refused = refused(&sound_with(&path, other));
+        assert_eq!(
+            refused.problems(),
+            [Problem::new(
+                format!("tenants.default.{path}"),
+                "has no effect without `tenants.default.cache.permission_ttl`"
+            )]
+        );
+    }
+
+    let mut without_keto = sound_with("cache.permission_ttl", "\"10s\"");
+    remove(&mut without_keto, "tenants.default.keto");
+    let refused = refused(&without_keto);
+    assert_eq!(
+        refused.problems(),
+        [Problem::new(
+            "tenants.default.cache.permission_ttl",
+            "has no effect without `tenants.default.keto`"
+        )]
+    );
+}
+
+#[test]
+fn permissions_are_cached_when_a_ttl_is_written() {
+    let off = read(&sound_with("cache.permission_ttl", "\"0s\"")).unwrap();
+    assert_eq!(off.registry().default_tenant().permission_cache(), None);
+
+    let on = read(&sound_with("cache.permission_ttl", "\"10s\"")).unwrap();
+    let cache = on.registry().default_tenant().permission_cache().unwrap();
+    assert_eq!(cache.life_of(false), Duration::from_secs(10));
+    assert_eq!(cache.life_of(true), Duration::from_secs(2));
+    assert_eq!(cache.limit(), 10_000);
 }

@@ -31,12 +31,19 @@ pub(crate) enum PolicyCall {
     RequireAal(LitStr),
     /// The longest age in seconds.
     RequireFreshSession(u64),
-    RequirePermission(PermissionExpr),
+    RequirePermission(RequiredPermission),
     RequireRole(Vec<LitStr>),
     RequireScope(Vec<LitStr>),
     SingleUse,
     Tenant(LitStr),
     Transport(LitStr),
+}
+
+/// A permission as written, and whether Keto is asked anew for each request.
+#[derive(Debug)]
+pub(crate) struct RequiredPermission {
+    pub(crate) permission: PermissionExpr,
+    pub(crate) is_fresh: bool,
 }
 
 /// A permission as written.
@@ -234,10 +241,10 @@ fn names(
 }
 
 const PERMISSION_FORMS: &str = "`#[require_permission]` accepts `namespace = \"…\", relation = \"…\", object = \"…\"`, \
-                                a tuple `\"namespace:object#relation@subject\"`, `any(…)` or `all(…)`";
+                                a tuple `\"namespace:object#relation@subject\"`, `any(…)` or `all(…)`, and behind it `fresh`";
 
 /// Reads the permission that an attribute requires.
-fn permission(at: Span, arguments: TokenStream) -> Result<PermissionExpr> {
+fn permission(at: Span, arguments: TokenStream) -> Result<RequiredPermission> {
     if arguments.is_empty() {
         return Err(Error::new(at, PERMISSION_FORMS));
     }
@@ -248,22 +255,49 @@ fn permission(at: Span, arguments: TokenStream) -> Result<PermissionExpr> {
             return named(at, input);
         }
 
-        let (asked, _) = tree(input, 0)?;
+        let (permission, _) = tree(input, 0)?;
+        let is_fresh = fresh_at_the_end(input)?;
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
+        }
+        if let Ok(word) = input.fork().call(Ident::parse_any)
+            && !input.peek2(syn::token::Paren)
+        {
+            let mistake = if word == FRESH {
+                "`fresh` is given twice: remove one".to_owned()
+            } else {
+                format!("unknown argument `{word}`: accepted behind the permission is `fresh`")
+            };
+            return Err(Error::new(word.span(), mistake));
         }
         if !input.is_empty() {
             return Err(input.error(
                 "`#[require_permission]` takes one tuple: write `any(…)` if one of several is enough, or `all(…)` if not",
             ));
         }
-        Ok(asked)
+        Ok(RequiredPermission { permission, is_fresh })
     };
     read.parse2(arguments)
 }
 
-/// Reads `namespace = "…", relation = "…", object = "…"` in any order.
-fn named(at: Span, input: ParseStream<'_>) -> Result<PermissionExpr> {
+/// Reads `, fresh` if it is there.
+fn fresh_at_the_end(input: ParseStream<'_>) -> Result<bool> {
+    let ahead = input.fork();
+    let is_there = ahead.parse::<Token![,]>().is_ok()
+        && ahead.call(Ident::parse_any).is_ok_and(|word| word == FRESH)
+        && (ahead.is_empty() || ahead.peek(Token![,]));
+    if is_there {
+        input.parse::<Token![,]>()?;
+        input.call(Ident::parse_any)?;
+    }
+    Ok(is_there)
+}
+
+const FRESH: &str = "fresh";
+
+/// Reads `namespace = "…", relation = "…", object = "…"` and perhaps `fresh`, in any order.
+fn named(at: Span, input: ParseStream<'_>) -> Result<RequiredPermission> {
+    let mut is_fresh = false;
     let mut namespace = None;
     let mut relation = None;
     let mut object = None;
@@ -272,11 +306,19 @@ fn named(at: Span, input: ParseStream<'_>) -> Result<PermissionExpr> {
             .call(Ident::parse_any)
             .map_err(|err| Error::new(err.span(), PERMISSION_FORMS))?;
         let slot = match key.to_string().as_str() {
+            FRESH if is_fresh => {
+                return Err(Error::new(key.span(), "`fresh` is given twice: remove one"));
+            }
+            FRESH if input.is_empty() || input.peek(Token![,]) => {
+                is_fresh = true;
+                return Ok(());
+            }
+            FRESH => return Err(Error::new(key.span(), "`fresh` takes no value: write `fresh`")),
             "namespace" => &mut namespace,
             "relation" => &mut relation,
             "object" => &mut object,
             other => {
-                let accepted = "`namespace`, `relation` and `object`";
+                let accepted = "`namespace`, `relation`, `object` and `fresh`";
                 return Err(Error::new(
                     key.span(),
                     format!("unknown argument `{other}`: accepted are {accepted}"),
@@ -307,10 +349,13 @@ fn named(at: Span, input: ParseStream<'_>) -> Result<PermissionExpr> {
     let relation = relation.ok_or_else(|| missing("relation"))?;
     let object = object.ok_or_else(|| missing("object"))?;
     check_object(&namespace, &relation, &object)?;
-    Ok(PermissionExpr::Object {
-        namespace,
-        relation,
-        object,
+    Ok(RequiredPermission {
+        permission: PermissionExpr::Object {
+            namespace,
+            relation,
+            object,
+        },
+        is_fresh,
     })
 }
 

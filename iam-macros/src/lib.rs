@@ -294,6 +294,9 @@ pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `"namespace:object#relation@subject"`: a whole tuple in Keto's notation. Without `@subject` the caller is the subject.
 /// - `any(…)` and `all(…)` of tuples, nested as deep as eight levels.
 ///
+/// `fresh` behind any of them, as in `#[require_permission("Vault:{id}#open", fresh)]`, asks Keto for each request, also when its
+/// answers are cached (`cache.permission_ttl`).
+///
 /// Objects and subject ids may contain `{placeholders}`, which the path of the request fills. `{user}`, `{sub}` and `{client_id}`
 /// are ids of the caller. All texts are checked when the program is compiled.
 ///

@@ -27,8 +27,8 @@ pub(crate) fn check<'a>(
         .collect();
 
     for announcement in announcements {
-        if let PolicyCall::RequirePermission(permission) = &announcement.call {
-            check_permission(permission, &parameters)?;
+        if let PolicyCall::RequirePermission(required) = &announcement.call {
+            check_permission(&required.permission, &parameters)?;
         }
     }
     Ok(())

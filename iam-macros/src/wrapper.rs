@@ -31,9 +31,13 @@ fn call(call: &PolicyCall) -> TokenStream {
         PolicyCall::RequireFreshSession(seconds) => {
             quote! { .require_fresh_session(::core::time::Duration::from_secs(#seconds)) }
         }
-        PolicyCall::RequirePermission(asked) => {
-            let asked = permission(asked);
-            quote! { .require_permission(#asked) }
+        PolicyCall::RequirePermission(required) => {
+            let asked = permission(&required.permission);
+            if required.is_fresh {
+                quote! { .require_fresh_permission(#asked) }
+            } else {
+                quote! { .require_permission(#asked) }
+            }
         }
         PolicyCall::RequireRole(roles) => quote! { .require_role([#(#roles),*]) },
         PolicyCall::RequireScope(scopes) => quote! { .require_scope([#(#scopes),*]) },

@@ -2,6 +2,7 @@ use std::rc::Rc;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::{Ready, ready};
+use iam_core::requirement::Freshness;
 
 use super::{let_in, nobody};
 use crate::{answer::error::Error, request::RequestState};
@@ -31,8 +32,21 @@ impl Access {
     /// As a response: 403 when the principal does not have it, 400 when `object` cannot name an object, 503 when Keto gives no
     /// answer, 500 when it does not know the namespace or relation.
     pub async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Error> {
+        self.ask([namespace, relation, object], Freshness::Cached).await
+    }
+
+    /// Asks as [`Access::require`] does, but never takes the answer from a cache.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Access::require`].
+    pub async fn require_fresh(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Error> {
+        self.ask([namespace, relation, object], Freshness::Fresh).await
+    }
+
+    async fn ask(&self, asked: [&str; 3], freshness: Freshness) -> Result<(), Error> {
         self.0
-            .require(namespace, relation, object)
+            .require(asked, freshness)
             .await
             .map_err(|refusal| self.0.error(refusal))
     }

@@ -30,7 +30,7 @@ use crate::{
     ports::Ports,
     state::{Parts, State},
     tenant::{
-        SignerKeys, TenantRuntime,
+        SignerKeys, TenantRuntime, Wiring,
         keys::{Fetch, Keys, Refresh},
     },
     upstream::{ConcurrencyLimit, DeadlineClient, Threads},
@@ -179,8 +179,14 @@ impl IamBuilder {
                         gateway: keys_of(Signer::Gateway),
                         hydra: keys_of(Signer::Hydra),
                     };
-                    let runtime = TenantRuntime::new(tenant, keys, &client);
-                    readiness.push(runtime.readiness(events, &client, &threads.spawner()));
+                    let spawner = threads.spawner();
+                    let wiring = Wiring {
+                        client: &client,
+                        clock: &self.ports.clock,
+                        spawner: &spawner,
+                    };
+                    let runtime = TenantRuntime::new(tenant, keys, &wiring);
+                    readiness.push(runtime.readiness(events, &client, &spawner));
                     runtime
                 }
             };

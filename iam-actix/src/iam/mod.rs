@@ -16,7 +16,7 @@ use iam_core::{
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     jwks::KeyStatus,
     service::{
-        keto::PermissionClient,
+        keto::{PermissionClient, TupleObserver},
         kratos::{AdminClient, flows::FlowClient},
     },
     tenant::Tenant,
@@ -31,6 +31,7 @@ use crate::{
     gate::IamMiddleware,
     health::Health,
     state::{PurgeError, State},
+    tenant::permissions::CachedPermissions,
 };
 
 /// Identity and access of one process: started once, shared by all workers.
@@ -172,7 +173,8 @@ impl TenantServices {
 
     /// Returns the client of the tenant's permission server; nothing without a `keto` block.
     ///
-    /// Every tuple that it writes or deletes leaves an audit event; `on_behalf_of` says whose it was.
+    /// Every tuple that it writes or deletes leaves an audit event; `on_behalf_of` says whose it was. It also drops the cached
+    /// permissions of this process, of all tenants with the same permission server.
     ///
     /// ```
     /// use iam_actix::{Iam, Principal};
@@ -190,7 +192,11 @@ impl TenantServices {
         let sink = Arc::new(AuditQueue(Arc::clone(&self.state)));
 
         let permissions = PermissionClient::new(settings.clone(), self.keeping_alive(client));
-        Some(permissions.recorded(self.tenant.name(), sink, Arc::clone(self.state.clock())))
+        Some(
+            permissions
+                .recorded(self.tenant.name(), sink, Arc::clone(self.state.clock()))
+                .observed(Arc::new(SharedTuples(self.state.cached_permissions(settings)))),
+        )
     }
 
     /// Returns the client of the tenant's login and registration flows; nothing without a `kratos` block.
@@ -222,6 +228,16 @@ impl TenantServices {
             client,
             state: Arc::clone(&self.state),
         })
+    }
+}
+
+/// The cached answers of all tenants with one permission server.
+#[derive(Debug)]
+struct SharedTuples(Vec<Arc<CachedPermissions>>);
+
+impl TupleObserver for SharedTuples {
+    fn tuples_changed(&self) {
+        self.0.iter().for_each(|cached| cached.tuples_changed());
     }
 }
 

@@ -130,6 +130,15 @@ macro_rules! policy_methods {
             self.secured(policy)
         }
 
+        /// Requires a permission, and asks Keto for each request. Neither this permission nor another one on the way to the route is
+        /// answered from a cache.
+        #[track_caller]
+        #[must_use]
+        fn require_fresh_permission(self, permission: Result<Permission, GrammarError>) -> $returns {
+            let policy = here("require_fresh_permission").require_fresh_permission(permission);
+            self.secured(policy)
+        }
+
         /// Accepts each credential only once.
         #[track_caller]
         #[must_use]
@@ -291,12 +300,13 @@ fn origin_of(policy: &RoutePolicy) -> Origin {
     }
 }
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "anonymous",
     "optional",
     "protected",
     "public",
     "require_aal",
+    "require_fresh_permission",
     "require_fresh_session",
     "require_permission",
     "require_role",

@@ -5,6 +5,7 @@ use iam_core::{
     clock::Timestamp,
     decision::{Reason, Refusal},
     principal::Principal,
+    requirement::Freshness,
     tenant::{ReplayMode, Tenant, Transport},
 };
 use iam_grammar::RelationTuple;
@@ -122,13 +123,17 @@ impl RequestState {
     /// # Errors
     ///
     /// The refusal, which the handler may turn into a response.
-    pub(crate) async fn require(&self, namespace: &str, relation: &str, object: &str) -> Result<(), Refusal> {
+    pub(crate) async fn require(
+        &self,
+        [namespace, relation, object]: [&str; 3],
+        freshness: Freshness,
+    ) -> Result<(), Refusal> {
         let admission = self.admission();
         let result = match admission.as_ref().and_then(Admission::principal) {
             None => Err(Refusal::new(Reason::MissingCredential)),
             Some(principal) => {
                 let tenant = admission.as_ref().map(Admission::tenant);
-                self.require_of(principal, tenant, [namespace, relation, object])
+                self.require_of(principal, tenant, [namespace, relation, object], freshness)
                     .await
             }
         };
@@ -142,11 +147,12 @@ impl RequestState {
         principal: &Principal,
         tenant: Option<&Arc<Tenant>>,
         [namespace, relation, object]: [&str; 3],
+        freshness: Freshness,
     ) -> Result<(), Refusal> {
         let tenant = tenant.ok_or(Reason::UnknownTenant)?;
         let tuple = authorize::tuple(principal, tenant, (namespace, relation), object)?;
 
-        self.ask(tenant, &[tuple], |answers| match answers {
+        self.ask(tenant, &[tuple], freshness, |answers| match answers {
             [allowed] => Some(*allowed),
             [] | [_, ..] => None,
         })
@@ -178,14 +184,17 @@ impl RequestState {
         tenant: &Arc<Tenant>,
     ) -> Result<Option<Rc<Grant>>, Refusal> {
         let values = |name: &str| params.get(name);
+        let policy = chain.effective()?;
         let now = self.shared().now();
-        let query = match authorize::authorize(principal, chain.effective()?, tenant, &values, now)? {
+        let query = match authorize::authorize(principal, policy, tenant, &values, now)? {
             Verdict::Allow => return Ok(None),
             Verdict::Ask(query) => query,
         };
 
-        self.ask(tenant, query.tuples(), |answers| query.answer(answers))
-            .await?;
+        self.ask(tenant, query.tuples(), policy.freshness(), |answers| {
+            query.answer(answers)
+        })
+        .await?;
         Ok(Some(Rc::new(Grant {
             values: params.of_names(chain.placeholders()),
             tuples: query.tuples().to_vec(),
@@ -196,9 +205,10 @@ impl RequestState {
         &self,
         tenant: &Arc<Tenant>,
         tuples: &[RelationTuple],
+        freshness: Freshness,
         answer: impl FnOnce(&[bool]) -> Option<bool>,
     ) -> Result<(), Refusal> {
-        let result = self.answer_of(tenant, tuples, answer).await;
+        let result = self.answer_of(tenant, tuples, freshness, answer).await;
         // Read before the caller yields, so the denial of a question that is asked side by side does not take its place.
         self.note_denied(tuples, result);
         result
@@ -208,12 +218,13 @@ impl RequestState {
         &self,
         tenant: &Arc<Tenant>,
         tuples: &[RelationTuple],
+        freshness: Freshness,
         answer: impl FnOnce(&[bool]) -> Option<bool>,
     ) -> Result<(), Refusal> {
         let answers = self
             .shared()
             .runtime(tenant)?
-            .check_permissions(tuples, self.request_id.as_str())
+            .check_permissions(tuples, freshness, self.request_id.as_str())
             .await?;
 
         match answer(&answers) {

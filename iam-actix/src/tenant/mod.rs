@@ -2,7 +2,11 @@
 //!
 //! No decision is made here. A [`Lookup`] says what is needed, the runtime brings it, and the lookup concludes.
 
+mod answers;
+mod cache;
+mod flight;
 pub(crate) mod keys;
+pub(crate) mod permissions;
 pub(crate) mod replay;
 
 use std::sync::Arc;
@@ -12,6 +16,7 @@ use iam_core::{
     clock::Clock,
     decision::{Reason, Refusal},
     http::HttpClient,
+    requirement::Freshness,
     service::{
         hydra,
         keto::PermissionClient,
@@ -21,7 +26,10 @@ use iam_core::{
 };
 use iam_grammar::RelationTuple;
 
-use self::keys::{Keys, WaitError};
+use self::{
+    keys::{Keys, WaitError},
+    permissions::Permissions,
+};
 use crate::{
     health::{Events, KeyProbe, Probe, TenantReadiness},
     upstream::{ConcurrencyLimit, Spawner},
@@ -34,7 +42,15 @@ pub(crate) struct TenantRuntime {
     keto: Option<Arc<dyn HttpClient>>,
     keys: SignerKeys,
     kratos: Option<Arc<dyn HttpClient>>,
-    permissions: Option<PermissionClient>,
+    permissions: Option<Permissions>,
+}
+
+/// What the runtimes of all tenants are made with.
+pub(crate) struct Wiring<'a> {
+    /// Makes the client of one upstream.
+    pub(crate) client: &'a dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) spawner: &'a Spawner,
 }
 
 /// The key refresh of each signer whose keys are fetched.
@@ -54,19 +70,16 @@ impl SignerKeys {
 }
 
 impl TenantRuntime {
-    /// Makes the runtime of a tenant. `client` makes the client of one upstream.
-    pub(crate) fn new(
-        tenant: &Arc<Tenant>,
-        keys: SignerKeys,
-        client: &dyn Fn(ConcurrencyLimit) -> Arc<dyn HttpClient>,
-    ) -> Self {
+    /// Makes the runtime of a tenant.
+    pub(crate) fn new(tenant: &Arc<Tenant>, keys: SignerKeys, wiring: &Wiring<'_>) -> Self {
+        let client = wiring.client;
         let keto = tenant
             .keto()
             .map(|keto| client(ConcurrencyLimit::new(keto.max_in_flight())));
-        let permissions = tenant
-            .keto()
-            .zip(keto.as_ref())
-            .map(|(settings, client)| PermissionClient::new(settings.clone(), Arc::clone(client)));
+        let permissions = tenant.keto().zip(keto.as_ref()).map(|(settings, client)| {
+            let client = PermissionClient::new(settings.clone(), Arc::clone(client));
+            Permissions::new(tenant, client, wiring.clock, wiring.spawner)
+        });
         Self {
             tenant: Arc::clone(tenant),
             hydra: tenant
@@ -142,7 +155,7 @@ impl TenantRuntime {
         kratos::whoami(settings, client, lookup.credential(), request_id).await
     }
 
-    /// Asks Keto. Returns one answer for each tuple, in their order.
+    /// Asks Keto, or the cache of its answers. Returns one answer for each tuple, in their order.
     ///
     /// # Errors
     ///
@@ -150,6 +163,7 @@ impl TenantRuntime {
     pub(crate) async fn check_permissions(
         &self,
         tuples: &[RelationTuple],
+        freshness: Freshness,
         request_id: &str,
     ) -> Result<Vec<bool>, Refusal> {
         let permissions = self.permissions.as_ref().ok_or(Refusal::with_detail(
@@ -157,7 +171,7 @@ impl TenantRuntime {
             "no_permission_server",
         ))?;
 
-        permissions.check(tuples, request_id).await
+        permissions.check(tuples, freshness, request_id).await
     }
 
     /// Waits for a fetch of a signer's keys that starts after this call. Returns at once when the keys are part of the configuration.
@@ -166,6 +180,16 @@ impl TenantRuntime {
             Some(keys) => keys.fetched_from_now().await,
             None => Ok(()),
         }
+    }
+
+    /// Returns the checks of permissions.
+    pub(crate) const fn permissions(&self) -> Option<&Permissions> {
+        self.permissions.as_ref()
+    }
+
+    /// Returns the tenant.
+    pub(crate) const fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
     }
 
     pub(crate) const fn keto(&self) -> Option<&Arc<dyn HttpClient>> {

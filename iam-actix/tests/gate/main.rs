@@ -9,6 +9,8 @@ mod again;
 #[cfg(test)]
 mod around;
 #[cfg(test)]
+mod caches;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod claims;

@@ -28,7 +28,7 @@ pub struct TenantConfig {
     pub hydra: Option<HydraConfig>,
     /// Cross-site requests.
     pub csrf: CsrfConfig,
-    /// Cache sizes.
+    /// Caches.
     pub cache: CacheConfig,
     /// Settings of all upstreams of the tenant.
     pub upstream: UpstreamConfig,
@@ -269,7 +269,7 @@ impl Default for CsrfConfig {
     }
 }
 
-/// Cache sizes.
+/// Caches: what is kept, how many of each, and how long.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -277,12 +277,29 @@ pub struct CacheConfig {
     /// The number of verified tokens that are kept; 0 keeps none. Defaults to 10,000. A token whose claims may take more than
     /// 32 KiB of memory (several hundred values, or several dozen objects) is not kept and is verified on each request.
     pub verified_tokens: usize,
+    /// How long the permission server's answers are kept, at most a minute. Defaults to `0s`, which keeps none. An answer is never
+    /// kept when the permission server gave none.
+    ///
+    /// # Security
+    ///
+    /// A tuple that another process writes or deletes takes effect when this time has passed. A tuple that is written or deleted
+    /// through this process takes effect at once. Requirements that are marked `fresh` are always asked.
+    #[serde(deserialize_with = "units::duration")]
+    pub permission_ttl: Duration,
+    /// How long refusals are kept, at most a minute; `0s` keeps none. Defaults to 2 seconds.
+    #[serde(deserialize_with = "units::duration")]
+    pub negative_ttl: Duration,
+    /// The largest number of answers that one cache keeps. Defaults to 10,000.
+    pub max_entries: usize,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             verified_tokens: 10_000,
+            permission_ttl: Duration::ZERO,
+            negative_ttl: Duration::from_secs(2),
+            max_entries: 10_000,
         }
     }
 }

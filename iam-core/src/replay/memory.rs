@@ -5,21 +5,17 @@
 
 use std::{
     fmt,
-    hash::Hasher as _,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
-
 use super::{
     Claim, ClaimFuture, ReplayError, ReplayId, ReplayStore,
     table::{Hash, Place, Table},
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, keyed_hash::KeyedHash};
 
 /// A replay store in the memory of this process, shared by all workers.
 ///
@@ -46,22 +42,19 @@ pub struct MemoryReplayStore {
     tables: Box<[Mutex<Table>]>,
     live: AtomicUsize,
     capacity: usize,
-    keyed: SipHasher13,
+    keyed: KeyedHash,
 }
 
 impl MemoryReplayStore {
     /// Creates a store for at most `capacity` live ids. Memory is allocated as ids arrive.
     pub fn new(capacity: usize) -> Self {
-        let mut key = [0; 16];
-        // Without a random key the store still recognises every id; only the signer of the tokens could create ids with
-        // equal hashes.
-        let _unkeyed = SystemRandom::new().fill(&mut key);
-
         Self {
             tables: (0..TABLES).map(|_| Mutex::default()).collect(),
             live: AtomicUsize::new(0),
             capacity,
-            keyed: SipHasher13::new_with_key(&key),
+            // Without a random key the store still recognises every id; only the signer of the tokens could create ids with
+            // equal hashes.
+            keyed: KeyedHash::random().unwrap_or_else(KeyedHash::unkeyed),
         }
     }
 
@@ -145,15 +138,8 @@ impl MemoryReplayStore {
     }
 
     fn hash(&self, id: ReplayId<'_>) -> Hash {
-        let mut hasher = self.keyed;
-        // The lengths keep ("ab", "c") and ("a", "bc") apart.
-        for field in [id.tenant, id.issuer, id.jti] {
-            hasher.write_u64(field.len() as u64);
-            hasher.write(field.as_bytes());
-        }
-
-        let hash = hasher.finish128();
-        Hash(hash.h1, hash.h2)
+        let (one, other) = self.keyed.of([id.tenant, id.issuer, id.jti].map(str::as_bytes));
+        Hash(one, other)
     }
 }
 

@@ -82,6 +82,16 @@ impl Access {
     }
 }
 
+/// How old an upstream's answer may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "an answer is cached, or it is not")]
+pub enum Freshness {
+    /// A cached answer will do.
+    Cached,
+    /// The upstream is asked after the request arrived.
+    Fresh,
+}
+
 /// The policy that is written at one place of the code, for the routes that it covers.
 ///
 /// ```
@@ -116,6 +126,8 @@ struct Rules {
     roles: Vec<Box<[String]>>,
     scopes: Vec<String>,
     single_use: bool,
+    /// Whether the permissions must be asked anew for each request.
+    fresh: bool,
 }
 
 impl RoutePolicy {
@@ -218,6 +230,14 @@ impl RoutePolicy {
         let rules = self.rules_mut();
         rules.max_age = shorter(rules.max_age, Some(max_age));
         self
+    }
+
+    /// Requires a permission, and asks the permission server for each request. Neither this permission nor another one of the same
+    /// route is answered from a cache.
+    #[must_use]
+    pub fn require_fresh_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
+        self.rules_mut().fresh = true;
+        self.require_permission(permission)
     }
 
     /// Accepts each credential only once.
@@ -399,6 +419,15 @@ impl EffectivePolicy {
         })
     }
 
+    /// Returns how old the answers about the permissions may be.
+    pub fn freshness(&self) -> Freshness {
+        if self.rules.iter().any(|rules| rules.fresh) {
+            Freshness::Fresh
+        } else {
+            Freshness::Cached
+        }
+    }
+
     /// Returns the lists of roles: a principal must have one role of each list.
     pub fn roles(&self) -> impl Iterator<Item = &[String]> {
         self.rules
@@ -435,6 +464,7 @@ impl EffectivePolicy {
         let permissions = self
             .permissions()
             .map(|permission| format!("permission:{permission}"));
+        let fresh = (self.freshness() == Freshness::Fresh).then(|| "fresh_permissions".to_owned());
         let once = self.is_single_use().then(|| "single_use".to_owned());
         let step_up = self.step_up();
         let level = step_up.level.map(|level| format!("aal:{level}"));
@@ -446,6 +476,7 @@ impl EffectivePolicy {
             .chain(roles)
             .chain(scopes)
             .chain(permissions)
+            .chain(fresh)
             .chain(once)
             .collect()
     }

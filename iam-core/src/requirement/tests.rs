@@ -167,6 +167,31 @@ fn what_cannot_be_asked_refuses_everybody_even_when_public() {
     }
 }
 
+#[test]
+fn one_fresh_permission_on_the_way_makes_all_of_them_fresh() {
+    let plain = || policy().require_permission(Permission::tuple("docs:{id}#view"));
+    let fresh = policy().require_fresh_permission(Permission::tuple("vault:{id}#open"));
+
+    let merged = EffectivePolicy::merge(&[&plain(), &plain()]).unwrap();
+    assert_eq!(merged.freshness(), Freshness::Cached);
+
+    for policies in [[&plain(), &fresh], [&fresh, &plain()]] {
+        let merged = EffectivePolicy::merge(&policies).unwrap();
+
+        assert_eq!(merged.freshness(), Freshness::Fresh);
+        assert!(merged.requirements().contains(&"fresh_permissions".to_owned()));
+        assert_eq!(merged.permissions().count(), 2);
+    }
+}
+
+#[test]
+fn a_fresh_permission_that_cannot_be_read_refuses_everybody() {
+    let broken = policy().require_fresh_permission(Permission::tuple("docs"));
+
+    let conflict = EffectivePolicy::merge(&[&broken]).unwrap_err();
+    assert_eq!(conflict, Conflict::InvalidPermission);
+}
+
 fn any_policy() -> impl Strategy<Value = RoutePolicy> {
     (
         proptest::option::of(0..3_u8),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use self::{
     registry::TenantRegistry,
-    settings::{HydraSettings, JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
+    settings::{CacheSettings, HydraSettings, JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
     target::Target,
     transport::{Transport, UnknownTransport},
 };
@@ -36,6 +36,7 @@ pub struct Tenant {
     pub(crate) csrf: Option<CsrfRule>,
     pub(crate) keto: Option<KetoSettings>,
     pub(crate) kratos: Option<KratosSettings>,
+    pub(crate) permission_cache: Option<CacheSettings>,
 }
 
 /// What every principal of the tenant shares. One `Arc`, so that a request counts one reference.
@@ -158,6 +159,11 @@ impl Tenant {
     /// Returns the identity server.
     pub const fn kratos(&self) -> Option<&KratosSettings> {
         self.kratos.as_ref()
+    }
+
+    /// Returns how the permission server's answers are kept; nothing when they are not.
+    pub const fn permission_cache(&self) -> Option<CacheSettings> {
+        self.permission_cache
     }
 
     /// Returns which requests accept a token once only.

@@ -247,3 +247,54 @@ impl KratosSettings {
         self.max_in_flight
     }
 }
+
+/// A cache of upstream answers: how long they are kept, and how many.
+///
+/// ```
+/// use std::time::Duration;
+/// use iam_core::tenant::CacheSettings;
+///
+/// let cache = CacheSettings::new(Duration::from_secs(10)).negative_ttl(Duration::from_secs(1)).max_entries(1_000);
+/// # let _ = cache;
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CacheSettings {
+    ttl: Duration,
+    negative_ttl: Duration,
+    max_entries: usize,
+}
+
+impl CacheSettings {
+    /// Returns the settings of a cache that keeps 10,000 answers for `ttl`, and no refusals.
+    pub const fn new(ttl: Duration) -> Self {
+        Self {
+            ttl,
+            negative_ttl: Duration::ZERO,
+            max_entries: 10_000,
+        }
+    }
+
+    /// Sets how long refusals are kept; zero keeps none.
+    #[must_use]
+    pub const fn negative_ttl(mut self, negative_ttl: Duration) -> Self {
+        self.negative_ttl = negative_ttl;
+        self
+    }
+
+    /// Sets the largest number of answers.
+    #[must_use]
+    pub const fn max_entries(mut self, max_entries: usize) -> Self {
+        self.max_entries = max_entries;
+        self
+    }
+
+    /// Returns how long an answer is kept, counted from the start of the call that brought it.
+    pub const fn life_of(self, is_refusal: bool) -> Duration {
+        if is_refusal { self.negative_ttl } else { self.ttl }
+    }
+
+    /// Returns the largest number of answers.
+    pub const fn limit(self) -> usize {
+        self.max_entries
+    }
+}

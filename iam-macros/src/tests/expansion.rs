@@ -55,6 +55,38 @@ fn each_attribute_becomes_one_call() {
 }
 
 #[test]
+fn each_form_of_a_permission_can_be_fresh() {
+    let item = "#[get(\"/x\")] async fn h() -> String { String::new() }";
+    let tuple = "::iam_actix::__private::Permission::tuple(\"n:o#r\")";
+    let object = "::iam_actix::__private::Permission::new(\"n\", \"r\", \"o\")";
+    let any = format!("::iam_actix::__private::Permission::any([{tuple}])");
+
+    for (arguments, permission) in [
+        ("\"n:o#r\", fresh", tuple),
+        ("\"n:o#r\", fresh,", tuple),
+        ("any(\"n:o#r\"), fresh", &any),
+        (
+            "namespace = \"n\", relation = \"r\", object = \"o\", fresh",
+            object,
+        ),
+        (
+            "namespace = \"n\", fresh, relation = \"r\", object = \"o\"",
+            object,
+        ),
+        (
+            "fresh, namespace = \"n\", relation = \"r\", object = \"o\",",
+            object,
+        ),
+    ] {
+        assert_eq!(
+            wrap_of(Attribute::RequirePermission, arguments, item),
+            enforce(&format!(".require_fresh_permission({permission})")),
+            "{arguments}"
+        );
+    }
+}
+
+#[test]
 fn each_form_of_a_permission_becomes_the_constructor_of_the_same_name() {
     let item = "#[get(\"/x\")] async fn h() -> String { String::new() }";
 

@@ -164,7 +164,17 @@ fn a_permission_is_written_in_one_of_its_forms() {
     assert!(permission_error("any").contains("unknown argument `any`"));
     assert!(permission_error("any(namespace = \"a\")").contains("unknown combination `namespace`"));
     assert!(permission_error("namespace = \"a\", relation = \"b\"").contains("lacks `object"));
-    assert!(permission_error("name = \"a\"").contains("accepted are `namespace`, `relation` and `object`"));
+    let named = "namespace = \"n\", relation = \"r\", object = \"o\"";
+    assert!(permission_error(&format!("{named}, fresh, fresh")).contains("`fresh` is given twice"));
+    assert!(permission_error(&format!("fresh = true, {named}")).contains("`fresh` takes no value"));
+    assert!(permission_error("\"n:o#r\", fresh, fresh").contains("`fresh` is given twice"));
+    assert!(permission_error("\"n:o#r\", fesh").contains("unknown argument `fesh`"));
+    assert!(permission_error("any(\"n:o#r\", fresh)").contains("unknown combination `fresh`"));
+    assert!(permission_error("fresh").contains("lacks `namespace"));
+    assert!(
+        permission_error("name = \"a\"")
+            .contains("accepted are `namespace`, `relation`, `object` and `fresh`")
+    );
     assert!(permission_error("object = \"a\", object = \"b\"").contains("`object` is given twice"));
     assert!(permission_error("object = id").contains("write `object = \"…\"`"));
     assert!(permission_error("object \"a\"").contains("write `object = \"…\"`"));

@@ -30,6 +30,11 @@ impl Keto {
         self.allowed.lock().unwrap().insert(tuple.to_owned());
     }
 
+    /// Allows `namespace:object#relation@subject` no more.
+    pub(crate) fn forbid(&self, tuple: &str) {
+        self.allowed.lock().unwrap().remove(tuple);
+    }
+
     /// Stops or starts answering.
     pub(crate) fn down(&self, down: bool) {
         self.down.store(down, SeqCst);

@@ -14,6 +14,7 @@ use crate::{
     tenant::{Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
+mod cache;
 mod header;
 mod hydra;
 mod keto;
@@ -130,6 +131,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .as_ref()
             .and_then(|hydra| hydra::hydra(report, &path, name, written, hydra)),
         csrf: csrf(report, &path, written),
+        permission_cache: cache::permissions(report, &path, written),
         keto: written
             .keto
             .as_ref()

@@ -7,7 +7,7 @@ mod check;
 mod record;
 mod tuples;
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use iam_grammar::{RelationTuple, Subject};
 use serde::Serialize;
@@ -38,6 +38,16 @@ pub struct PermissionClient {
     settings: Arc<KetoSettings>,
     client: Arc<dyn HttpClient>,
     journal: Option<Journal>,
+    observer: Option<Arc<dyn TupleObserver>>,
+}
+
+/// Learns that the tuples of a tenant may have changed. A [`PermissionClient`] calls it at the end of each write.
+///
+/// It reports no failure. A cache that does not drop its answers keeps them until they expire: fails open.
+pub trait TupleObserver: Debug + Send + Sync {
+    /// Called at the end of each write, before the writer learns the outcome. A write that failed is reported too, because the
+    /// permission server may have done it. Must not block.
+    fn tuples_changed(&self);
 }
 
 impl PermissionClient {
@@ -47,6 +57,7 @@ impl PermissionClient {
             settings: settings.into(),
             client,
             journal: None,
+            observer: None,
         }
     }
 
@@ -57,6 +68,14 @@ impl PermissionClient {
     #[must_use]
     pub fn recorded(mut self, tenant: &str, sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>) -> Self {
         self.journal = Some(Journal::new(tenant, sink, clock));
+        self
+    }
+
+    /// Calls `observer`, such as a cache of permissions, at the end of each write. The observer does not learn the tuple: only the
+    /// permission server knows which permissions depend on it.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn TupleObserver>) -> Self {
+        self.observer = Some(observer);
         self
     }
 

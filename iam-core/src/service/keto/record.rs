@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use iam_grammar::RelationTuple;
 
-use super::{PermissionClient, TupleError};
+use super::{PermissionClient, TupleError, TupleObserver};
 use crate::{
     audit::{AuditEvent, AuditSink, EventName},
     clock::Clock,
@@ -61,20 +61,39 @@ impl PermissionClient {
         tuple: &RelationTuple,
         request_id: &'a str,
     ) -> Entry<'a> {
-        Entry(self.journal.as_ref().map(|journal| Open {
+        let open = self.journal.as_ref().map(|journal| Open {
             event,
             journal,
             // The outcome if the caller drops the write before its response.
             outcome: Err(CallError::Transport(TransportError::Cancel).into()),
             request_id: Some(request_id).filter(|id| !id.is_empty()),
             tuple: tuple.to_string(),
-        }))
+        });
+        Entry {
+            _change: Change(self.observer.as_deref()),
+            open,
+        }
     }
 }
 
 /// The entry of one write. Dropping the entry records it once, with any outcome.
 #[must_use]
-pub(super) struct Entry<'a>(Option<Open<'a>>);
+pub(super) struct Entry<'a> {
+    /// Declared first, so that the observer is called before the event is emitted.
+    _change: Change<'a>,
+    open: Option<Open<'a>>,
+}
+
+/// Calls the observer when it is dropped, because a write that was given up may have been done.
+struct Change<'a>(Option<&'a dyn TupleObserver>);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.0 {
+            observer.tuples_changed();
+        }
+    }
+}
 
 struct Open<'a> {
     event: EventName,
@@ -87,7 +106,7 @@ struct Open<'a> {
 impl Entry<'_> {
     /// Closes the entry with the outcome of the write.
     pub(super) fn close(mut self, outcome: Result<(), TupleError>) -> Result<(), TupleError> {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.outcome = outcome;
         }
         outcome

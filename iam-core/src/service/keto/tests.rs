@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use http::{Method, Request, Response, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -314,6 +316,37 @@ fn a_tuple_written_or_deleted_is_recorded_as_a_grant_or_a_revocation() {
 }
 
 /// An object ended in the middle of an event, and the event named another subject.
+#[derive(Debug)]
+struct Observer(Arc<AtomicUsize>);
+
+impl TupleObserver for Observer {
+    fn tuples_changed(&self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// D21 for tuples: whatever became of a write, what was known about permissions is no longer certain.
+#[test]
+fn an_observer_learns_of_every_write_whatever_its_outcome() {
+    let script = ScriptedClient::new();
+    script.answer(recorded("create: subject id"));
+    script.answer(recorded("delete: exact"));
+    script.fail(TransportError::Timeout);
+    let count = Arc::new(AtomicUsize::new(0));
+    let observed = || count.load(SeqCst);
+    let keto = client(&script, "").observed(Arc::new(Observer(Arc::clone(&count))));
+
+    block_on(keto.create(&tuple("7"), "r-1")).unwrap();
+    assert_eq!(observed(), 1);
+    block_on(keto.clone().delete(&tuple("7"), "r-2")).unwrap();
+    assert_eq!(observed(), 2);
+    block_on(keto.delete(&tuple("7"), "r-3")).unwrap_err();
+    assert_eq!(observed(), 3);
+
+    let _questions = block_on(keto.check(&[tuple("7")], "r-5"));
+    assert_eq!(observed(), 3, "a question changes nothing");
+}
+
 #[test]
 fn a_recorded_tuple_reads_as_the_tuple_that_was_written() {
     for (object, subject) in [

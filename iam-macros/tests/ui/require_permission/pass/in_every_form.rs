@@ -22,6 +22,12 @@ async fn remove() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
+#[require_permission("CatProfile:{id}#owners", fresh)]
+#[delete("/cats/{id}/photos")]
+async fn clear() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
 fn main() {
-    drop(App::new().service(view).service(edit).service(remove));
+    drop(App::new().service(view).service(edit).service(remove).service(clear));
 }
