@@ -211,7 +211,7 @@ impl World {
             .unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text());
         let url = answer.json()["redirect_to"].as_str().unwrap().to_owned();
-        url[url.find("/oauth2/").unwrap()..].to_owned()
+        url.split_at(url.find("/oauth2/").unwrap()).1.to_owned()
     }
 
     async fn stop(self) {

@@ -261,7 +261,7 @@ async fn each_answer_that_is_not_good_is_refused_before_the_handler() {
             Reason::IntrospectionUnavailable,
         ),
         (
-            Answer::Responds(200, JSON, good[..40].into()),
+            Answer::Responds(200, JSON, good.split_at(40).0.into()),
             503,
             Reason::IntrospectionUnavailable,
         ),
