@@ -4,7 +4,6 @@ use iam_core::{
     config::{KratosConfig, TenantConfig},
     decision::Reason,
 };
-
 use tokio::time::Instant;
 
 use super::*;
