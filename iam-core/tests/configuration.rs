@@ -41,9 +41,7 @@ const COMMENTED: &str = r#"
 "#;
 
 /// Keys of the surface that are not implemented, and so are unknown.
-const UNKNOWN: [&str; 4] = [
-    "tenants.default.cache.session_ttl",
-    "tenants.default.cache.introspection_ttl",
+const UNKNOWN: [&str; 2] = [
     "tenants.default.upstream.retries",
     "tenants.default.upstream.breaker",
 ];
