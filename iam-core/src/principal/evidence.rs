@@ -113,8 +113,6 @@ impl Evidence {
     /// Returns the id that the credential can be claimed by, and how long the claim has to be remembered.
     pub(super) fn replay_id<'a>(&'a self, tenant: &'a str) -> Option<(ReplayId<'a>, Timestamp)> {
         match self {
-            // Hydra tells no `jti`, and an access token is made to be used again.
-            Self::Introspected(_) => None,
             Self::Jwt(claims) => Some((
                 ReplayId {
                     tenant,
@@ -123,8 +121,8 @@ impl Evidence {
                 },
                 claims.accepted_until(),
             )),
-            // A session is used many times.
-            Self::Session(_) => None,
+            // Sessions and access tokens are used many times, and Hydra tells no `jti`.
+            Self::Introspected(_) | Self::Session(_) => None,
         }
     }
 }

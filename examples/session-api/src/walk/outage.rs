@@ -30,7 +30,7 @@ pub(super) async fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
             let [public, admin, hydra] = urls;
             for tenant in iam.tenants.values_mut() {
                 if let Some(kratos) = &mut tenant.kratos {
-                    kratos.public_url = public.clone();
+                    kratos.public_url.clone_from(&public);
                     kratos.admin_url = Some(admin.clone());
                 }
                 if let Some(settings) = &mut tenant.hydra {
