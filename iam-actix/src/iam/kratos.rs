@@ -41,11 +41,8 @@ impl Sessions {
     ///
     /// [`AdminError`] when Kratos does not confirm it. The session then still counts, unless Kratos has ended it unheard.
     pub async fn revoke(&self, id: &str, request_id: &str) -> Result<(), AdminError> {
-        let revoked = self.client.revoke_session(id, request_id).await;
-        if is_over(revoked) {
-            self.tenant.revoke(Revocation::Session(id));
-        }
-        revoked
+        let ending = Ending::of(&self.tenant, Revocation::Session(id));
+        ending.with(self.client.revoke_session(id, request_id).await)
     }
 }
 
@@ -68,15 +65,39 @@ impl Identities {
     ///
     /// [`AdminError::NotFound`] when there is no such identity, another [`AdminError`] when Kratos does not confirm the deletion.
     pub async fn delete(&self, id: &str, request_id: &str) -> Result<(), AdminError> {
-        let deleted = self.client.delete_identity(id, request_id).await;
-        if is_over(deleted) {
-            self.tenant.revoke(Revocation::Identity(id));
-        }
-        deleted
+        let ending = Ending::of(&self.tenant, Revocation::Identity(id));
+        ending.with(self.client.delete_identity(id, request_id).await)
     }
 }
 
-/// Tells whether Kratos has confirmed the end, or knows no such session or identity.
-fn is_over(answer: Result<(), AdminError>) -> bool {
-    matches!(answer, Ok(()) | Err(AdminError::NotFound))
+/// Drops what is cached when Kratos confirms the end, and also when the caller goes away first: Kratos may have done it.
+struct Ending<'r> {
+    tenant: &'r TenantServices,
+    revocation: Option<Revocation<'r>>,
+}
+
+impl<'r> Ending<'r> {
+    const fn of(tenant: &'r TenantServices, revocation: Revocation<'r>) -> Self {
+        Self {
+            tenant,
+            revocation: Some(revocation),
+        }
+    }
+
+    fn with(mut self, answer: Result<(), AdminError>) -> Result<(), AdminError> {
+        match answer {
+            Ok(()) | Err(AdminError::NotFound) => {}
+            // It still counts as it did.
+            Err(_) => self.revocation = None,
+        }
+        answer
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(revocation) = self.revocation {
+            self.tenant.revoke(revocation);
+        }
+    }
 }

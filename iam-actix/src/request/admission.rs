@@ -257,9 +257,10 @@ impl RequestState {
             Ok(runtime) => runtime,
             Err(refusal) => return (Err(refusal), Freshness::Fresh),
         };
-        let age = match runtime.keeps_answers_to(&lookup) {
-            true => freshness,
-            false => Freshness::Fresh,
+        let age = if runtime.keeps_answers_to(&lookup) {
+            freshness
+        } else {
+            Freshness::Fresh
         };
         let clock = self.shared().clock().as_ref();
         let result = runtime

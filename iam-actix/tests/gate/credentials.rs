@@ -14,6 +14,7 @@ use actix_web::{
     App, Error, HttpResponse,
     body::BoxBody,
     dev::{Service, ServiceResponse},
+    rt::time::sleep,
     test::{TestRequest, call_service, init_service},
     web,
 };
@@ -31,6 +32,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 const TTL: Duration = Duration::from_secs(10);
+/// The default.
+const NEGATIVE_TTL: Duration = Duration::from_secs(2);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HYDRA: &str = "https://hydra.example";
 
@@ -72,7 +75,7 @@ impl Ory {
     fn token_with(&self, token: &str, subject: &str, change: impl FnOnce(&mut Value)) {
         let now = self.clock.now().as_secs();
         let mut body = json!({
-            "active": true, "client_id": "ci-bot", "sub": subject, "exp": now + 3600, "iat": now, "nbf": now,
+            "active": true, "client_id": "ci-bot", "sub": subject, "exp": now.saturating_add(3600), "iat": now, "nbf": now,
             "aud": ["jobs-api"], "iss": HYDRA, "token_type": "Bearer", "token_use": "access_token",
         });
         change(&mut body);
@@ -122,7 +125,7 @@ impl Ory {
             }
             ("POST", "/admin/oauth2/introspect") => {
                 let body = String::from_utf8_lossy(request.body()).replace("token=", "access ");
-                (200, about(body).unwrap_or(json!({ "active": false })))
+                (200, about(body).unwrap_or_else(|| json!({ "active": false })))
             }
             ("POST", _) => {
                 let body: Value = serde_json::from_slice(request.body()).unwrap();
@@ -254,7 +257,7 @@ impl World {
     {
         let before = self.ory.asked();
         let status = call_service(app, request(path, credential)).await.status();
-        (status.as_u16(), self.ory.asked() - before)
+        (status.as_u16(), self.ory.asked().saturating_sub(before))
     }
 }
 
@@ -307,7 +310,7 @@ async fn a_good_credential_is_kept_for_its_ttl_and_no_longer() {
         assert_eq!(world.get(&app, path, credential).await, (200, 1), "{credential}");
         world.ory.forget(credential);
 
-        world.clock.advance(TTL - MILLISECOND);
+        world.clock.advance(TTL.saturating_sub(MILLISECOND));
         assert_eq!(world.get(&app, path, credential).await, (200, 0), "{credential}");
         world.clock.advance(MILLISECOND);
         assert_eq!(world.get(&app, path, credential).await, (401, 1), "{credential}");
@@ -320,7 +323,7 @@ async fn a_credential_is_never_kept_beyond_its_own_end() {
     let world = World::start().await;
     let app = world.app().await;
     let now = world.clock.now();
-    let end = Timestamp::from_secs(now.as_secs() + 3);
+    let end = Timestamp::from_secs(now.as_secs().saturating_add(3));
     let soon = end.duration_since(now);
     for credential in ["cookie a", "token a"] {
         world.ory.session_with(credential, ("s-1", "alice"), |body| {
@@ -334,7 +337,7 @@ async fn a_credential_is_never_kept_beyond_its_own_end() {
         assert_eq!(world.get(&app, path, credential).await, (200, 1), "{credential}");
     }
 
-    world.clock.advance(soon - MILLISECOND);
+    world.clock.advance(soon.saturating_sub(MILLISECOND));
     for (credential, path, _) in KINDS {
         assert_eq!(world.get(&app, path, credential).await, (200, 0), "{credential}");
     }
@@ -354,7 +357,7 @@ async fn junk_is_asked_about_once_and_kept_for_the_negative_ttl() {
             assert_eq!(world.get(&app, path, credential).await, (401, 1), "{credential}");
             all_known(&world.ory);
 
-            world.clock.advance(Duration::from_secs(2) - MILLISECOND);
+            world.clock.advance(NEGATIVE_TTL.saturating_sub(MILLISECOND));
             assert_eq!(world.get(&app, path, credential).await, (401, 0), "{credential}");
             world.clock.advance(MILLISECOND);
             assert_eq!(world.get(&app, path, credential).await, (200, 1), "{credential}");
@@ -385,7 +388,7 @@ async fn a_session_that_is_over_is_kept_as_a_refusal() {
         assert_eq!(world.get(&app, "/me", credential).await, (401, 0));
     }
     all_known(&world.ory);
-    world.clock.advance(Duration::from_secs(2));
+    world.clock.advance(NEGATIVE_TTL);
     for credential in ["cookie a", "token a"] {
         assert_eq!(world.get(&app, "/me", credential).await, (200, 1));
     }
@@ -441,7 +444,7 @@ async fn a_thousand_concurrent_cold_requests_are_one_call_also_when_the_first_go
                 let expected = if is_known { 200 } else { 401 };
                 let answers = join_all(callers).await;
                 assert!(answers.iter().all(|answer| answer.status() == expected));
-                assert_eq!(world.ory.asked() - before, 1, "{credential}");
+                assert_eq!(world.ory.asked().saturating_sub(before), 1, "{credential}");
             }
         }
     }
@@ -519,6 +522,24 @@ async fn a_revocation_that_kratos_does_not_confirm_changes_nothing() {
     assert_eq!(world.get(&app, "/me", "cookie a").await, (200, 0));
 }
 
+/// A person who closes the page while logging out is logged out.
+#[actix_web::test]
+async fn a_revocation_that_is_given_up_drops_the_session_too() {
+    let world = World::start().await;
+    let app = world.app().await;
+    all_known(&world.ory);
+    assert_eq!(world.get(&app, "/me", "cookie a").await, (200, 1));
+    let sessions = world.iam.default_tenant().sessions().unwrap();
+
+    world.ory.hold(true);
+    let mut revoking = Box::pin(sessions.revoke("s-1", "r-1"));
+    assert!((&mut revoking).now_or_never().is_none());
+    drop(revoking);
+    world.ory.hold(false);
+
+    assert_eq!(world.get(&app, "/me", "cookie a").await, (401, 1));
+}
+
 #[actix_web::test]
 async fn what_is_revoked_by_name_is_asked_about_again() {
     let world = World::start().await;
@@ -561,7 +582,7 @@ async fn what_is_revoked_by_name_is_asked_about_again() {
             (401, 1),
             "{revocation:?}"
         );
-        world.clock.advance(Duration::from_secs(2));
+        world.clock.advance(NEGATIVE_TTL);
     }
     world
         .iam
@@ -587,7 +608,7 @@ async fn a_revocation_wins_over_an_answer_under_way() {
         let mut before = Box::pin(call_service(&app, request(path, credential)));
         assert!((&mut before).now_or_never().is_none());
         while world.ory.asked() == 0 {
-            actix_web::rt::time::sleep(MILLISECOND).await;
+            sleep(MILLISECOND).await;
         }
 
         world.ory.forget(credential);
