@@ -202,16 +202,26 @@
 //! | Cached | Key of `[tenants.X.cache]` | Ends at the latest |
 //! |---|---|---|
 //! | verified tokens | `verified_tokens` (a number; on) | with the token, or with its key |
+//! | sessions that Kratos confirms | `session_ttl` (off) | with the session, or when it is revoked through this process |
+//! | access tokens that Hydra calls active | `introspection_ttl` (off) | with the token, or when it is revoked through this process |
+//! | unknown sessions and inactive tokens | `negative_ttl` (2 seconds) | the same |
 //! | permissions | `permission_ttl` (off) | when a tuple is written or deleted through this process |
 //! | permissions that are denied | `negative_ttl` (2 seconds, where permissions are cached) | the same |
+//!
+//! The answer is cached, not the decision: each request checks expiry, level, age and audience again. A session that lacks a factor is
+//! not cached, and a route that asks for a level or an age which the cached session lacks asks Kratos anew, so a step-up counts at once.
 //!
 //! A time counts from the start of the call that brought the answer, and is a minute at most. What an upstream did not answer is never
 //! cached. Concurrent requests for what is not cached share one call, which goes on when any of them goes away. Each cache has
 //! `max_entries` places and belongs to one tenant; a secret is known to it by a keyed hash only.
 //!
+//! [`Sessions::revoke`] and [`Identities::delete`] drop what is cached, for all tenants of the same Kratos, and so does
+//! [`TenantServices::revoke`] for what has ended elsewhere. A call that began before leaves nothing in the cache.
+//!
 //! A change that another process makes takes effect here when the time is over. Where that is too late, a requirement can be fresh:
 //! `#[require_permission("Vault:{id}#open", fresh)]`, [`RouteExt::require_fresh_permission`] and [`Access::require_fresh`] get the
-//! answer to a call that begins after the request arrived.
+//! answer to a call that begins after the request arrived. On a route with the first or second, the session or token is asked about
+//! anew as well; [`Access::require_fresh`] comes too late for that. Such calls are not shared.
 //!
 //! # Features
 //!
@@ -261,7 +271,7 @@ pub use crate::{
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Session, Tenant},
     gate::IamMiddleware,
     health::Health,
-    iam::{Iam, IamBuilder, Identities, Sessions, StartError, TenantServices},
+    iam::{Iam, IamBuilder, Identities, Revocation, Sessions, StartError, TenantServices, UnknownTenant},
     policy::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
     ports::Ports,
     request::request_id::RequestId,

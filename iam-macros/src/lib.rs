@@ -295,7 +295,7 @@ pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `any(…)` and `all(…)` of tuples, nested as deep as eight levels.
 ///
 /// `fresh` behind any of them, as in `#[require_permission("Vault:{id}#open", fresh)]`, asks Keto for each request, also when its
-/// answers are cached (`cache.permission_ttl`).
+/// answers are cached (`cache.permission_ttl`). The session or access token of the request is then asked about anew, too.
 ///
 /// Objects and subject ids may contain `{placeholders}`, which the path of the request fills. `{user}`, `{sub}` and `{client_id}`
 /// are ids of the caller. All texts are checked when the program is compiled.

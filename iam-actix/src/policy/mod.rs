@@ -131,7 +131,7 @@ macro_rules! policy_methods {
         }
 
         /// Requires a permission, and asks Keto for each request. Neither this permission nor another one on the way to the route is
-        /// answered from a cache.
+        /// answered from a cache, nor is the session or access token of the request.
         #[track_caller]
         #[must_use]
         fn require_fresh_permission(self, permission: Result<Permission, GrammarError>) -> $returns {

@@ -233,7 +233,7 @@ impl RoutePolicy {
     }
 
     /// Requires a permission, and asks the permission server for each request. Neither this permission nor another one of the same
-    /// route is answered from a cache.
+    /// route is answered from a cache, nor is the session or access token of the request.
     #[must_use]
     pub fn require_fresh_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
         self.rules_mut().fresh = true;
@@ -419,7 +419,7 @@ impl EffectivePolicy {
         })
     }
 
-    /// Returns how old the answers about the permissions may be.
+    /// Returns how old the answers about the permissions, and about the credential, may be.
     pub fn freshness(&self) -> Freshness {
         if self.rules.iter().any(|rules| rules.fresh) {
             Freshness::Fresh

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    clock::Timestamp,
     decision::{Reason, Refusal},
     http::{HttpClient, TransportError},
     secret::Secret,
+    service::Validity,
     testing::{NOW, ScriptedClient, block_on, hydra_with},
 };
 
@@ -241,6 +243,20 @@ fn members_of_an_inactive_token_mean_nothing() {
             "{body}"
         );
     }
+}
+
+/// R078, R080, R083
+#[test]
+fn only_the_token_of_somebody_is_kept_and_no_longer_than_it_lasts() {
+    let of = |body: &str| answered(200, JSON, body).unwrap().validity();
+    let mut nobody = active();
+    nobody["sub"] = json!("");
+    nobody.as_object_mut().unwrap().remove("client_id");
+
+    let end = Timestamp::from_secs(NOW.saturating_add(600));
+    assert_eq!(of(&active().to_string()), Validity::Until(end));
+    assert_eq!(of(&nobody.to_string()), Validity::Never);
+    assert_eq!(of(r#"{"active":false}"#), Validity::Refusal);
 }
 
 #[test]
