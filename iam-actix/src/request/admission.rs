@@ -5,7 +5,7 @@ use std::{
 };
 
 use iam_core::{
-    authenticate::{Authenticated, Authentication, authenticate},
+    authenticate::{Authenticated, Authentication, Lookup, authenticate},
     decision::Refusal,
     principal::Principal,
     request::RequestHead,
@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::RequestState;
 use crate::route::chain::Chain;
 
-/// The request goes on: for one tenant and transport, with a principal or, where the route allows it, without one.
+/// The request goes on: for one tenant and its transports, with a principal or, where the route allows it, without one.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
     access: Access,
@@ -68,7 +68,9 @@ pub(super) struct Attempt {
     claim: Cell<ClaimState>,
     result: Result<Option<Authenticated>, Refusal>,
     tenant: Arc<Tenant>,
-    transport: Transport,
+    transports: SmallVec<[Transport; 2]>,
+    /// The one of the transports whose credential was presented.
+    used: Option<Transport>,
 }
 
 /// Whether this request has claimed the credential.
@@ -83,7 +85,7 @@ pub(super) enum ClaimState {
 impl Attempt {
     fn is_for(&self, target: &Target<'_>) -> bool {
         Arc::ptr_eq(&self.tenant, target.tenant())
-            && self.transport == target.transport()
+            && *self.transports == *target.transports()
             && self.has_looked() == target.access().reads_credentials()
     }
 
@@ -104,8 +106,9 @@ impl Attempt {
         &self.tenant
     }
 
-    pub(super) const fn transport(&self) -> Transport {
-        self.transport
+    /// Returns the transport whose credential was presented.
+    pub(super) const fn used(&self) -> Option<Transport> {
+        self.used
     }
 
     pub(super) const fn claim(&self) -> ClaimState {
@@ -191,20 +194,23 @@ impl RequestState {
             return attempt;
         }
 
-        let result = if target.access().reads_credentials() {
-            self.authenticate(target).await.map(Some)
+        let (used, result) = if target.access().reads_credentials() {
+            let (used, result) = self.authenticate(target).await;
+            (used, result.map(Some))
         } else {
-            Ok(None)
+            (None, Ok(None))
         };
         self.attempts.push(Attempt {
             claim: Cell::new(ClaimState::Open),
             result,
             tenant: Arc::clone(target.tenant()),
-            transport: target.transport(),
+            transports: target.transports().into(),
+            used,
         })
     }
 
-    async fn authenticate(&self, target: &Target<'_>) -> Result<Authenticated, Refusal> {
+    /// Authenticates the request, and tells the transport of its credential.
+    async fn authenticate(&self, target: &Target<'_>) -> (Option<Transport>, Result<Authenticated, Refusal>) {
         let headers = self.head.lines(self.shared().registry().credential_headers());
         let head = RequestHead {
             method: self.head.method(),
@@ -212,14 +218,19 @@ impl RequestState {
             headers: &headers,
         };
 
-        match authenticate(target, &head, self.shared().now())? {
-            Authentication::Known(authenticated) => Ok(authenticated),
-            Authentication::Ask(lookup) => {
-                let runtime = self.shared().runtime(target.tenant())?;
-                runtime
-                    .look_up(lookup, self.shared().clock().as_ref(), self.request_id.as_str())
-                    .await
-            }
-        }
+        let used = target.choose(&head).ok();
+        let result = match authenticate(target, &head, self.shared().now()) {
+            Ok(Authentication::Known(authenticated)) => Ok(authenticated),
+            Ok(Authentication::Ask(lookup)) => self.look_up(target, lookup).await,
+            Err(refusal) => Err(refusal),
+        };
+        (used, result)
+    }
+
+    async fn look_up(&self, target: &Target<'_>, lookup: Lookup) -> Result<Authenticated, Refusal> {
+        let runtime = self.shared().runtime(target.tenant())?;
+        runtime
+            .look_up(lookup, self.shared().clock().as_ref(), self.request_id.as_str())
+            .await
     }
 }

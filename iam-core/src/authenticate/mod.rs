@@ -23,7 +23,8 @@ use crate::{
     tenant::{Target, Transport},
 };
 
-/// Authenticates a request for one tenant and one transport. Credentials of other transports are not looked at.
+/// Authenticates a request for one tenant, by the one of the target's transports whose credential is presented. Credentials of
+/// other transports are not looked at.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub fn authenticate(
     head: &RequestHead<'_>,
     now: Timestamp,
 ) -> Result<Authentication, Refusal> {
-    match target.transport() {
+    match target.choose(head)? {
         Transport::Oathkeeper => token::authenticate(target.tenant(), head, now),
         Transport::Oauth2 => oauth2::authenticate(target.tenant(), head, now),
         transport @ (Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer) => {

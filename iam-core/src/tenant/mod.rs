@@ -2,6 +2,7 @@
 //!
 //! A [`Tenant`] is complete and checked. It is made by [`IamConfig::validate`](crate::config::IamConfig::validate) only.
 
+mod carrier;
 mod registry;
 mod settings;
 mod target;
@@ -103,6 +104,11 @@ impl Tenant {
     pub fn transport(&self) -> Transport {
         // INVARIANT: the configuration refuses a tenant without transports.
         self.transports.first().copied().unwrap_or(Transport::Oathkeeper)
+    }
+
+    /// Returns the transport of routes that name none, as a list.
+    pub(crate) fn default_transports(&self) -> &[Transport] {
+        self.transports.get(..1).unwrap_or_default()
     }
 
     /// Returns all transports that credentials of this tenant may use.

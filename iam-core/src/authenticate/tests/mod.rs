@@ -250,7 +250,7 @@ fn another_transport_than_the_tenants_is_our_mistake() {
         let policy = EffectivePolicy::merge(&[&policy]).unwrap();
         let target = world.settings.registry().resolve(Some(&policy));
         if transport == Transport::Oathkeeper {
-            assert_eq!(target.unwrap().transport(), transport);
+            assert_eq!(target.unwrap().transports(), [transport]);
         } else {
             assert_eq!(target.unwrap_err().reason, Reason::UnknownTenant);
         }
