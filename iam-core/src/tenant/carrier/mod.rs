@@ -187,8 +187,9 @@ impl Form {
         if token.starts_with(b"ory_at_") {
             return Some(Self::OpaqueAccessToken);
         }
-        let dots = token.iter().filter(|&&byte| byte == b'.').count();
-        (dots == 2).then_some(Self::Jwt)
+        // RFC 7515 §7.1: three parts. Whether they are well formed is the verifier's to say.
+        let parts = token.split(|&byte| byte == b'.').take(4).count();
+        (parts == 3).then_some(Self::Jwt)
     }
 }
 

@@ -215,6 +215,8 @@ fn a_token_of_a_form_that_no_listed_transport_takes_is_malformed() {
 
 #[test]
 fn transports_that_would_take_one_credential_are_refused() {
+    use Transport::{Bearer, Cookie, CookieOrBearer, Oathkeeper, Oauth2};
+
     let own = tenant("x-gateway-token", INTROSPECTION);
     let shared = tenant("Authorization", INTROSPECTION);
     let jwts = tenant("Authorization", LOCAL);
@@ -222,7 +224,6 @@ fn transports_that_would_take_one_credential_are_refused() {
         Reason::PolicyConflict,
         "transports_share_a_credential",
     ));
-    use Transport::{Bearer, Cookie, CookieOrBearer, Oathkeeper, Oauth2};
 
     for settings in [&own, &shared, &jwts] {
         for list in [
