@@ -210,6 +210,7 @@ impl RequestState {
             method: self.head.method(),
             authority: self.head.authority(),
             headers: &headers,
+            peer: self.head.peer(),
         };
 
         match authenticate(target, &head, self.shared().now())? {

@@ -83,6 +83,7 @@ pub fn kratos_flow(data: &[u8]) {
         method: "GET",
         authority: None,
         headers: &[("cookie", data)],
+        peer: None,
     };
     let context = FlowContext::new(FlowKind::Browser, &head);
 
