@@ -99,6 +99,7 @@
 //! |---|---|---|
 //! | [`Principal`] | whoever was authenticated | 401 for an anonymous caller |
 //! | [`Identity`] | a person | 401 for an anonymous caller, 403 for a machine |
+//! | [`Session`] | the Kratos session of a person: times, level, methods, devices, traits | 401 for an anonymous caller, 403 for a principal without a session |
 //! | [`Client`] | a machine | 401 for an anonymous caller, 403 for a person |
 //! | [`Tenant`] | the tenant that the request is decided for | |
 //! | [`Access`] | permissions that the handler asks by itself | 401 for an anonymous caller |
@@ -111,6 +112,29 @@
 //!
 //! `Option<Identity>` turns every error into `None`, which is Actix Web's own doing. It grants nothing and checks nothing: the
 //! gate has decided before. On a route that is optional, `None` is an anonymous caller.
+//!
+//! # Who is admitted
+//!
+//! | Credential | `public` | `optional` | `anonymous` | nothing said, `protected`, a requirement |
+//! |---|---|---|---|---|
+//! | none, or an empty cookie | no principal | no principal | no principal | 401 |
+//! | a good one | no principal | the principal | 403 | the principal |
+//! | a session that Kratos does not know, or that is over | no principal | no principal | no principal | 401 |
+//! | a session whose second factor is due | no principal | 401, step-up | 401, step-up | 401, step-up |
+//! | any other bad one: malformed, forged, an expired token | no principal | 401 | 401 | 401 |
+//! | two, or one twice | no principal | 400 | 400 | 400 |
+//! | a good one, sent by a page of another site | no principal | 403 | 403 | 403 |
+//! | any, and the upstream that has to be asked gives no answer | no principal | 503 | 503 | 503 |
+//!
+//! Only the credentials of the route's transport are looked at. The CSRF check is on for the session cookie and for the gateway's token,
+//! and off for session tokens.
+//!
+//! A step-up is the challenge of RFC 9470 (`insufficient_user_authentication` with `acr_values` and `max_age`), with the tenant's
+//! `kratos.login_url` as the member `login_url` of the problem. A URL of Kratos is never shown. The page itself has to be public, or
+//! another application's: a session whose second factor is due is not admitted to an optional one.
+//!
+//! Two tenants with the same Kratos accept the same sessions, because Kratos asserts no tenant. Isolation between them is the Kratos
+//! instance.
 //!
 //! # Limits
 //!
@@ -144,7 +168,7 @@
 //!
 //! ## Credentials and bodies
 //!
-//! 11. A token of more than 16 KiB (`oathkeeper.max_token`, up to 64 KiB), or with claims of more than 128 members or 16 levels, is
+//! 11. A session cookie or session token of more than 4096 bytes is malformed: 401. A token of more than 16 KiB (`oathkeeper.max_token`, up to 64 KiB), or with claims of more than 128 members or 16 levels, is
 //!     malformed: 401.
 //! 12. A subject that Keto cannot be asked about is refused where a permission is required: 403.
 //! 13. Where one request needs two credentials that are accepted once, the first is used up also when the second is refused.
@@ -206,7 +230,7 @@ pub use crate::{
         AccessMap, CheckError, Declaration, EnclosedPolicy, Finding, Openness, RouteAccess, UnsampledPolicy,
         UnsampledRoute,
     },
-    extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Tenant},
+    extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Session, Tenant},
     gate::IamMiddleware,
     health::Health,
     iam::{Iam, IamBuilder, StartError, TenantServices},
@@ -216,12 +240,14 @@ pub use crate::{
     state::PurgeError,
 };
 pub use iam_macros::{
-    optional, protected, public, require_permission, require_role, require_scope, single_use,
+    anonymous, optional, protected, public, require_aal, require_fresh_session, require_permission,
+    require_role, require_scope, single_use, tenant, transport,
 };
 
 pub use iam_core::{
     clock, config,
     config::{ConfigError, IamConfig},
+    principal::AssuranceLevel,
     tenant::Transport,
 };
 pub use iam_grammar::Permission;

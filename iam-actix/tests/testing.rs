@@ -1,6 +1,9 @@
 //! The test kit: the gate sees exactly what a test sets in its world.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "testing/sessions.rs"]
+mod sessions;
+
 use std::{sync::Arc, time::Duration};
 
 use actix_http::Request;

@@ -7,7 +7,8 @@ use toml::{Table, Value};
 /// Every key with its default, those that are needed for another set-up in comments.
 const SURFACE: &str = include_str!("recordings/iam.example.toml");
 
-/// The keys that stand in the surface's comments. The dots of the paths are the tables' own.
+/// The keys that stand in the surface's comments. The dots of the paths are the tables' own. `hydra.admin_token` takes the place of
+/// the client's id and secret.
 const COMMENTED: &str = r#"
     [tenants.default.oathkeeper]
     signature_header = "X-User-Signature"
@@ -20,7 +21,6 @@ const COMMENTED: &str = r#"
     token = "secret"
     permissions = "namespaces.keto.ts"
     [tenants.default.hydra]
-    admin_token = "secret"
     client_id = "orders-api"
     client_secret = "secret"
     [tenants.default.upstream]
@@ -39,12 +39,8 @@ const COMMENTED: &str = r#"
 "#;
 
 /// Keys of the surface that are not implemented, and so are unknown.
-const UNKNOWN: [&str; 11] = [
-    "tenants.default.hydra",
+const UNKNOWN: [&str; 7] = [
     "tenants.default.kratos.admin_url",
-    "tenants.default.kratos.session_cookie",
-    "tenants.default.kratos.required_aal",
-    "tenants.default.kratos.login_url",
     "tenants.default.cache.session_ttl",
     "tenants.default.cache.introspection_ttl",
     "tenants.default.cache.permission_ttl",
@@ -66,8 +62,8 @@ const COMMENTED_UNKNOWN: [&str; 9] = [
     "tenants.default.upstream.rate",
 ];
 
-/// Values of the surface's comments that are not implemented.
-const COMMENTED_VALUES: [&str; 2] = ["tenants.cloud.mode", "tenants.cloud.transports[0]"];
+/// Values of the surface's comments that are not implemented, and what they leave without a server.
+const COMMENTED_VALUES: [&str; 2] = ["tenants.cloud.mode", "tenants.cloud.kratos"];
 
 #[test]
 fn a_key_exists_when_it_works_and_every_other_key_is_unknown() {
@@ -91,6 +87,7 @@ fn the_surface_without_unknown_keys_loads() {
     let tenant = settings.registry().default_tenant();
     assert_eq!(tenant.keto().unwrap().max_in_flight(), 100);
     assert_eq!(tenant.kratos().unwrap().public_url(), "http://127.0.0.1:4433");
+    assert_eq!(tenant.hydra().unwrap().admin_url(), "http://127.0.0.1:4445");
 }
 
 #[test]
@@ -123,9 +120,9 @@ fn values_that_do_not_work_are_refused_with_those_that_do() {
         ),
         (
             "transports",
-            "[\"oathkeeper\", \"cookie\"]",
+            "[\"oathkeeper\", \"pigeon\"]",
             "transports[1]",
-            "expected \"oathkeeper\"",
+            "expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"",
         ),
     ] {
         let refused = refused(&sound_with(path, value));
@@ -401,8 +398,14 @@ const IN_A_CLUSTER: &str = r#"
 "#;
 
 /// The surface as a tree.
+/// Returns the surface with the transport that its `hydra` table is for.
 fn surface() -> Table {
-    SURFACE.parse().unwrap()
+    let (written, all) = (
+        r#"transports = ["oathkeeper"]"#,
+        r#"transports = ["oathkeeper", "oauth2"]"#,
+    );
+    assert!(SURFACE.contains(written));
+    SURFACE.replacen(written, all, 1).parse().unwrap()
 }
 
 /// A sound configuration with the key `path` of its tenant set to `value`.

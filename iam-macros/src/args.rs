@@ -1,6 +1,8 @@
 //! The arguments of one attribute, checked by the grammar that the core uses at run time.
 
-use iam_grammar::{GrammarError, NameError, Permission, check_role, check_scope, permission::MAX_DEPTH};
+use iam_grammar::{
+    GrammarError, NameError, Permission, check_role, check_scope, check_tenant, permission::MAX_DEPTH,
+};
 use proc_macro2::{Span, TokenStream};
 use syn::{
     Error, Ident, LitStr, Result, Token,
@@ -22,13 +24,19 @@ pub(crate) struct Announcement {
 /// The method of the route policy that an attribute calls, with its arguments.
 #[derive(Debug)]
 pub(crate) enum PolicyCall {
+    Anonymous,
     Optional,
     Protected,
     Public,
+    RequireAal(LitStr),
+    /// The longest age in seconds.
+    RequireFreshSession(u64),
     RequirePermission(PermissionExpr),
     RequireRole(Vec<LitStr>),
     RequireScope(Vec<LitStr>),
     SingleUse,
+    Tenant(LitStr),
+    Transport(LitStr),
 }
 
 /// A permission as written.
@@ -47,9 +55,19 @@ pub(crate) enum PermissionExpr {
 impl Announcement {
     pub(crate) fn read(attribute: Attribute, at: Span, arguments: TokenStream) -> Result<Self> {
         let call = match attribute {
+            Attribute::Anonymous => nothing(attribute, arguments).map(|()| PolicyCall::Anonymous),
             Attribute::Optional => nothing(attribute, arguments).map(|()| PolicyCall::Optional),
             Attribute::Protected => nothing(attribute, arguments).map(|()| PolicyCall::Protected),
             Attribute::Public => nothing(attribute, arguments).map(|()| PolicyCall::Public),
+            Attribute::RequireAal => {
+                one(attribute, at, arguments, |text| listed(text, LEVELS)).map(PolicyCall::RequireAal)
+            }
+            Attribute::RequireFreshSession => {
+                let written = one(attribute, at, arguments, |text| seconds(text).map(drop))?;
+                seconds(&written.value())
+                    .map(PolicyCall::RequireFreshSession)
+                    .map_err(|err| Error::new(written.span(), err))
+            }
             Attribute::RequirePermission => permission(at, arguments).map(PolicyCall::RequirePermission),
             Attribute::RequireRole => {
                 names(attribute, at, arguments, check_role).map(PolicyCall::RequireRole)
@@ -58,6 +76,13 @@ impl Announcement {
                 names(attribute, at, arguments, check_scope).map(PolicyCall::RequireScope)
             }
             Attribute::SingleUse => nothing(attribute, arguments).map(|()| PolicyCall::SingleUse),
+            Attribute::Tenant => one(attribute, at, arguments, |text| {
+                check_tenant(text).map_err(|err| format!("this tenant {err}"))
+            })
+            .map(PolicyCall::Tenant),
+            Attribute::Transport => {
+                one(attribute, at, arguments, |text| listed(text, TRANSPORTS)).map(PolicyCall::Transport)
+            }
         }?;
 
         Ok(Self { attribute, at, call })
@@ -77,6 +102,74 @@ fn nothing(attribute: Attribute, arguments: TokenStream) -> Result<()> {
         ),
     ))
 }
+
+/// Reads one text.
+fn one(
+    attribute: Attribute,
+    at: Span,
+    arguments: TokenStream,
+    check: impl Fn(&str) -> std::result::Result<(), String>,
+) -> Result<LitStr> {
+    let wrong = |span| {
+        Error::new(
+            span,
+            format!(
+                "`#[{}]` takes one text in quotes: write `{}`",
+                attribute.name(),
+                attribute.example()
+            ),
+        )
+    };
+    if arguments.is_empty() {
+        return Err(wrong(at));
+    }
+
+    let read = |input: ParseStream<'_>| {
+        let text = input.parse::<LitStr>().map_err(|err| wrong(err.span()))?;
+        if !input.is_empty() {
+            return Err(wrong(input.span()));
+        }
+        Ok(text)
+    };
+    let text = read.parse2(arguments)?;
+    check(&text.value()).map_err(|err| Error::new(text.span(), err))?;
+    Ok(text)
+}
+
+fn listed(text: &str, known: &[&str]) -> std::result::Result<(), String> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("expected one of `{}`", known.join("`, `")))
+}
+
+/// Reads a time in whole seconds, minutes or hours.
+fn seconds(text: &str) -> std::result::Result<u64, String> {
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        _ => 0,
+    };
+    let number = text.trim_end_matches(['s', 'm', 'h']);
+    let is_number =
+        text.len() == number.len().saturating_add(1) && number.bytes().all(|it| it.is_ascii_digit());
+
+    let seconds = number.parse::<u64>().ok().filter(|_| is_number);
+    seconds
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
+        .ok_or_else(|| "expected a time from one second to a year, such as `15m`, `90s` or `24h`".to_owned())
+}
+
+/// A year, in seconds.
+const LONGEST: u64 = 366 * 24 * 60 * 60;
+
+/// The assurance levels that a session can be asked for.
+const LEVELS: &[&str] = &["aal1", "aal2", "aal3"];
+
+/// The transports, as the configuration writes them.
+const TRANSPORTS: &[&str] = &["bearer", "cookie", "cookie-or-bearer", "oathkeeper", "oauth2"];
 
 /// Reads a list of roles or of scopes.
 fn names(

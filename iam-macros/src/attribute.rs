@@ -6,24 +6,34 @@ use syn::Path;
 /// An attribute of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
+    Anonymous,
     Optional,
     Protected,
     Public,
+    RequireAal,
+    RequireFreshSession,
     RequirePermission,
     RequireRole,
     RequireScope,
     SingleUse,
+    Tenant,
+    Transport,
 }
 
 impl Attribute {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 12] = [
+        Self::Anonymous,
         Self::Optional,
         Self::Protected,
         Self::Public,
+        Self::RequireAal,
+        Self::RequireFreshSession,
         Self::RequirePermission,
         Self::RequireRole,
         Self::RequireScope,
         Self::SingleUse,
+        Self::Tenant,
+        Self::Transport,
     ];
 
     /// Recognises an attribute of this crate by its bare name, or behind the name of the crate that exports it.
@@ -46,41 +56,56 @@ impl Attribute {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous",
             Self::Optional => "optional",
             Self::Protected => "protected",
             Self::Public => "public",
+            Self::RequireAal => "require_aal",
+            Self::RequireFreshSession => "require_fresh_session",
             Self::RequirePermission => "require_permission",
             Self::RequireRole => "require_role",
             Self::RequireScope => "require_scope",
             Self::SingleUse => "single_use",
+            Self::Tenant => "tenant",
+            Self::Transport => "transport",
         }
     }
 
     /// Returns an example of the attribute.
     pub(crate) const fn example(self) -> &'static str {
         match self {
+            Self::Anonymous => "#[anonymous]",
             Self::Optional => "#[optional]",
             Self::Protected => "#[protected]",
             Self::Public => "#[public]",
+            Self::RequireAal => "#[require_aal(\"aal2\")]",
+            Self::RequireFreshSession => "#[require_fresh_session(\"15m\")]",
             Self::RequirePermission => {
                 "#[require_permission(namespace = \"orders\", relation = \"view\", object = \"orders:{id}\")]"
             }
             Self::RequireRole => "#[require_role(\"admin\")]",
             Self::RequireScope => "#[require_scope(\"orders:read\")]",
             Self::SingleUse => "#[single_use]",
+            Self::Tenant => "#[tenant(\"customer\")]",
+            Self::Transport => "#[transport(\"cookie\")]",
         }
     }
 
     /// Returns the method of the route extension with the same effect.
     pub(crate) const fn method(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous()",
             Self::Optional => "optional()",
             Self::Protected => "protected()",
             Self::Public => "public()",
+            Self::RequireAal => "require_aal(…)",
+            Self::RequireFreshSession => "require_fresh_session(…)",
             Self::RequirePermission => "require_permission(…)",
             Self::RequireRole => "require_role(…)",
             Self::RequireScope => "require_scope(…)",
             Self::SingleUse => "single_use()",
+            Self::Tenant => "tenant(…)",
+            Self::Transport => "transport(…)",
         }
     }
 
@@ -88,11 +113,36 @@ impl Attribute {
     pub(crate) const fn is_requirement(self) -> bool {
         match self {
             Self::Protected
+            | Self::RequireAal
+            | Self::RequireFreshSession
             | Self::RequirePermission
             | Self::RequireRole
             | Self::RequireScope
             | Self::SingleUse => true,
-            Self::Optional | Self::Public => false,
+            Self::Anonymous | Self::Optional | Self::Public | Self::Tenant | Self::Transport => false,
+        }
+    }
+
+    /// Tells whether the attribute admits requests without a principal.
+    pub(crate) const fn is_opening(self) -> bool {
+        self.opens().is_some()
+    }
+
+    /// Returns what an attribute does that admits requests without a principal.
+    pub(crate) const fn opens(self) -> Option<&'static str> {
+        match self {
+            Self::Anonymous => Some("lets only callers without a principal in"),
+            Self::Optional => Some("lets callers without a credential in"),
+            Self::Public => Some("opens the route to everybody"),
+            Self::Protected
+            | Self::RequireAal
+            | Self::RequireFreshSession
+            | Self::RequirePermission
+            | Self::RequireRole
+            | Self::RequireScope
+            | Self::SingleUse
+            | Self::Tenant
+            | Self::Transport => None,
         }
     }
 }

@@ -19,35 +19,47 @@ pub(crate) fn contradictions(announcements: &[Announcement]) -> Result<()> {
 }
 
 fn contradiction(earlier: Attribute, later: Attribute) -> Option<String> {
-    let (one, other) = (earlier.name(), later.name());
     if earlier == later {
+        let one = earlier.name();
         let repeatable = matches!(
             earlier,
             Attribute::RequirePermission | Attribute::RequireRole | Attribute::RequireScope
         );
         return (!repeatable).then(|| format!("`#[{one}]` is given twice: remove one"));
     }
-    if earlier.is_requirement() && later.is_requirement() {
+    if let Some(useless) = useless_transport(earlier, later) {
+        return Some(useless);
+    }
+    let (opening, other) = if earlier.is_opening() {
+        (earlier, later)
+    } else {
+        (later, earlier)
+    };
+    // Requirements add up, and beside them a route names its tenant and transport.
+    let does = opening.opens()?;
+    if other.is_requirement() {
+        let (opening, other) = (opening.name(), other.name());
+        return Some(format!(
+            "`#[{opening}]` {does} and `#[{other}]` does not: remove one of them"
+        ));
+    }
+    if !other.is_opening() {
         return None;
     }
-
-    let requirement = if earlier.is_requirement() { one } else { other };
     Some(
-        match (
-            earlier == Attribute::Public || later == Attribute::Public,
-            earlier == Attribute::Optional || later == Attribute::Optional,
-        ) {
-            (true, true) => {
-                "`#[public]` ignores credentials and `#[optional]` checks them: remove one of them".to_owned()
-            }
-            (true, false) => {
-                format!(
-                    "`#[public]` opens the route to everybody and `#[{requirement}]` does not: remove one of them"
-                )
-            }
-            (false, _) => format!(
-                "`#[optional]` lets callers without a credential in and `#[{requirement}]` does not: remove one of them"
-            ),
+        if opening == Attribute::Anonymous || other == Attribute::Anonymous {
+            let (one, other) = (opening.name(), other.name());
+            format!("`#[{one}]` and `#[{other}]` let different callers in: remove one of them")
+        } else {
+            "`#[public]` ignores credentials and `#[optional]` checks them: remove one of them".to_owned()
         },
     )
+}
+
+/// Refuses the transport of a credential that is not looked at.
+fn useless_transport(earlier: Attribute, later: Attribute) -> Option<String> {
+    let both = [earlier, later];
+    (both.contains(&Attribute::Public) && both.contains(&Attribute::Transport)).then(|| {
+        "`#[public]` ignores credentials, so `#[transport]` has no effect: remove one of them".to_owned()
+    })
 }

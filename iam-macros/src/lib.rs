@@ -77,7 +77,8 @@ use crate::attribute::Attribute;
 
 /// Opens a route to everybody. Credentials are ignored.
 ///
-/// Only this and [`macro@optional`] let anonymous callers in. It takes no arguments and excludes every other attribute.
+/// Only this, [`macro@optional`] and [`macro@anonymous`] let callers without a principal in. It takes no arguments and excludes every
+/// other attribute but [`macro@tenant`].
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -109,7 +110,8 @@ pub fn public(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Lets callers without a credential in, and authenticates callers that present one.
 ///
-/// A bad credential is refused as on every other route. It takes no arguments and excludes every other attribute.
+/// A bad credential is refused as on every other route, except for a session that is over: it counts as none. It takes no arguments and
+/// excludes every other attribute but [`macro@tenant`] and [`macro@transport`].
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -127,10 +129,109 @@ pub fn optional(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Optional, arguments.into(), &item.into()).into()
 }
 
+/// Lets only callers without a principal in, as on pages where people log in or register. A principal is refused with 403.
+///
+/// A bad credential is refused with 401, except for a session that is over: it counts as none. It takes no arguments and excludes every
+/// other attribute but [`macro@tenant`] and [`macro@transport`].
+///
+/// ```
+/// use actix_web::{Responder, get};
+/// use iam_actix::anonymous;
+///
+/// #[anonymous]
+/// #[get("/welcome")]
+/// async fn welcome() -> impl Responder {
+///     "log in or register"
+/// }
+/// # drop(actix_web::App::new().service(welcome));
+/// ```
+#[proc_macro_attribute]
+pub fn anonymous(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Anonymous, arguments.into(), &item.into()).into()
+}
+
+/// Requires a session of at least this assurance level: `aal1`, `aal2` or `aal3`.
+///
+/// Other callers get 401 with the challenge of RFC 9470 and the tenant's `login_url`. A principal without a session is one of them.
+///
+/// ```
+/// use actix_web::{HttpResponse, delete};
+/// use iam_actix::{require_aal, require_fresh_session};
+///
+/// #[require_aal("aal2")]
+/// #[require_fresh_session("15m")]
+/// #[delete("/account")]
+/// async fn leave() -> HttpResponse {
+///     HttpResponse::NoContent().finish()
+/// }
+/// # drop(actix_web::App::new().service(leave));
+/// ```
+#[proc_macro_attribute]
+pub fn require_aal(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::RequireAal, arguments.into(), &item.into()).into()
+}
+
+/// Requires a session whose person has proved who they are within this time, such as `15m`, `90s` or `24h`.
+///
+/// Other callers get 401 with the challenge of RFC 9470 and the tenant's `login_url`. A principal without a session is one of them.
+///
+/// ```
+/// use actix_web::{HttpResponse, put};
+/// use iam_actix::require_fresh_session;
+///
+/// #[require_fresh_session("15m")]
+/// #[put("/account/email")]
+/// async fn change() -> HttpResponse {
+///     HttpResponse::NoContent().finish()
+/// }
+/// # drop(actix_web::App::new().service(change));
+/// ```
+#[proc_macro_attribute]
+pub fn require_fresh_session(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::RequireFreshSession, arguments.into(), &item.into()).into()
+}
+
+/// Accepts principals of another tenant than the default one.
+///
+/// ```
+/// use actix_web::{HttpResponse, get};
+/// use iam_actix::tenant;
+///
+/// #[tenant("customer")]
+/// #[get("/shop/orders")]
+/// async fn orders() -> HttpResponse {
+///     HttpResponse::Ok().finish()
+/// }
+/// # drop(actix_web::App::new().service(orders));
+/// ```
+#[proc_macro_attribute]
+pub fn tenant(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Tenant, arguments.into(), &item.into()).into()
+}
+
+/// Accepts credentials by another transport than the tenant's first one: `bearer`, `cookie`, `cookie-or-bearer`, `oathkeeper` or
+/// `oauth2`. Credentials by other transports are not looked at.
+///
+/// ```
+/// use actix_web::{HttpResponse, get};
+/// use iam_actix::transport;
+///
+/// #[transport("bearer")]
+/// #[get("/mobile/feed")]
+/// async fn feed() -> HttpResponse {
+///     HttpResponse::Ok().finish()
+/// }
+/// # drop(actix_web::App::new().service(feed));
+/// ```
+#[proc_macro_attribute]
+pub fn transport(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Transport, arguments.into(), &item.into()).into()
+}
+
 /// Requires an authenticated principal, and nothing else of it.
 ///
 /// A route without any attribute is protected as well. The attribute says so explicitly, which strict mode asks of every route. It
-/// takes no arguments, excludes [`macro@public`] and [`macro@optional`], and adds nothing to a requirement beside it.
+/// takes no arguments, excludes [`macro@public`], [`macro@optional`] and [`macro@anonymous`], and adds nothing to a requirement beside it.
 ///
 /// ```
 /// use actix_web::{HttpResponse, get};

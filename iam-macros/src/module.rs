@@ -88,7 +88,7 @@ fn refuse_opening(function: &ItemFn, requirement: Option<Attribute>) -> Result<(
     };
 
     for written in &function.attrs {
-        if let Some(attribute @ (Attribute::Public | Attribute::Optional)) = Attribute::of(written.path()) {
+        if let Some(attribute) = Attribute::of(written.path()).filter(|attribute| attribute.is_opening()) {
             let (name, requirement) = (attribute.name(), requirement.name());
             return Err(Error::new(
                 span_of(written),

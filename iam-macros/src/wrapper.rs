@@ -23,9 +23,14 @@ pub(crate) fn wrapper(announcements: &[Announcement], name: &str) -> LitStr {
 
 fn call(call: &PolicyCall) -> TokenStream {
     match call {
+        PolicyCall::Anonymous => quote! { .anonymous() },
         PolicyCall::Optional => quote! { .optional() },
         PolicyCall::Protected => quote! { .protected() },
         PolicyCall::Public => quote! { .public() },
+        PolicyCall::RequireAal(level) => quote! { .require_aal_named(#level) },
+        PolicyCall::RequireFreshSession(seconds) => {
+            quote! { .require_fresh_session(::core::time::Duration::from_secs(#seconds)) }
+        }
         PolicyCall::RequirePermission(asked) => {
             let asked = permission(asked);
             quote! { .require_permission(#asked) }
@@ -33,6 +38,8 @@ fn call(call: &PolicyCall) -> TokenStream {
         PolicyCall::RequireRole(roles) => quote! { .require_role([#(#roles),*]) },
         PolicyCall::RequireScope(scopes) => quote! { .require_scope([#(#scopes),*]) },
         PolicyCall::SingleUse => quote! { .single_use() },
+        PolicyCall::Tenant(name) => quote! { .tenant(#name) },
+        PolicyCall::Transport(name) => quote! { .transport_named(#name) },
     }
 }
 

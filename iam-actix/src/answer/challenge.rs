@@ -134,11 +134,10 @@ mod tests {
     /// R072: RFC 9470 §3.
     #[test]
     fn a_step_up_says_what_has_to_be_proved() {
-        let [level, max_age] = [Some(AssuranceLevel::Aal2), None];
-        let age = Some(Duration::from_secs(900));
+        let (level, age) = (Some(AssuranceLevel::Aal2), Some(Duration::from_secs(900)));
 
         for (level, max_age, parameters) in [
-            (level, max_age, r#", acr_values="aal2""#),
+            (level, None, r#", acr_values="aal2""#),
             (None, age, r#", max_age="900""#),
             (level, age, r#", acr_values="aal2", max_age="900""#),
             (None, None, ""),

@@ -7,6 +7,7 @@ mod body;
 mod granted;
 mod principal;
 mod request_id;
+mod session;
 mod tenant;
 
 use std::rc::Rc;
@@ -22,6 +23,7 @@ pub use self::{
     body::{Body, BodyConfig},
     granted::Granted,
     principal::{Client, Identity, Principal},
+    session::Session,
     tenant::Tenant,
 };
 use crate::{

@@ -25,6 +25,7 @@ use std::{
     collections::HashMap,
     panic::Location,
     sync::{LazyLock, Mutex},
+    time::Duration,
 };
 
 use actix_web::{
@@ -32,7 +33,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
 };
-use iam_core::{requirement::RoutePolicy, tenant::Transport};
+use iam_core::{principal::AssuranceLevel, requirement::RoutePolicy, tenant::Transport};
 use iam_grammar::{GrammarError, Permission};
 
 use crate::policy::enforce::{Enforce, Place};
@@ -78,6 +79,30 @@ macro_rules! words {
         #[must_use]
         fn optional(self) -> $returns {
             let policy = here("optional").optional();
+            self.secured(policy)
+        }
+
+        /// Admits requests without a principal only, as pages where people log in do. A principal is refused with 403.
+        #[track_caller]
+        #[must_use]
+        fn anonymous(self) -> $returns {
+            let policy = here("anonymous").anonymous();
+            self.secured(policy)
+        }
+
+        /// Requires a session of at least this assurance level.
+        #[track_caller]
+        #[must_use]
+        fn require_aal(self, level: AssuranceLevel) -> $returns {
+            let policy = here("require_aal").require_aal(level);
+            self.secured(policy)
+        }
+
+        /// Requires a session whose person has proved who they are within `max_age`, in whole seconds.
+        #[track_caller]
+        #[must_use]
+        fn require_fresh_session(self, max_age: Duration) -> $returns {
+            let policy = here("require_fresh_session").require_fresh_session(max_age);
             self.secured(policy)
         }
 
@@ -261,10 +286,13 @@ pub(crate) fn is_builder_word(name: &str) -> bool {
     BUILDER_WORDS.contains(&name)
 }
 
-const BUILDER_WORDS: [&str; 9] = [
+const BUILDER_WORDS: [&str; 12] = [
+    "anonymous",
     "optional",
     "protected",
     "public",
+    "require_aal",
+    "require_fresh_session",
     "require_permission",
     "require_role",
     "require_scope",

@@ -14,9 +14,11 @@
 //! - **Permission servers** know the granted tuples only. They resolve no subject sets and no namespace rules, and accept every namespace
 //!   and relation (Keto answers an error for unknown ones, which becomes 500), batches of any size, and any `keto.token`. They
 //!   answer checks and readiness, and reject writes and lists.
-//! - **OAuth 2 servers** know the tokens that the test issues. They answer introspections and readiness, publish the keys of JWTs, and
-//!   accept any credential of the service. They have no endpoints for clients.
-//! - **Other upstreams**, such as Kratos, do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
+//! - **Identity servers** know the sessions that the test makes with [`TestWorld::session`]. They answer `whoami` as Kratos does, and
+//!   readiness; they have no flows and no admin port. Times are those of [`TestWorld::clock`].
+//! - **OAuth 2 servers** know the tokens that the test issues with [`TestWorld::access_token`]. They answer introspections and readiness,
+//!   publish the keys of JWTs, and accept any credential of the service. They have no endpoints for clients.
+//! - **Other upstreams** do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
 //!   nor TLS are exercised.
 //! - **Audit events** go to [`TestWorld::next_event`] instead of the configured sink.
 //!
@@ -62,6 +64,7 @@
 mod access_token;
 mod issuer;
 mod principal;
+mod session;
 mod upstreams;
 mod world;
 
@@ -71,5 +74,6 @@ pub use self::{
     access_token::TestAccessToken,
     issuer::{IssuerError, TestIssuer},
     principal::TestPrincipal,
+    session::TestSession,
     world::{TestWorld, WorldError},
 };

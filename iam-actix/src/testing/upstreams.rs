@@ -8,10 +8,14 @@ use std::{
 
 use actix_web::web::Query;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{
+    Request, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use iam_core::{
-    clock::{Clock as _, ManualClock},
+    clock::{Clock as _, ManualClock, Timestamp},
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
+    principal::AssuranceLevel,
 };
 use iam_grammar::{RelationTuple, Subject};
 use serde_json::{Value, json};
@@ -19,17 +23,43 @@ use serde_json::{Value, json};
 use super::TestIssuer;
 
 /// The upstreams of all tenants, in memory. Unknown URLs fail with [`TransportError::Connect`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TestUpstreams(Mutex<Upstreams>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Upstreams {
+    clock: ManualClock,
     /// The key servers by the URL of the key set.
     keys: HashMap<String, KeyServer>,
     /// The OAuth 2 servers by the base URL of their admin port without a trailing slash.
     tokens: HashMap<String, TokenServer>,
     /// The permission servers by their base URL without a trailing slash.
     permissions: HashMap<String, PermissionServer>,
+    /// The identity servers by their base URL without a trailing slash.
+    sessions: HashMap<String, SessionServer>,
+}
+
+/// A session that an identity server knows.
+#[derive(Clone, Debug)]
+pub(super) struct KnownSession {
+    pub(super) id: String,
+    pub(super) identity: String,
+    pub(super) aal: AssuranceLevel,
+    pub(super) authenticated_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) is_of_active_identity: bool,
+    pub(super) is_second_factor_due: bool,
+    pub(super) traits: Value,
+    pub(super) metadata_public: Value,
+}
+
+#[derive(Debug)]
+struct SessionServer {
+    cookie_names: HashSet<String>,
+    down: bool,
+    lookups: usize,
+    /// By the value of the cookie and by the token.
+    known: HashMap<String, KnownSession>,
 }
 
 #[derive(Debug)]
@@ -39,9 +69,8 @@ struct KeyServer {
     issuer: Arc<TestIssuer>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct TokenServer {
-    clock: ManualClock,
     down: bool,
     introspections: usize,
     /// What is answered about each token while it is active.
@@ -55,6 +84,56 @@ struct PermissionServer {
 }
 
 impl TestUpstreams {
+    pub(super) fn new(clock: ManualClock) -> Self {
+        Self(Mutex::new(Upstreams {
+            clock,
+            keys: HashMap::new(),
+            tokens: HashMap::new(),
+            permissions: HashMap::new(),
+            sessions: HashMap::new(),
+        }))
+    }
+
+    pub(super) fn serve_sessions(&self, url: &str, cookie_name: &str) {
+        let mut upstreams = self.lock();
+        let server = upstreams.sessions.entry(url.to_owned());
+        let server = server.or_insert_with(|| SessionServer {
+            cookie_names: HashSet::new(),
+            down: false,
+            lookups: 0,
+            known: HashMap::new(),
+        });
+        server.cookie_names.insert(cookie_name.to_owned());
+    }
+
+    /// Makes a session known, unless it is known already: what was logged in does not change by itself.
+    pub(super) fn know_session(&self, url: &str, credentials: &[String], session: &KnownSession) {
+        if let Some(server) = self.lock().sessions.get_mut(url) {
+            for credential in credentials {
+                let known = server.known.entry(credential.clone());
+                known.or_insert_with(|| session.clone());
+            }
+        }
+    }
+
+    pub(super) fn end_session(&self, url: &str, credentials: &[String]) {
+        if let Some(server) = self.lock().sessions.get_mut(url) {
+            for credential in credentials {
+                server.known.remove(credential);
+            }
+        }
+    }
+
+    pub(super) fn set_sessions_down(&self, url: &str, down: bool) {
+        if let Some(server) = self.lock().sessions.get_mut(url) {
+            server.down = down;
+        }
+    }
+
+    pub(super) fn session_lookups(&self, url: &str) -> usize {
+        self.lock().sessions.get(url).map_or(0, |server| server.lookups)
+    }
+
     pub(super) fn serve_keys(&self, url: &str, issuer: Arc<TestIssuer>) {
         let server = KeyServer {
             down: false,
@@ -68,16 +147,8 @@ impl TestUpstreams {
         self.lock().permissions.entry(url.to_owned()).or_default();
     }
 
-    pub(super) fn serve_tokens(&self, url: &str, clock: ManualClock) {
-        self.lock()
-            .tokens
-            .entry(url.to_owned())
-            .or_insert_with(|| TokenServer {
-                clock,
-                down: false,
-                introspections: 0,
-                tokens: HashMap::new(),
-            });
+    pub(super) fn serve_tokens(&self, url: &str) {
+        self.lock().tokens.entry(url.to_owned()).or_default();
     }
 
     pub(super) fn issue_token(&self, url: &str, token: &str, description: Value) {
@@ -155,15 +226,30 @@ impl Upstreams {
             return server.answer();
         }
 
+        let now = self.clock.now();
         let server = self.tokens.iter_mut().find_map(|(base, server)| {
             let path = url.strip_prefix(base.as_str())?;
             matches!(path, INTROSPECT | "/health/ready").then_some((server, path))
         });
         if let Some((server, path)) = server {
-            return server.answer(path, request);
+            return server.answer(path, request, now);
+        }
+        if let Some((base, path)) = self.session_url(&url)
+            && let Some(server) = self.sessions.get_mut(&base)
+        {
+            return server.answer(path, request, now);
         }
         let (server, path) = self.permission_server(&url).ok_or(TransportError::Connect)?;
         server.answer(path, request.body())
+    }
+
+    /// Returns the base URL of the identity server of a URL, and the path there.
+    fn session_url<'a>(&self, url: &'a str) -> Option<(String, &'a str)> {
+        let servers = self.sessions.keys().filter_map(|base| {
+            let path = url.strip_prefix(base.as_str())?;
+            path.starts_with('/').then(|| (base.clone(), path))
+        });
+        servers.min_by_key(|(_, path)| path.len())
     }
 
     /// Returns the permission server of a URL, and the path there. If several base URLs match, the longest one wins, as in a proxy.
@@ -190,7 +276,12 @@ impl KeyServer {
 
 impl TokenServer {
     /// Answers as Hydra's admin port does.
-    fn answer(&mut self, path: &str, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    fn answer(
+        &mut self,
+        path: &str,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Response<Bytes>, TransportError> {
         if self.down {
             return Err(TransportError::Connect);
         }
@@ -211,7 +302,7 @@ impl TokenServer {
             ));
         };
         self.introspections = self.introspections.saturating_add(1);
-        let now = self.clock.now().as_secs();
+        let now = now.as_secs();
         let is_live = |token: &&Value| {
             token
                 .get("exp")
@@ -239,6 +330,101 @@ impl PermissionServer {
         })
     }
 }
+
+impl SessionServer {
+    fn answer(
+        &mut self,
+        path: &str,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Response<Bytes>, TransportError> {
+        if self.down {
+            return Err(TransportError::Connect);
+        }
+
+        Ok(match path {
+            "/health/ready" => answer(StatusCode::OK, &json!({ "status": "ok" })),
+            "/sessions/whoami" => self.whoami(request, now),
+            _ => answer(StatusCode::NOT_FOUND, &json!({ "error": { "code": 404 } })),
+        })
+    }
+
+    /// Answers as Kratos is recorded to.
+    fn whoami(&mut self, request: &Request<Bytes>, now: Timestamp) -> Response<Bytes> {
+        self.lookups = self.lookups.saturating_add(1);
+        let credential = self.credential(request);
+        let session = credential.and_then(|credential| self.known.get(&credential));
+        // Kratos tells no unknown session from one that is over, or of an inactive identity.
+        let session = session.filter(|session| now < session.expires_at && session.is_of_active_identity);
+        match session {
+            None => answer(
+                StatusCode::UNAUTHORIZED,
+                &json!({ "error": {
+                    "code": 401,
+                    "status": "Unauthorized",
+                    "reason": "No valid session credentials found in the request.",
+                    "message": "The request could not be authorized",
+                }}),
+            ),
+            Some(session) if session.is_second_factor_due => answer(
+                StatusCode::FORBIDDEN,
+                &json!({
+                    "error": {
+                        "id": "session_aal2_required",
+                        "code": 403,
+                        "status": "Forbidden",
+                        "message": "Session does not fulfill the requested Authenticator Assurance Level",
+                        "details": { "redirect_browser_to": SECOND_FACTOR },
+                    },
+                    "redirect_browser_to": SECOND_FACTOR,
+                }),
+            ),
+            Some(session) => answer(StatusCode::OK, &session.json()),
+        }
+    }
+
+    /// Returns the credential that counts: the cookie before the token, `X-Session-Token` before `Authorization`.
+    fn credential(&self, request: &Request<Bytes>) -> Option<String> {
+        let header = |name: &str| request.headers().get(name)?.to_str().ok();
+        let cookie = header("cookie").and_then(|cookies| {
+            let mut pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
+            pairs.find(|(name, _)| self.cookie_names.contains(*name))
+        });
+        let token = header("x-session-token")
+            .or_else(|| header("authorization").and_then(|value| value.strip_prefix("Bearer ")));
+        cookie.map(|(_, value)| value).or(token).map(str::to_owned)
+    }
+}
+
+impl KnownSession {
+    fn json(&self) -> Value {
+        let at = self.authenticated_at.to_rfc3339();
+        let mut methods = vec![json!({ "method": "password", "aal": "aal1", "completed_at": at })];
+        if AssuranceLevel::Aal2 <= self.aal {
+            methods.push(json!({ "method": "totp", "aal": "aal2", "completed_at": at }));
+        }
+        json!({
+            "id": self.id,
+            "active": true,
+            "expires_at": self.expires_at.to_rfc3339(),
+            "authenticated_at": at,
+            "authenticator_assurance_level": self.aal.as_str(),
+            "authentication_methods": methods,
+            "issued_at": at,
+            "identity": {
+                "id": self.identity,
+                "schema_id": "default",
+                "state": "active",
+                "traits": self.traits,
+                "metadata_public": self.metadata_public,
+                "organization_id": null,
+            },
+            "devices": [{ "id": self.id, "ip_address": "127.0.0.1:46802", "user_agent": "test", "location": "" }],
+        })
+    }
+}
+
+const SECOND_FACTOR: &str = "https://kratos.invalid/self-service/login/browser?aal=aal2";
 
 fn check(known: &HashSet<String>, body: &Bytes) -> Response<Bytes> {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -283,6 +469,8 @@ fn tuple(asked: &Value) -> Option<RelationTuple> {
 fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
@@ -290,7 +478,7 @@ fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
 fn oauth(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = answer(status, body);
     response.headers_mut().insert(
-        header::CONTENT_TYPE,
+        CONTENT_TYPE,
         HeaderValue::from_static("application/json;charset=UTF-8"),
     );
     response
@@ -313,7 +501,7 @@ mod tests {
             "https://keto.example.evil",
             "https://keto.example:8443",
         ];
-        let upstreams = TestUpstreams::default();
+        let upstreams = TestUpstreams::new(ManualClock::at_system_time());
         for base in bases {
             upstreams.serve_permissions(base);
             upstreams.set_permissions_down(base, true);

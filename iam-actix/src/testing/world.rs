@@ -9,14 +9,14 @@ use std::{
 use iam_core::{
     audit::AuditEvent,
     clock::ManualClock,
-    config::{ConfigError, IamConfig, Settings, TenantConfig},
+    config::{ConfigError, IamConfig, KratosConfig, Settings, TenantConfig},
     jwt::Algorithm,
-    tenant::{JwksSource, Signer, Tenant, TenantRegistry},
+    tenant::{JwksSource, KratosSettings, Signer, Tenant, TenantRegistry},
 };
 use iam_grammar::GrammarError;
 use tokio::{sync::Mutex, time};
 
-use super::{IssuerError, TestAccessToken, TestIssuer, TestPrincipal, upstreams::TestUpstreams};
+use super::{IssuerError, TestAccessToken, TestIssuer, TestPrincipal, TestSession, upstreams::TestUpstreams};
 use crate::{
     audit::{AuditEvents, ChannelAuditSink, audit_channel},
     iam::{Iam, StartError},
@@ -47,8 +47,8 @@ impl TestWorld {
     /// Returns a [`WorldError`] if the configuration is invalid, or if it requires a signature algorithm that the test issuer lacks.
     pub fn new(config: IamConfig) -> Result<Self, WorldError> {
         let settings = config.clone().validate()?;
-        let upstreams = Arc::new(TestUpstreams::default());
         let clock = ManualClock::at_system_time();
+        let upstreams = Arc::new(TestUpstreams::new(clock.clone()));
         let issuers = issuers(settings.registry(), Signer::Gateway)?;
         let oauth2_issuers = self::issuers(settings.registry(), Signer::Hydra)?;
         for tenant in settings.registry().iter() {
@@ -58,10 +58,13 @@ impl TestWorld {
                 }
             }
             if let Some(hydra) = tenant.hydra() {
-                upstreams.serve_tokens(hydra.admin_url(), clock.clone());
+                upstreams.serve_tokens(hydra.admin_url());
             }
             if let Some(keto) = tenant.keto() {
                 upstreams.serve_permissions(keto.read_url());
+            }
+            if let Some(kratos) = tenant.kratos() {
+                upstreams.serve_sessions(kratos.public_url(), kratos.session_cookie());
             }
         }
 
@@ -148,6 +151,60 @@ impl TestWorld {
     pub fn introspections(&self) -> usize {
         let hydra = self.settings.registry().default_tenant().hydra();
         hydra.map_or(0, |hydra| self.upstreams.introspections(hydra.admin_url()))
+    }
+
+    /// Returns a new session of a person at the identity server of the default tenant. The subject is the id of the identity.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use actix_web::test::TestRequest;
+    /// use iam_actix::{IamConfig, testing::TestWorld};
+    ///
+    /// # fn world() -> Result<(), Box<dyn std::error::Error>> {
+    /// let world = TestWorld::new(IamConfig::from_toml(r#"
+    ///     [tenants.default]
+    ///     transports = ["cookie-or-bearer"]
+    ///     [tenants.default.kratos]
+    ///     public_url = "https://kratos.example"
+    /// "#)?)?;
+    /// let alice = world.session("alice").aal2();
+    ///
+    /// let browser = TestRequest::get().uri("/me").insert_header(alice.cookie()).to_request();
+    /// let mobile = TestRequest::get().uri("/me").insert_header(alice.token()).to_request();
+    /// # drop((browser, mobile));
+    /// # Ok(())
+    /// # }
+    /// # world().unwrap();
+    /// # }
+    /// ```
+    pub fn session(&self, subject: &str) -> TestSession {
+        self.session_at(self.settings.registry().default_tenant(), subject)
+    }
+
+    /// Returns a new session of a person at the identity server of a tenant, or `None` if the tenant does not exist.
+    pub fn session_of(&self, tenant: &str, subject: &str) -> Option<TestSession> {
+        let tenant = self.settings.registry().get(tenant)?;
+        Some(self.session_at(tenant, subject))
+    }
+
+    /// Takes the identity server of the default tenant down, or up again, for all tenants with this `kratos.public_url`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`WorldError`] if the tenant has no identity server.
+    pub fn set_sessions_down(&self, down: bool) -> Result<(), WorldError> {
+        let tenant = self.default_tenant();
+        let kratos = self.tenant(tenant)?.kratos();
+        let kratos = kratos.ok_or_else(|| WorldError::Sessions(tenant.to_owned()))?;
+        self.upstreams.set_sessions_down(kratos.public_url(), down);
+        Ok(())
+    }
+
+    /// Returns how often the identity server of the default tenant was asked about a session, by all tenants with this
+    /// `kratos.public_url`.
+    pub fn session_lookups(&self) -> usize {
+        let kratos = self.settings.registry().default_tenant().kratos();
+        kratos.map_or(0, |kratos| self.upstreams.session_lookups(kratos.public_url()))
     }
 
     /// Returns the clock.
@@ -273,6 +330,14 @@ impl TestWorld {
         TestAccessToken::new(tenant, client_id, issuer, &self.upstreams, self.clock.clone())
     }
 
+    fn session_at(&self, tenant: &Tenant, subject: &str) -> TestSession {
+        let kratos = tenant.kratos();
+        let default = KratosConfig::default().session_cookie;
+        let cookie = kratos.map_or(default.as_str(), KratosSettings::session_cookie);
+        let server = (kratos.map(KratosSettings::public_url), cookie);
+        TestSession::new(subject, server, &self.upstreams, self.clock.clone())
+    }
+
     fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
         // INVARIANT: every tenant that verifies tokens has an issuer. Other tenants accept no tokens.
         let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
@@ -323,6 +388,9 @@ pub enum WorldError {
     /// The tenant has no permission server.
     #[error("tenant `{0}` has no permission server: set `tenants.{0}.keto.read_url`")]
     Permissions(String),
+    /// The tenant has no identity server.
+    #[error("tenant `{0}` has no identity server: set `tenants.{0}.kratos.public_url`")]
+    Sessions(String),
     /// The tenant does not exist.
     #[error("no tenant `{0}` is configured: set `tenants.{0}`")]
     Tenant(String),

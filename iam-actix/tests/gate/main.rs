@@ -20,11 +20,15 @@ mod facts;
 #[cfg(test)]
 mod inward;
 #[cfg(test)]
+mod oauth2;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod scopes;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod tricks;
 #[cfg(test)]

@@ -98,6 +98,12 @@ impl Authenticated {
         Self { principal }
     }
 
+    /// The same for tests elsewhere.
+    #[cfg(test)]
+    pub(crate) const fn of(principal: Principal) -> Self {
+        Self::new(principal)
+    }
+
     /// Returns the principal that sent the request.
     pub const fn principal(&self) -> &Principal {
         &self.principal

@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     config::{Settings, SubjectForm, TenantConfig},
+    principal::{AssuranceLevel, Evidence, Session},
     requirement::RoutePolicy,
-    testing::{Mint, principal_of, tenants_of},
+    testing::{Mint, NOW, principal_of, sessions_with, tenants_of},
 };
 
 struct World {
@@ -42,7 +45,7 @@ impl World {
                 &policy,
                 self.tenant(),
                 &params,
-                Timestamp::from_secs(crate::testing::NOW),
+                Timestamp::from_secs(NOW),
             )? {
                 Verdict::Allow => Vec::new(),
                 Verdict::Ask(question) => question.tuples().iter().map(ToString::to_string).collect(),
@@ -88,7 +91,7 @@ fn a_principal_of_another_tenant_is_refused_before_anything_else() {
                 &policy,
                 world.tenant(),
                 &none,
-                Timestamp::from_secs(crate::testing::NOW)
+                Timestamp::from_secs(NOW)
             )),
             Reason::TenantMismatch
         );
@@ -349,7 +352,7 @@ fn a_path_parameter_with_the_name_of_a_reserved_placeholder_leaves_nothing_to_as
             &policy,
             world.tenant(),
             &params,
-            Timestamp::from_secs(crate::testing::NOW),
+            Timestamp::from_secs(NOW),
         )
     };
 
@@ -427,7 +430,7 @@ fn several_permissions_make_one_question_that_needs_them_all() {
         &policy,
         world.tenant(),
         &params,
-        Timestamp::from_secs(crate::testing::NOW),
+        Timestamp::from_secs(NOW),
     )
     .unwrap() else {
         panic!("there is a question");
@@ -502,4 +505,92 @@ proptest! {
         let expected = required.iter().all(|any_of| any_of.iter().any(|role| roles.contains(role)));
         prop_assert_eq!(allows(&roles), expected);
     }
+}
+
+fn session(aal: AssuranceLevel, authenticated_at: u64) -> Principal {
+    let settings = sessions_with(|_| {});
+    let session = Session {
+        id: "s-1".to_owned(),
+        authenticated_at: Timestamp::from_secs(authenticated_at),
+        expires_at: Timestamp::MAX,
+        aal,
+        methods: Vec::new(),
+        devices: Vec::new(),
+        identity_id: "alice".to_owned(),
+        schema_id: "default".to_owned(),
+        traits: Value::Null,
+        metadata_public: None,
+        actor: "user:alice".to_owned(),
+    };
+    Principal::new(
+        settings.registry().default_tenant(),
+        Evidence::Session(session.into()),
+    )
+}
+
+/// R111
+#[test]
+fn a_session_that_proves_too_little_or_too_long_ago_has_to_step_up() {
+    let world = World::new();
+    let strict = policy()
+        .require_aal(AssuranceLevel::Aal2)
+        .require_fresh_session(Duration::from_secs(900));
+    let check = |policy: &RoutePolicy, principal: &Principal| {
+        let policy = EffectivePolicy::merge(&[policy]).unwrap();
+        check_local(principal, &policy, world.tenant(), Timestamp::from_secs(NOW))
+    };
+    let both = StepUp {
+        level: Some(AssuranceLevel::Aal2),
+        max_age: Some(Duration::from_secs(900)),
+    };
+
+    for (aal, authenticated_at, detail) in [
+        (AssuranceLevel::Aal2, NOW, None),
+        (AssuranceLevel::Aal3, NOW - 900, None),
+        (AssuranceLevel::Aal2, NOW + 30, None),
+        (AssuranceLevel::Aal2, NOW + 31, Some("age")),
+        (AssuranceLevel::Aal2, NOW - 901, Some("age")),
+        (AssuranceLevel::Aal2, 0, Some("age")),
+        (AssuranceLevel::Aal1, NOW, Some("level")),
+        (AssuranceLevel::Aal0, NOW - 901, Some("level")),
+    ] {
+        let expected = detail.map_or(Ok(()), |detail| Err(Refusal::insufficient(both, detail)));
+        assert_eq!(
+            check(&strict, &session(aal, authenticated_at)),
+            expected,
+            "{aal} {authenticated_at}"
+        );
+    }
+    assert!(check(&policy(), &session(AssuranceLevel::Aal0, 0)).is_ok());
+    let level_only = policy().require_aal(AssuranceLevel::Aal2);
+    assert!(check(&level_only, &session(AssuranceLevel::Aal2, 0)).is_ok());
+}
+
+#[test]
+fn a_principal_without_a_session_has_proved_no_level() {
+    let world = World::new();
+    let principal = world.principal(&json!({"metadataPublic": {"roles": ["a"]}}));
+
+    for policy in [
+        policy().require_aal(AssuranceLevel::Aal1),
+        policy().require_fresh_session(Duration::from_secs(900)),
+        policy().require_aal(AssuranceLevel::Aal1).require_role(["b"]),
+    ] {
+        let policy = EffectivePolicy::merge(&[&policy]).unwrap();
+        let refusal =
+            check_local(&principal, &policy, world.tenant(), Timestamp::from_secs(NOW)).unwrap_err();
+
+        assert_eq!(refusal.reason, Reason::InsufficientLevel);
+        assert_eq!(refusal.step_up, Some(policy.step_up()));
+    }
+}
+
+/// R014: the same id by a token and by a session is not one principal.
+#[test]
+fn a_session_never_equals_a_token() {
+    let world = World::new();
+    let by_session = session(AssuranceLevel::Aal1, NOW);
+
+    assert_ne!(world.principal(&json!({"sub": "alice"})), by_session);
+    assert_eq!(by_session, session(AssuranceLevel::Aal2, 0));
 }

@@ -163,8 +163,6 @@ impl Evidence {
             )),
             // Nothing tells two requests apart.
             Self::Forwarded(_) => None,
-            // Hydra tells no `jti`, and an access token is made to be used again.
-            Self::Introspected(_) => None,
             Self::Jwt(claims) => Some((
                 ReplayId {
                     tenant,
@@ -173,8 +171,8 @@ impl Evidence {
                 },
                 claims.accepted_until(),
             )),
-            // A session is used many times.
-            Self::Session(_) => None,
+            // Sessions and access tokens are used many times, and Hydra tells no `jti`.
+            Self::Introspected(_) | Self::Session(_) => None,
         }
     }
 }

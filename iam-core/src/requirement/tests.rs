@@ -234,3 +234,130 @@ proptest! {
         }
     }
 }
+
+/// Nobody fulfils both, so nothing is chosen.
+#[test]
+fn a_route_for_requests_without_a_principal_contradicts_every_requirement() {
+    let anonymous = policy().anonymous();
+
+    assert_eq!(access(&[&anonymous]), Access::Anonymous);
+    assert_eq!(access(&[&anonymous, &policy()]), Access::Anonymous);
+    assert_eq!(access(&[&policy().public(), &anonymous]), Access::Anonymous);
+    assert_eq!(access(&[&anonymous, &policy().optional()]), Access::Anonymous);
+    assert_eq!(access(&[&policy().optional().anonymous()]), Access::Anonymous);
+    for other in [
+        policy().protected(),
+        policy().require_role(["admin"]),
+        policy().require_aal(AssuranceLevel::Aal1),
+        policy().single_use(),
+    ] {
+        for conflict in [
+            EffectivePolicy::merge(&[&anonymous, &other]),
+            EffectivePolicy::merge(&[&other, &anonymous]),
+            EffectivePolicy::merge(&[&other.clone().anonymous()]),
+            EffectivePolicy::merge(&[&policy().anonymous().protected()]),
+        ] {
+            let conflict = conflict.unwrap_err();
+            assert_eq!(conflict, Conflict::AnonymousPrincipal);
+            assert_eq!(conflict.reason(), Reason::PolicyConflict);
+        }
+    }
+}
+
+#[test]
+fn the_highest_level_and_the_shortest_age_count() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let merged = EffectivePolicy::merge(&[
+        &policy()
+            .require_aal(AssuranceLevel::Aal2)
+            .require_aal(AssuranceLevel::Aal1),
+        &policy()
+            .require_fresh_session(minutes(15))
+            .require_fresh_session(minutes(60)),
+        &policy()
+            .require_aal(AssuranceLevel::Aal1)
+            .require_fresh_session(minutes(30)),
+        &policy().public(),
+    ])
+    .unwrap();
+
+    assert_eq!(
+        merged.step_up(),
+        StepUp {
+            level: Some(AssuranceLevel::Aal2),
+            max_age: Some(minutes(15)),
+        }
+    );
+    assert_eq!(merged.access(), Access::Protected);
+    assert_eq!(merged.requirements(), ["aal:aal2", "max_age:900s"]);
+    assert_eq!(EffectivePolicy::merge(&[]).unwrap().step_up(), StepUp::default());
+}
+
+#[test]
+fn an_age_a_level_or_a_transport_that_is_none_refuses_everybody() {
+    let conflict = |policy: RoutePolicy| EffectivePolicy::merge(&[&policy]).unwrap_err();
+
+    for age in [
+        Duration::ZERO,
+        Duration::from_millis(999),
+        Duration::from_millis(1500),
+    ] {
+        assert_eq!(
+            conflict(policy().require_fresh_session(age)),
+            Conflict::InvalidAge
+        );
+    }
+    assert_eq!(
+        conflict(policy().require_aal_named("AAL2")),
+        Conflict::InvalidLevel
+    );
+    assert_eq!(
+        conflict(policy().transport_named("pigeon")),
+        Conflict::InvalidTransport
+    );
+    for transport in Transport::ALL {
+        let merged = EffectivePolicy::merge(&[&policy().transport_named(transport.as_str())]).unwrap();
+        assert_eq!(merged.transport(), Some(transport));
+    }
+}
+
+/// The table of `Access::admit`. D28: an optional route knows its callers; a session that is over locks nobody out of the login page.
+#[test]
+fn who_is_admitted() {
+    let refused = |reason: Reason| Err(Refusal::new(reason));
+    let everywhere = [Access::Optional, Access::Anonymous, Access::Protected];
+
+    assert_eq!(Access::Public.admit(Ok(None)), Ok(()));
+    for access in everywhere {
+        // Nothing was looked at, where something has to be.
+        assert_eq!(access.admit(Ok(None)), refused(Reason::MissingCredential));
+    }
+    for reason in Reason::ALL {
+        let is_nobody = matches!(reason, Reason::MissingCredential | Reason::SessionInactive);
+        for access in everywhere {
+            let admitted = access.admit(Err(reason.into())).is_ok();
+            assert_eq!(
+                admitted,
+                is_nobody && access != Access::Protected,
+                "{access:?} {reason}"
+            );
+        }
+    }
+
+    let mint = crate::testing::Mint::new("k-1");
+    let settings = crate::testing::tenants_of(&mint, &["default"], |_| {});
+    let principal = crate::testing::principal_of(
+        &mint,
+        settings.registry().default_tenant(),
+        &serde_json::json!({}),
+    );
+    let alice = Authenticated::of(principal);
+    for (access, expected) in [
+        (Access::Public, refused(Reason::MissingCredential)),
+        (Access::Optional, Ok(())),
+        (Access::Anonymous, refused(Reason::AlreadyAuthenticated)),
+        (Access::Protected, Ok(())),
+    ] {
+        assert_eq!(access.admit(Ok(Some(&alice))), expected, "{access:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! One upstream call: build the request, send it, check the status.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Builder};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Builder};
 use url::form_urlencoded::Serializer;
 
 use crate::{
@@ -102,6 +102,21 @@ pub(super) fn expect(response: &Response<Bytes>, expected: StatusCode) -> Result
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CallError::Credential),
         _ => Err(CallError::Status),
     }
+}
+
+/// Tells whether a response declares JSON in its one `Content-Type`, with or without parameters.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let kind = line
+        .as_bytes()
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default();
+
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
 const MAX_REQUEST_ID: usize = 128;

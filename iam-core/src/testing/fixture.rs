@@ -13,7 +13,7 @@ use super::{Mint, NOW};
 use crate::{
     authenticate::{Authentication, authenticate},
     clock::Timestamp,
-    config::{IamConfig, KetoConfig, OathkeeperConfig, Settings, TenantConfig},
+    config::{IamConfig, KetoConfig, KratosConfig, OathkeeperConfig, Settings, TenantConfig},
     principal::Principal,
     request::RequestHead,
     tenant::{Target, Tenant},
@@ -91,6 +91,13 @@ pub(crate) fn tenants_of(mint: &Mint, names: &[&str], change: impl Fn(&mut Tenan
         })
         .validate()
         .unwrap()
+}
+
+/// A tenant of people who log in at Kratos.
+pub(crate) fn sessions_with(change: impl Fn(&mut TenantConfig)) -> Settings {
+    let mut tenant = TenantConfig::with_sessions(KratosConfig::new("https://kratos.example/"));
+    change(&mut tenant);
+    IamConfig::new().tenant("default", tenant).validate().unwrap()
 }
 
 /// The principal of a token with `claims`, and its tenant.

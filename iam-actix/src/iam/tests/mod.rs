@@ -2,7 +2,9 @@
 
 mod health;
 mod keys;
+mod oauth2;
 mod requests;
+mod sessions;
 mod start;
 
 use std::{

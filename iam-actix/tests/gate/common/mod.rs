@@ -25,6 +25,7 @@ use iam_core::{
     audit::{AuditEvent, EventName, Outcome},
     config::{IamConfig, KetoConfig, OathkeeperConfig, TenantConfig},
     decision::Reason,
+    http::HttpClient,
 };
 use serde_json::{Value, json};
 
@@ -73,9 +74,23 @@ impl World {
     /// Starts beside an upstream of its own.
     pub(crate) async fn beside(keto: Keto, issuer: Issuer, config: IamConfig) -> Self {
         let keto = Arc::new(keto);
+        Self::started(Arc::clone(&keto) as Arc<_>, keto, issuer, config).await
+    }
+
+    /// Starts with upstreams of its own, without a Keto.
+    pub(crate) async fn around(upstreams: Arc<dyn HttpClient>, issuer: Issuer, config: IamConfig) -> Self {
+        Self::started(upstreams, Arc::default(), issuer, config).await
+    }
+
+    async fn started(
+        upstreams: Arc<dyn HttpClient>,
+        keto: Arc<Keto>,
+        issuer: Issuer,
+        config: IamConfig,
+    ) -> Self {
         let (sink, events) = audit_channel();
         let iam = Iam::builder(config)
-            .http_client(Arc::clone(&keto) as Arc<_>)
+            .http_client(upstreams)
             .audit_sink(Arc::new(sink))
             .start()
             .await

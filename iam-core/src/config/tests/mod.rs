@@ -1,6 +1,7 @@
 //! What is no configuration does not start, and says all that is wrong with it.
 
 mod hydra;
+mod kratos;
 mod load;
 mod token;
 mod urls;
@@ -160,10 +161,10 @@ fn an_element_that_cannot_be_read_hides_no_problem_of_the_others() {
     let nothing_left = problems(sound_oathkeeper("algorithms = [1]"));
     assert_eq!(nothing_left.len(), 1, "{nothing_left:?}");
 
-    let transports = problems_with("[tenants.other]\ntransports = [\"pigeon\", \"cookie\"]");
+    let transports = problems_with("[tenants.other]\ntransports = [\"pigeon\", \"dove\"]");
     for path in [
         "`tenants.other.transports[0]`: ",
-        "`tenants.other.transports[1]`: expected one of \"oathkeeper\", \"oauth2\"",
+        "`tenants.other.transports[1]`: expected one of \"bearer\"",
     ] {
         assert!(
             transports.iter().any(|problem| problem.starts_with(path)),
@@ -177,7 +178,7 @@ fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
     let config = IamConfig::from_toml(
         r#"
         [tenants.default]
-        transports = ["oathkeper", "cookie"]
+        transports = ["oathkeper", "dove"]
         [tenants.default.oathkeeper]
         issuer = "https://gateway.example/"
         audience = ["orders-api"]
@@ -189,23 +190,22 @@ fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
     assert_eq!(
         problems(config),
         [
-            "`tenants.default.transports[0]`: expected one of \"oathkeeper\", \"oauth2\"; did you mean \"oathkeeper\"?",
-            "`tenants.default.transports[1]`: expected one of \"oathkeeper\", \"oauth2\"",
+            "`tenants.default.transports[0]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"; did you mean \"oathkeeper\"?",
+            "`tenants.default.transports[1]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"",
         ]
     );
 }
 
-/// A transport that the file format does not accept can still be named in code.
 #[test]
-fn a_transport_that_does_not_work_is_refused_in_code_too() {
+fn transport_that_is_set_in_code_needs_its_block_too() {
     let mut config = config_with("");
-    config.tenants.get_mut("default").unwrap().transports = vec![Transport::Cookie];
+    config.tenants.get_mut("default").unwrap().transports = vec![Transport::Oauth2];
 
     assert_eq!(
         problems(config),
         [
-            "`tenants.default.transports`: expected \"oathkeeper\" or \"oauth2\"",
             "`tenants.default.oathkeeper`: has no effect without the transport \"oathkeeper\"",
+            "`tenants.default.hydra`: required for the transport \"oauth2\"",
         ]
     );
 }

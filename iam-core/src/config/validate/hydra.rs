@@ -121,16 +121,16 @@ fn introspection(
         .public_url
         .as_deref()
         .and_then(|url| report.base_url(&at("public_url"), url, &http));
-    let admin_url = match written.admin_url.as_deref() {
-        Some(url) => report.base_url(&at("admin_url"), url, &http),
-        None => {
-            report.add(
-                &at("admin_url"),
-                "required: tokens are introspected at Hydra's admin port",
-            );
-            None
-        }
-    };
+    if written.admin_url.is_none() {
+        report.add(
+            &at("admin_url"),
+            "required: tokens are introspected at Hydra's admin port",
+        );
+    }
+    let admin_url = written
+        .admin_url
+        .as_deref()
+        .and_then(|url| report.base_url(&at("admin_url"), url, &http));
     if admin_url.is_some() && admin_url == public_url {
         report.add(
             &at("admin_url"),

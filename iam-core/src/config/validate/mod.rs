@@ -170,12 +170,16 @@ fn transports(report: &mut Report, path: &str, written: &TenantConfig) {
         {
             report.add(&at, format!("names \"{transport}\" twice"));
         }
-        if transport.is_of_sessions() && written.kratos.is_none() {
-            report.add(
-                &format!("{path}.kratos"),
-                format!("required for the transport \"{transport}\""),
-            );
-        }
+    }
+    let of_sessions = written
+        .transports
+        .iter()
+        .find(|transport| transport.is_of_sessions());
+    if let (Some(transport), None) = (of_sessions, &written.kratos) {
+        report.add(
+            &format!("{path}.kratos"),
+            format!("required for the transport \"{transport}\""),
+        );
     }
 
     for (transport, block, is_written) in [

@@ -117,7 +117,7 @@ fn request(settings: &HydraSettings, token: &Secret, request_id: &str) -> (Build
 /// Reads the answer: 200 and a JSON object whose `active` is a boolean (R074, D30).
 fn read(response: &Response<Bytes>, max_body: usize) -> Result<Introspection, CallError> {
     call::expect(response, StatusCode::OK)?;
-    if !is_json(response) {
+    if !call::is_json(response.headers()) {
         return Err(CallError::Unreadable);
     }
     let members = json::parse_object(response.body(), JsonLimits::new(max_body, MAX_DEPTH))
@@ -193,17 +193,6 @@ fn audience(value: Option<&Value>) -> Result<Vec<String>, CallError> {
         Some(Value::Array(all)) => all.iter().map(one).collect(),
         Some(value) => one(value).map(|one| vec![one]),
     }
-}
-
-/// Tells whether the response declares JSON, once, with or without parameters.
-fn is_json(response: &Response<Bytes>) -> bool {
-    let mut lines = response.headers().get_all(header::CONTENT_TYPE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return false;
-    };
-    let media_type = line.as_bytes().split(|&byte| byte == b';').next();
-
-    media_type.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"application/json"))
 }
 
 /// R079, D77: also a refusal of our own credential is an outage to the caller.

@@ -97,8 +97,8 @@ fn credential_of_the_service_is_the_configured_one() {
 #[test]
 fn anything_but_an_answer_is_unavailable() {
     let good = active().to_string();
-    let truncated = &good[..good.len() - 1];
-    let duplicate = good.replace("{", r#"{"active":true,"#);
+    let truncated = good.strip_suffix('}').unwrap();
+    let duplicate = good.replace('{', r#"{"active":true,"#);
     for (status, content_type, body, detail) in [
         (401, JSON, good.as_str(), "upstream_refuses_credential"),
         (403, JSON, &good, "upstream_refuses_credential"),

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Builder};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Builder};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -127,25 +127,12 @@ fn answer(response: &Response<Bytes>, limits: JsonLimits) -> Result<Whoami, Call
 }
 
 fn object(response: &Response<Bytes>, limits: JsonLimits) -> Result<Value, CallError> {
-    if !is_json(response.headers()) {
+    if !call::is_json(response.headers()) {
         return Err(CallError::Unreadable);
     }
     json::parse_object(response.body(), limits)
         .map(Value::Object)
         .map_err(|_| CallError::Unreadable)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return false;
-    };
-    let kind = line
-        .as_bytes()
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
 fn error_id(body: &Value) -> Option<&str> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     config::{Settings, TenantConfig},
+    decision::Reason,
     requirement::{EffectivePolicy, RoutePolicy},
     tenant::Tenant,
     testing::{Mint, NOW, principal_of, tenants_of},
@@ -510,3 +511,5 @@ fn debug_output_holds_no_credential_and_no_claim() {
         assert!(!debug.contains(secret), "{debug}");
     }
 }
+
+mod session;
