@@ -40,10 +40,9 @@ impl Evidence {
     pub(super) fn client_id(&self) -> Option<&str> {
         match self {
             Self::Envelope(envelope) => envelope.client_id(),
-            Self::Forwarded(_) => None,
             Self::Introspected(token) => token.client_id(),
             Self::Jwt(claims) => claims.client_id(),
-            Self::Session(_) => None,
+            Self::Forwarded(_) | Self::Session(_) => None,
         }
     }
 
@@ -51,11 +50,10 @@ impl Evidence {
     pub(super) fn is_client(&self) -> bool {
         match self {
             Self::Envelope(envelope) => envelope.is_client(),
-            Self::Forwarded(_) => false,
             Self::Introspected(token) => token.is_client(),
             Self::Jwt(claims) => claims.is_client(),
-            // Kratos knows people only.
-            Self::Session(_) => false,
+            // Kratos knows people only, and no header names a client.
+            Self::Forwarded(_) | Self::Session(_) => false,
         }
     }
 
@@ -63,10 +61,9 @@ impl Evidence {
     pub(super) fn acting_client(&self) -> Option<&str> {
         match self {
             Self::Envelope(envelope) => envelope.acting_client(),
-            Self::Forwarded(_) => None,
             Self::Introspected(token) => token.acting_client(),
             Self::Jwt(claims) => claims.acting_client(),
-            Self::Session(_) => None,
+            Self::Forwarded(_) | Self::Session(_) => None,
         }
     }
 
@@ -85,9 +82,8 @@ impl Evidence {
     pub(super) fn metadata(&self) -> Option<&Value> {
         match self {
             Self::Envelope(envelope) => envelope.metadata(),
-            Self::Forwarded(_) => None,
             // Roles come from an identity's metadata. What a consent application adds to a token is none.
-            Self::Introspected(_) => None,
+            Self::Forwarded(_) | Self::Introspected(_) => None,
             Self::Jwt(claims) => claims.metadata(),
             Self::Session(session) => session.metadata_public(),
         }
@@ -96,10 +92,9 @@ impl Evidence {
     pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
         let text = match self {
             Self::Envelope(envelope) => envelope.scope(),
-            Self::Forwarded(_) => None,
             Self::Introspected(token) => token.scope(),
             Self::Jwt(claims) => claims.scope(),
-            Self::Session(_) => None,
+            Self::Forwarded(_) | Self::Session(_) => None,
         };
         text.into_iter().flat_map(scope::scopes)
     }
@@ -161,8 +156,6 @@ impl Evidence {
                 },
                 envelope.accepted_until(),
             )),
-            // Nothing tells two requests apart.
-            Self::Forwarded(_) => None,
             Self::Jwt(claims) => Some((
                 ReplayId {
                     tenant,
@@ -171,8 +164,8 @@ impl Evidence {
                 },
                 claims.accepted_until(),
             )),
-            // Sessions and access tokens are used many times, and Hydra tells no `jti`.
-            Self::Introspected(_) | Self::Session(_) => None,
+            // Sessions and access tokens are used many times, and Hydra tells no `jti`. Headers have no id.
+            Self::Forwarded(_) | Self::Introspected(_) | Self::Session(_) => None,
         }
     }
 }

@@ -199,7 +199,7 @@ fn headers_without_a_proof_do_not_start() {
     for secret in [
         "",
         "short",
-        &SECRET[1..],
+        SECRET.strip_prefix('0').unwrap(),
         &format!("{SECRET} x"),
         &format!("{SECRET}é"),
         &"x".repeat(1025),

@@ -18,7 +18,8 @@ pub(super) fn gateway(report: &mut Report, place: Place<'_>) -> Option<(Gateway,
 
     match place.written.verifier {
         VerifierKind::Headers => {
-            forwarded(report, place).map(|source| (Gateway::Forwarded(Box::new(source)), None))
+            let source = forwarded(report, place);
+            Some((Gateway::Forwarded(Box::new(source)), None))
         }
         VerifierKind::Hmac => {
             envelope(report, place).map(|source| (Gateway::Envelope(Box::new(source)), None))
@@ -159,7 +160,7 @@ fn keys(report: &mut Report, path: &str, written: &[Secret]) -> Vec<hmac::Key> {
     keys.iter().map(|key| hmac::Key::new(HMAC_SHA256, key)).collect()
 }
 
-fn forwarded(report: &mut Report, place: Place<'_>) -> Option<ForwardedSource> {
+fn forwarded(report: &mut Report, place: Place<'_>) -> ForwardedSource {
     let written = place.written;
     let header = own_header(report, &place.at("header"), written.header_name());
     let proof_header = proof(report, place);
@@ -196,7 +197,7 @@ fn forwarded(report: &mut Report, place: Place<'_>) -> Option<ForwardedSource> {
         &written.anonymous_subjects,
     );
 
-    Some(ForwardedSource {
+    ForwardedSource {
         header,
         proof: proof_header.zip(written.proof_secret.clone()),
         peers,
@@ -204,7 +205,7 @@ fn forwarded(report: &mut Report, place: Place<'_>) -> Option<ForwardedSource> {
         tenant_header,
         headers,
         anonymous_subjects: written.anonymous_subjects.clone(),
-    })
+    }
 }
 
 /// Returns the header of the secret, where there is one.
