@@ -84,6 +84,11 @@ pub struct OathkeeperConfig {
     /// Every process on such an address can name any identity.
     pub trusted_peers: Vec<String>,
     /// The header with the identity's role, or with a JSON list of roles. Without it, identities of `headers` have no roles.
+    ///
+    /// # Security
+    ///
+    /// Oathkeeper passes on the headers of a caller that its rule does not set. Each rule must set this header and the other ones of
+    /// this table, with an empty text where there is nothing to say.
     pub roles_header: Option<String>,
     /// The header with the tenant's name, which must then be there. Required for `headers` where there is more than one tenant.
     pub tenant_header: Option<String>,
