@@ -127,7 +127,7 @@
 //! | any, and the upstream that has to be asked gives no answer | no principal | 503 | 503 | 503 |
 //!
 //! Only the credentials of the route's transport are looked at. The CSRF check is on for the session cookie and for the gateway's token,
-//! and off for session tokens.
+//! and off for session tokens and access tokens, which no browser sends by itself.
 //!
 //! A step-up is the challenge of RFC 9470 (`insufficient_user_authentication` with `acr_values` and `max_age`), with the tenant's
 //! `kratos.login_url` as the member `login_url` of the problem. A URL of Kratos is never shown. The page itself has to be public, or
@@ -135,6 +135,17 @@
 //!
 //! Two tenants with the same Kratos accept the same sessions, because Kratos asserts no tenant. Isolation between them is the Kratos
 //! instance.
+//!
+//! # Access tokens
+//!
+//! The transport `oauth2` takes an OAuth 2 access token from `Authorization: Bearer`, and from nowhere else. With
+//! `tokens = "introspect"` Hydra is asked about each token, and its answer is checked again: use, issuer, audience, times. With
+//! `tokens = "jwt"` tokens are verified here, with keys and a verifier of their own: a gateway's token never passes as an access token, nor
+//! the other way round. A revoked JWT is accepted until it expires.
+//!
+//! A client that acts for itself (`sub` equals `client_id`) is a [`Client`]. A person through a client is an [`Identity`] whose
+//! `acting_client` names the client. Both have the scopes of the token, and no roles. A missing scope is 403, and the challenge names the
+//! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] refuses introspected tokens, because they have no id.
 //!
 //! # Limits
 //!
@@ -247,7 +258,7 @@ pub use iam_macros::{
 pub use iam_core::{
     clock, config,
     config::{ConfigError, IamConfig},
-    principal::AssuranceLevel,
+    principal::{ActiveToken, AssuranceLevel},
     tenant::Transport,
 };
 pub use iam_grammar::Permission;

@@ -9,7 +9,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Sends one request to an upstream and returns the whole response.
 ///
-/// Called for key sets, permission checks and self-service flows, never on a request whose key is known.
+/// Called for key sets, sessions, permission checks and self-service flows, never on a request whose token has a known key.
 /// An error means that there is no response. The caller turns it into a refusal: fails closed.
 ///
 /// Implementations follow no redirects, keep no cookies, add no credentials, and keep every limit of [`CallLimits`].

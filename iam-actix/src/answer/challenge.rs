@@ -5,6 +5,8 @@
 //! The types of `actix-web-httpauth` write a challenge with one parameter: the realm when nothing was presented, the error
 //! otherwise. They put no comma between two parameters (RFC 9110 §11.6.1 wants one), so a challenge with two is written here.
 
+use std::iter;
+
 use actix_web::http::header::{HeaderValue, TryIntoHeaderValue};
 use actix_web_httpauth::headers::www_authenticate::bearer::{Bearer, Error};
 use iam_core::decision::{Reason, Refusal, StepUp};
@@ -73,13 +75,13 @@ pub(crate) fn insufficient_scope<'s>(required: impl Iterator<Item = &'s str>) ->
 
 /// RFC 9470 §3: what the caller has to prove.
 fn step_up(step_up: StepUp) -> Option<HeaderValue> {
-    let mut text = r#"Bearer error="insufficient_user_authentication""#.to_owned();
-    if let Some(level) = step_up.level {
-        text.push_str(&format!(r#", acr_values="{level}""#));
-    }
-    if let Some(max_age) = step_up.max_age {
-        text.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
-    }
+    let level = step_up.level.map(|level| format!(r#", acr_values="{level}""#));
+    let age = step_up
+        .max_age
+        .map(|age| format!(r#", max_age="{}""#, age.as_secs()));
+    let error = r#"Bearer error="insufficient_user_authentication""#.to_owned();
+
+    let text: String = iter::once(error).chain(level).chain(age).collect();
     text.try_into_value().ok()
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use iam_core::{
     clock::{Clock as _, ManualClock},
-    jwt::{Profile, TokenType},
+    jwt::{Profile, TokenType, Verifier},
     tenant::{Signer, Tenant},
 };
 use serde_json::{Map, Value, json};
@@ -58,9 +58,7 @@ impl TestAccessToken {
         upstreams: &Arc<TestUpstreams>,
         clock: ManualClock,
     ) -> Self {
-        let profile = tenant
-            .verifier_of(Signer::Hydra)
-            .map(|verifier| verifier.profile());
+        let profile = tenant.verifier_of(Signer::Hydra).map(Verifier::profile);
         let (issuer, audience, issued_by) = match (tenant.hydra(), profile, signer) {
             (Some(hydra), _, _) => (
                 hydra.issuer().to_owned(),

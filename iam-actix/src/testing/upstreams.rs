@@ -310,10 +310,8 @@ impl TokenServer {
                 .is_some_and(|exp| now < exp)
         };
         let found = self.tokens.get(&token).filter(is_live);
-        Ok(oauth(
-            StatusCode::OK,
-            found.unwrap_or(&json!({ "active": false })),
-        ))
+        let inactive = json!({ "active": false });
+        Ok(oauth(StatusCode::OK, found.unwrap_or(&inactive)))
     }
 }
 

@@ -81,7 +81,7 @@ impl HttpClient for Hydra {
 fn active(changes: &Value) -> Value {
     let now = SystemClock::new().now().as_secs();
     let mut body = json!({
-        "active": true, "scope": "jobs:read", "client_id": "ci-bot", "sub": "ci-bot", "exp": now + 600, "iat": now,
+        "active": true, "scope": "jobs:read", "client_id": "ci-bot", "sub": "ci-bot", "exp": now.saturating_add(600), "iat": now,
         "nbf": now, "aud": ["orders-api"], "iss": HYDRA, "token_type": "Bearer", "token_use": "access_token",
     });
     let members = body.as_object_mut().unwrap();
@@ -226,8 +226,12 @@ async fn each_answer_that_is_not_good_is_refused_before_the_handler() {
             401,
             Reason::TokenInactive,
         ),
-        (tells(json!({"exp": now - 1})), 401, Reason::Expired),
-        (tells(json!({"nbf": now + 60})), 401, Reason::NotYetValid),
+        (tells(json!({"exp": now.saturating_sub(1)})), 401, Reason::Expired),
+        (
+            tells(json!({"nbf": now.saturating_add(60)})),
+            401,
+            Reason::NotYetValid,
+        ),
         (
             tells(json!({"iss": "http://127.0.0.1:4445"})),
             401,
@@ -358,7 +362,7 @@ async fn what_is_no_token_asks_nobody() {
         (vec!["Bearer a b".to_owned()], 401, Reason::Malformed),
         (vec!["Bearer a\"b".to_owned()], 401, Reason::Malformed),
         (
-            vec![format!("Bearer {}", "a".repeat(16 * 1024 + 1))],
+            vec![format!("Bearer {}", "a".repeat(16_385))],
             401,
             Reason::Malformed,
         ),

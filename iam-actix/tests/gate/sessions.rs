@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use actix_web::{
@@ -18,7 +18,7 @@ use iam_actix::{
     transport,
 };
 use iam_core::{
-    clock::Timestamp,
+    clock::{Clock as _, SystemClock, Timestamp},
     config::{IamConfig, KratosConfig, TenantConfig},
     decision::Reason,
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
@@ -78,7 +78,7 @@ impl HttpClient for Kratos {
             .unwrap()
             .get(value)
             .cloned()
-            .unwrap_or((401, json!({ "error": { "code": 401 } })));
+            .unwrap_or_else(|| (401, json!({ "error": { "code": 401 } })));
         let answer = http::Response::builder()
             .status(status)
             .header("content-type", "application/json; charset=utf-8")
@@ -89,8 +89,7 @@ impl HttpClient for Kratos {
 }
 
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_secs(since.as_secs())
+    SystemClock::new().now()
 }
 
 fn session(subject: &str) -> Value {
@@ -133,7 +132,7 @@ impl Stage {
         kratos.answer("broken", 500, json!({ "error": { "code": 500 } }));
         kratos.know("inactive", |body| body["active"] = json!(false));
         kratos.know("strong", |body| {
-            body["authenticator_assurance_level"] = json!("aal2")
+            body["authenticator_assurance_level"] = json!("aal2");
         });
         kratos.know("stale", |body| {
             body["authenticator_assurance_level"] = json!("aal2");
@@ -160,7 +159,7 @@ impl Stage {
     }
 }
 
-async fn who(principal: Option<Principal>) -> String {
+fn who(principal: Option<Principal>) -> String {
     principal.map_or_else(|| "nobody".to_owned(), |principal| principal.subject().to_owned())
 }
 
@@ -177,19 +176,19 @@ async fn notes(principal: Principal) -> String {
 #[optional]
 #[actix_web::get("/feed")]
 async fn feed(principal: Option<Principal>) -> String {
-    who(principal).await
+    who(principal)
 }
 
 #[optional]
 #[actix_web::post("/feed")]
 async fn comment(principal: Option<Principal>) -> String {
-    who(principal).await
+    who(principal)
 }
 
 #[anonymous]
 #[actix_web::get("/welcome")]
 async fn welcome(principal: Option<Principal>) -> String {
-    who(principal).await
+    who(principal)
 }
 
 #[require_aal("aal2")]

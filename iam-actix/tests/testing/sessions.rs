@@ -16,10 +16,11 @@ const SESSIONS: &str = r#"
 "#;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const QUARTER: Duration = Duration::from_secs(900);
 
 async fn session_app(iam: &Iam) -> impl Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {
     let nobody = |principal: Option<Principal>| async move {
-        principal.map_or("nobody".to_owned(), |principal| principal.subject().to_owned())
+        principal.map_or_else(|| "nobody".to_owned(), |principal| principal.subject().to_owned())
     };
     init_service(
         App::new()
@@ -29,7 +30,7 @@ async fn session_app(iam: &Iam) -> impl Service<Request, Response = ServiceRespo
             .route("/feed", web::get().to(nobody).optional())
             .route("/welcome", web::get().to(nobody).anonymous())
             .route("/strong", web::get().to(whoami).require_aal(AssuranceLevel::Aal2))
-            .route("/fresh", web::get().to(whoami).require_fresh_session(15 * MINUTE))
+            .route("/fresh", web::get().to(whoami).require_fresh_session(QUARTER))
             .route(
                 "/session",
                 web::get().to(async |session: Session| {
@@ -129,11 +130,11 @@ async fn levels_and_ages_are_asked_for_as_in_production() {
     let due = world.session("alice").second_factor_due();
     assert_eq!(ask(&world, &app, "/any", due.cookie()).await, weak);
 
-    let old = world.session("alice").age(16 * MINUTE);
+    let old = world.session("alice").age(QUARTER.saturating_add(MINUTE));
     assert_eq!(ask(&world, &app, "/fresh", old.cookie()).await, weak);
     let alice = world.session("alice");
     assert_eq!(ask(&world, &app, "/fresh", alice.cookie()).await, ALLOWED);
-    world.clock().advance(15 * MINUTE);
+    world.clock().advance(QUARTER);
     assert_eq!(ask(&world, &app, "/fresh", alice.cookie()).await, ALLOWED);
     world.clock().advance(MINUTE);
     assert_eq!(ask(&world, &app, "/fresh", alice.cookie()).await, weak);

@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("jwks", jwks::run),
     ("jws", jws::run),
     ("opl", opl::run),
+    ("hydra_introspection", upstream::hydra_introspection),
     ("keto_batch", upstream::keto_batch),
     ("keto_list", upstream::keto_list),
     ("kratos_flow", upstream::kratos_flow),

@@ -1,4 +1,4 @@
-//! Answers of Keto and Kratos, through the clients that read them.
+//! Answers of Hydra, Keto and Kratos, through the clients that read them.
 
 use std::{
     future::{Future, ready},
@@ -9,13 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use iam_core::{
-    config::{IamConfig, KetoConfig, KratosConfig, OathkeeperConfig, Settings, TenantConfig},
+    authenticate::{Authentication, Lookup, authenticate},
+    clock::Timestamp,
+    config::{HydraConfig, IamConfig, KetoConfig, KratosConfig, OathkeeperConfig, Settings, TenantConfig},
     http::{BoxFuture, CallLimits, HttpClient, TransportError},
     request::RequestHead,
     service::{
+        hydra::introspect,
         keto::{PermissionClient, TupleQuery},
         kratos::flows::{Flow, FlowClient, FlowContext, FlowKind},
     },
+    tenant::Transport,
 };
 use iam_grammar::{RelationTuple, Subject};
 use serde_json::Value;
@@ -65,6 +69,50 @@ pub fn keto_list(data: &[u8]) {
     for tuple in page.tuples {
         assert!(tuple.to_string().parse() == Ok(tuple), "a tuple that is none");
     }
+}
+
+/// Takes the input as the answer about an access token.
+///
+/// # Panics
+///
+/// When a token authenticates that a naive reader of the answer finds inactive, expired, or for another use or audience.
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
+pub fn hydra_introspection(data: &[u8]) {
+    let tenant = hydra_settings().registry().default_tenant();
+    let Some(hydra) = tenant.hydra() else {
+        panic!("the fixture is broken");
+    };
+    let Ok(target) = hydra_settings().registry().resolve(None) else {
+        panic!("the fixture is broken");
+    };
+    let head = RequestHead {
+        method: "GET",
+        authority: None,
+        headers: &[("authorization", b"Bearer t")],
+    };
+    let Ok(Authentication::Ask(Lookup::Token(lookup))) = authenticate(&target, &head, NOW) else {
+        panic!("the fixture is broken");
+    };
+
+    let answer = poll(introspect(hydra, &answering(data), lookup.token(), "r-1"));
+    let Some(Ok(found)) = answer.map(|answer| lookup.conclude(tenant, answer, NOW)) else {
+        return;
+    };
+    let naive: Value = serde_json::from_slice(data).unwrap_or_default();
+    let is_access_token = naive.get("token_use").is_none_or(|it| it == "access_token");
+    let is_for_us = match naive.get("aud") {
+        Some(Value::Array(all)) => all.iter().any(|one| one == "a"),
+        Some(one) => one == "a",
+        None => false,
+    };
+    assert!(
+        naive.get("active") == Some(&Value::Bool(true))
+            && naive.get("exp").and_then(Value::as_f64) > Some(1_700_000_000.0)
+            && is_access_token
+            && is_for_us
+            && !found.principal().subject().is_empty(),
+        "a token that is none authenticates"
+    );
 }
 
 /// Takes the input as the answer to a flow.
@@ -123,6 +171,20 @@ fn settings() -> &'static Settings {
     })
 }
 
+#[expect(clippy::panic, reason = "the fixture is part of the target")]
+fn hydra_settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| {
+        let hydra = HydraConfig::new("https://hydra.example", "https://issuer.example", ["a"]);
+        let mut tenant = TenantConfig::default().hydra(hydra);
+        tenant.transports = vec![Transport::Oauth2];
+        match IamConfig::new().tenant("default", tenant).validate() {
+            Ok(settings) => settings,
+            Err(error) => panic!("{error}"),
+        }
+    })
+}
+
 #[derive(Debug)]
 struct Answering(Bytes);
 
@@ -136,7 +198,12 @@ impl HttpClient for Answering {
         _: http::Request<Bytes>,
         _: CallLimits,
     ) -> BoxFuture<Result<http::Response<Bytes>, TransportError>> {
-        Box::pin(ready(Ok(http::Response::new(self.0.clone()))))
+        let mut response = http::Response::new(self.0.clone());
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/json"),
+        );
+        Box::pin(ready(Ok(response)))
     }
 }
 
@@ -151,3 +218,5 @@ fn poll<F: Future>(future: F) -> Option<F::Output> {
     }
     None
 }
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);

@@ -143,7 +143,7 @@ fn check_session(principal: &Principal, required: StepUp, now: Timestamp) -> Res
     let Some(session) = principal.session() else {
         return Err(Refusal::insufficient(required, "no_session"));
     };
-    if session.aal() < required.level.unwrap_or(session.aal()) {
+    if required.level.is_some_and(|level| session.aal() < level) {
         return Err(Refusal::insufficient(required, "level"));
     }
 

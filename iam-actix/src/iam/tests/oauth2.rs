@@ -1,9 +1,8 @@
 //! Hydra over real sockets: every way to fail is 503 within the deadline, and only the token goes out.
 
-use std::time::Instant;
-
 use actix_web::test::{read_body, read_body_json};
 use iam_core::{decision::Reason, tenant::Transport};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -43,7 +42,7 @@ impl Introspecting {
 fn active() -> String {
     let now = iam_core::clock::SystemClock::new().now().as_secs();
     json!({
-        "active": true, "scope": "orders:read", "client_id": "ci-bot", "sub": "ci-bot", "exp": now + 600, "iat": now,
+        "active": true, "scope": "orders:read", "client_id": "ci-bot", "sub": "ci-bot", "exp": now.saturating_add(600), "iat": now,
         "nbf": now, "aud": ["orders-api"], "iss": "http://127.0.0.1:4444", "token_type": "Bearer",
         "token_use": "access_token",
     })
@@ -116,7 +115,10 @@ async fn every_fault_of_hydra_is_503_within_the_deadline() {
         ("is no HTTP", Answer::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec())),
         (
             "is cut short",
-            raw(&json_head(&format!("Content-Length: {}", length + 10)), &good),
+            raw(
+                &json_head(&format!("Content-Length: {}", length.saturating_add(10))),
+                &good,
+            ),
         ),
         (
             "ends inside a chunk",

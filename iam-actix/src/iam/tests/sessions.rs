@@ -1,11 +1,10 @@
 //! Sessions of a Kratos on a socket of its own, which may be slow, broken, or lie.
 
-use std::time::Instant;
-
 use iam_core::{
     config::{KratosConfig, TenantConfig},
     decision::Reason,
 };
+use tokio::time::Instant;
 
 use super::*;
 use crate::test_upstream::Received;
@@ -60,7 +59,7 @@ impl Kratos {
         let response = call_service(&app, request).await;
         let (status, head) = (response.status(), format!("{:?}", response.headers()));
         let body = actix_web::test::read_body(response).await;
-        (status, head + &String::from_utf8_lossy(&body))
+        (status, format!("{head} {}", String::from_utf8_lossy(&body)))
     }
 }
 
@@ -141,7 +140,10 @@ async fn a_broken_kratos_is_503_within_the_deadline_and_shows_nothing() {
         ),
         (
             "truncates",
-            raw(&format!("{json}\r\nContent-Length: {}", length + 1), &whole),
+            raw(
+                &format!("{json}\r\nContent-Length: {}", length.saturating_add(1)),
+                &whole,
+            ),
         ),
         ("is huge", Answer::Json(200, " ".repeat(5000))),
         (

@@ -530,3 +530,122 @@ fn access_token_of_rfc_9068_without_one_of_its_claims_is_refused() {
     let scopes: Vec<_> = spaced.unwrap().principal().scopes().map(str::to_owned).collect();
     assert_eq!(scopes, ["a", "b"]);
 }
+
+/// What Hydra v26.2.0 answered to introspections, and a JWT of its with the keys of that time.
+const RECORDED: &str = include_str!("../../service/hydra/recordings/hydra.json");
+
+fn recorded(name: &str) -> Value {
+    let all: Value = serde_json::from_str(RECORDED).unwrap();
+    let all = all.as_array().unwrap();
+    all.iter().find(|entry| entry["name"] == name).unwrap().clone()
+}
+
+fn recorded_answer(name: &str, audience: &str) -> Result<Authenticated, Refusal> {
+    let settings = tenants_of(&Mint::new("k-1"), &["default"], |tenant| {
+        let config = HydraConfig::new("http://127.0.0.1:4445", ISSUER, [audience]);
+        tenant.hydra = Some(config);
+        tenant.transports = vec![Transport::Oauth2];
+        tenant.oathkeeper = None;
+    });
+    let tenant = settings.registry().default_tenant();
+    let response = recorded(name)["response"].clone();
+    let body = response["body"]
+        .as_str()
+        .map_or_else(|| response["body"].to_string(), str::to_owned);
+    let content_type = response["headers"][0][1].as_str().unwrap();
+    let client = ScriptedClient::new();
+    client.answer(
+        http::Response::builder()
+            .status(u16::try_from(response["status"].as_u64().unwrap()).unwrap())
+            .header("content-type", content_type)
+            .body(body.into())
+            .unwrap(),
+    );
+    let client: Arc<dyn HttpClient> = Arc::new(client);
+    let lookup = lookup(&settings);
+    let answer = block_on(introspect(tenant.hydra().unwrap(), &client, lookup.token(), ""));
+    // Shortly after the token was issued.
+    let issued = response["body"]["iat"].as_u64().unwrap_or(NOW);
+    lookup.conclude(tenant, answer, Timestamp::from_secs(issued.saturating_add(5)))
+}
+
+#[test]
+fn recorded_answers_of_hydra_are_read_as_hydra_means_them() {
+    for (name, audience, expected) in [
+        (
+            "introspect: active",
+            "orders-api",
+            Ok("client:bcca659f-40a6-4e8d-9dcb-723f79b37218"),
+        ),
+        ("introspect: active", "billing-api", Err(Reason::AudienceMismatch)),
+        (
+            "introspect: with a scope that it lacks",
+            "orders-api",
+            Err(Reason::TokenInactive),
+        ),
+        ("introspect: unknown", "orders-api", Err(Reason::TokenInactive)),
+        ("introspect: empty", "orders-api", Err(Reason::TokenInactive)),
+        (
+            "introspect: no token field",
+            "orders-api",
+            Err(Reason::IntrospectionUnavailable),
+        ),
+        (
+            "introspect: on the public port",
+            "orders-api",
+            Err(Reason::IntrospectionUnavailable),
+        ),
+        ("introspect: revoked", "orders-api", Err(Reason::TokenInactive)),
+        // No audience was asked for, so the token is for nobody.
+        (
+            "introspect: user token",
+            "orders-api",
+            Err(Reason::AudienceMismatch),
+        ),
+        (
+            "introspect: refresh token",
+            "orders-api",
+            Err(Reason::TokenInactive),
+        ),
+        ("introspect: id token", "orders-api", Err(Reason::TokenInactive)),
+        (
+            "introspect: JWT access token",
+            "orders-api",
+            Ok("client:cefdfe1a-b412-4c4b-b2a2-f28e68a8e677"),
+        ),
+        (
+            "introspect: revoked JWT access token",
+            "orders-api",
+            Err(Reason::TokenInactive),
+        ),
+    ] {
+        let answer = recorded_answer(name, audience);
+        let actor = answer.as_ref().map(|found| found.principal().actor());
+        assert_eq!(actor.map_err(|refusal| refusal.reason), expected, "{name}");
+    }
+}
+
+#[test]
+fn recorded_jwt_of_hydra_verifies_with_the_recorded_keys() {
+    let settings = tenants_of(&Mint::new("k-1"), &["default"], |tenant| {
+        let mut config = HydraConfig::jwt(ISSUER, ["orders-api"]);
+        let keys = recorded("jwks")["response"]["body"]["keys"].clone();
+        config.jwks.keys.clone_from(keys.as_array().unwrap());
+        tenant.hydra = Some(config);
+        tenant.transports = vec![Transport::Oauth2];
+        tenant.oathkeeper = None;
+    });
+    let token = recorded("JWT access token")["token"].as_str().unwrap().to_owned();
+    let value = format!("Bearer {token}");
+    let headers = [("authorization", value.as_bytes())];
+    let target = Target::of(settings.registry().default_tenant());
+    let at = |secs| authenticate::authenticate(&target, &head_of(&headers), Timestamp::from_secs(secs));
+
+    let Ok(Authentication::Known(known)) = at(1_795_331_300) else {
+        panic!("a recorded token is refused")
+    };
+    let principal = known.principal();
+    assert_eq!(principal.actor(), "client:cefdfe1a-b412-4c4b-b2a2-f28e68a8e677");
+    assert_eq!(principal.scopes().collect::<Vec<_>>(), ["orders:read"]);
+    assert_eq!(at(1_795_338_000).unwrap_err().reason, Reason::Expired);
+}
