@@ -2,7 +2,13 @@
 //!
 //! Each kind is sent to each verifier, once where the kind has its own place, and once where the verifier looks. Only a verifier of that
 //! kind lets it in. The tests print the table: `cargo test -p iam-core --test kinds -- --nocapture`.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail"
+)]
 
 use std::sync::Arc;
 
@@ -199,7 +205,7 @@ fn parts(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-fn jwt(key: &Ed25519KeyPair, typ: &str, more: Value) -> String {
+fn jwt(key: &Ed25519KeyPair, typ: &str, more: &Value) -> String {
     let mut claims = json!({
         "sub": "alice", "aud": [AUDIENCE], "iat": NOW, "nbf": NOW, "exp": NOW + 60, "jti": "j-1",
     });
@@ -241,7 +247,7 @@ impl Credential {
             Kind::GatewayToken => Self::bearer(jwt(
                 &keys.gateway,
                 "JWT",
-                json!({"iss": GATEWAY, "tenant": "default"}),
+                &json!({"iss": GATEWAY, "tenant": "default"}),
             )),
             Kind::Envelope => {
                 let members = json!({"sub": "alice", "aud": AUDIENCE, "exp": NOW + 60, "tenant": "default"});
@@ -275,16 +281,16 @@ impl Credential {
             Kind::IdToken => Self::bearer(jwt(
                 &keys.hydra,
                 "JWT",
-                json!({"iss": HYDRA, "aud": [AUDIENCE], "at_hash": "x", "auth_time": NOW, "sid": "s-1"}),
+                &json!({"iss": HYDRA, "aud": [AUDIENCE], "at_hash": "x", "auth_time": NOW, "sid": "s-1"}),
             )),
             // OpenID Connect Back-Channel Logout 1.0 §2.4.
             Kind::LogoutToken => Self::bearer(jwt(
                 &keys.hydra,
                 "logout+jwt",
-                json!({"iss": HYDRA, "sid": "s-1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+                &json!({"iss": HYDRA, "sid": "s-1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
             )),
             Kind::TokenizedSession => {
-                Self::bearer(jwt(&keys.kratos, "JWT", json!({"iss": KRATOS, "sid": "s-1"})))
+                Self::bearer(jwt(&keys.kratos, "JWT", &json!({"iss": KRATOS, "sid": "s-1"})))
             }
             Kind::HmacToken => {
                 let claims = json!({
@@ -333,7 +339,7 @@ fn jwt_access_token(keys: &Keys) -> String {
     jwt(
         &keys.hydra,
         "JWT",
-        json!({"iss": HYDRA, "client_id": "web", "scp": ["orders:read"], "ext": {}}),
+        &json!({"iss": HYDRA, "client_id": "web", "scp": ["orders:read"], "ext": {}}),
     )
 }
 
@@ -341,7 +347,7 @@ fn at_jwt(keys: &Keys) -> String {
     jwt(
         &keys.hydra,
         "at+jwt",
-        json!({"iss": HYDRA, "client_id": "web", "scope": "orders:read"}),
+        &json!({"iss": HYDRA, "client_id": "web", "scope": "orders:read"}),
     )
 }
 
@@ -352,7 +358,7 @@ struct Upstreams {
 }
 
 impl Upstreams {
-    fn new(keys: &Keys) -> Arc<dyn HttpClient> {
+    fn of(keys: &Keys) -> Arc<dyn HttpClient> {
         Arc::new(Self {
             access_tokens: vec![ACCESS_TOKEN.to_owned(), jwt_access_token(keys), at_jwt(keys)],
         })
@@ -519,7 +525,7 @@ fn table(
     keys: &Keys,
     lines: impl Fn(&Credential, Check) -> Vec<(&'static str, String)>,
 ) -> Vec<(Kind, Vec<String>)> {
-    let upstreams = Upstreams::new(keys);
+    let upstreams = Upstreams::of(keys);
     let columns = Check::ALL.map(|check| (check, settings(check, keys)));
 
     let row = |kind| {
@@ -589,10 +595,13 @@ fn each_kind_where_another_is_looked_for_is_refused() {
             "Where the verifier looks, with one key for all JWTs",
         ),
     ] {
-        let table = table(&keys, |credential, check| match check {
+        let table = table(&keys, |credential, check| {
             // A session token has no cookie of its own.
-            Check::CookieOrBearer if credential.text == SESSION_TOKEN => credential.own.clone(),
-            check => credential.at(check),
+            if check == Check::CookieOrBearer && credential.text == SESSION_TOKEN {
+                credential.own.clone()
+            } else {
+                credential.at(check)
+            }
         });
         compare(title, &table);
     }

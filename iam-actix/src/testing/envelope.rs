@@ -120,7 +120,15 @@ impl TestEnvelope {
         Some(match self.written.signature_encoding.unwrap_or_default() {
             SignatureEncoding::Base64 => BASE64_STANDARD.encode(tag),
             SignatureEncoding::Base64url => BASE64_URL_SAFE_NO_PAD.encode(tag),
-            SignatureEncoding::Hex => tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+            SignatureEncoding::Hex => hex(tag.as_ref()),
         })
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }

@@ -41,7 +41,7 @@ fn envelopes(more: &str) -> TestWorld {
 
 async fn gateway_app(iam: &Iam) -> impl Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {
     let nobody = |principal: Option<Principal>| async move {
-        principal.map_or("nobody".to_owned(), |principal| principal.subject().to_owned())
+        principal.map_or_else(|| "nobody".to_owned(), |principal| principal.subject().to_owned())
     };
     let email = |principal: Principal| async move {
         let email = principal
