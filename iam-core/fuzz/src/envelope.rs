@@ -47,6 +47,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
 fn is_complete(authenticated: &Authenticated, data: &[u8]) {
     let Some(envelope) = authenticated.principal().envelope() else {
         panic!("a principal of something else");
@@ -66,6 +67,7 @@ fn is_complete(authenticated: &Authenticated, data: &[u8]) {
     );
 }
 
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
 fn settings(encoding: EnvelopeEncoding) -> Settings {
     let key = Secret::new(format!("base64:{}", STANDARD.encode(KEY)));
     let mut gateway = OathkeeperConfig::hmac(["orders-api"], [key]);
@@ -77,6 +79,7 @@ fn settings(encoding: EnvelopeEncoding) -> Settings {
     }
 }
 
+#[expect(clippy::panic, reason = "a broken promise has to be seen")]
 fn ask(settings: &Settings, envelope: &[u8], signed: &[u8]) -> Option<Authenticated> {
     let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, KEY), signed);
     let signature = STANDARD.encode(tag);
