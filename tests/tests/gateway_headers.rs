@@ -6,17 +6,16 @@
     reason = "a test fails where anything is not as expected"
 )]
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, get};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use iam_actix::{Iam, IamConfig, Identity, require_role};
+use iam_actix::{
+    Iam, IamConfig, Identity,
+    clock::{Clock as _, SystemClock},
+    require_role,
+};
 use ory_dev::{config::Vars, oathkeeper::Oathkeeper};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -155,8 +154,8 @@ async fn gateway_without_the_secret_vouches_for_nobody() {
 
 #[actix_web::test]
 async fn envelope_in_the_gateways_rule_is_verified_by_the_service() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let expiry = (now + Duration::from_secs(600)).as_secs();
+    let now = SystemClock::new().now();
+    let expiry = now.saturating_add(Duration::from_secs(600)).as_secs();
     let members = json!({"sub": "alice", "aud": "orders-api", "exp": expiry});
     let envelope = STANDARD.encode(members.to_string());
     let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, KEY), envelope.as_bytes());
