@@ -216,6 +216,7 @@ impl RequestState {
             method: self.head.method(),
             authority: self.head.authority(),
             headers: &headers,
+            peer: self.head.peer(),
         };
 
         let used = target.choose(&head).ok();

@@ -101,7 +101,7 @@ impl Stage {
     async fn start() -> Self {
         let issuer = Issuer::new("k1");
         let mut gateway = OathkeeperConfig::new(ISSUER, [AUDIENCE]).key(issuer.jwk());
-        gateway.header = "x-gateway-token".to_owned();
+        gateway.header = Some("x-gateway-token".to_owned());
         gateway.replay = ReplayMode::Always;
         let mut tenant =
             TenantConfig::behind(gateway).hydra(HydraConfig::new("http://127.0.0.1:4445", HYDRA, [AUDIENCE]));

@@ -14,9 +14,9 @@
 //! token. A token of none of the forms is refused with 401. Two transports that take the same form on the same carrier are refused when
 //! the target is resolved. The forms are asked only where two transports read the carrier.
 
-use super::{AccessTokenSource, Tenant, Transport};
+use super::{AccessTokenSource, Gateway, Tenant, Transport};
 use crate::{
-    credential::{CredentialError, SESSION_TOKEN, bare, bearer, cookie},
+    credential::{CredentialError, SESSION_TOKEN, bare, bearer, cookie, forwarded},
     decision::{Reason, Refusal},
     request::RequestHead,
 };
@@ -28,10 +28,12 @@ struct Carrier<'t> {
     takes: Takes,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 enum Place<'t> {
     /// A cookie of this name.
     Cookie(&'t str),
+    /// A header of this name, in lower case, that the gateway sets.
+    Forwarded(&'t str),
     /// A header of this name, in lower case.
     Header(&'t str),
 }
@@ -57,7 +59,7 @@ pub(super) fn choose(
     transports: &[Transport],
     head: &RequestHead<'_>,
 ) -> Result<Transport, Refusal> {
-    let mut found = None;
+    let mut found: Option<(Place<'_>, Result<&[u8], CredentialError>)> = None;
     for carrier in transports
         .iter()
         .flat_map(|transport| carriers(tenant, *transport))
@@ -68,7 +70,7 @@ pub(super) fn choose(
             token @ (Ok(_) | Err(CredentialError::Malformed)) => token,
         };
         match found {
-            Some((place, _)) if place != carrier.place => return Err(Reason::AmbiguousCredential.into()),
+            Some((place, _)) if !place.is(carrier.place) => return Err(Reason::AmbiguousCredential.into()),
             Some(_) => {}
             None => found = Some((carrier.place, token)),
         }
@@ -78,7 +80,7 @@ pub(super) fn choose(
     let mut readers = transports
         .iter()
         .copied()
-        .filter(|transport| carriers(tenant, *transport).any(|carrier| carrier.place == place));
+        .filter(|transport| carriers(tenant, *transport).any(|carrier| carrier.place.is(place)));
     if let (Some(only), None) = (readers.next(), readers.next()) {
         return Ok(only);
     }
@@ -87,7 +89,7 @@ pub(super) fn choose(
         .iter()
         .copied()
         .find(|transport| {
-            carriers(tenant, *transport).any(|carrier| carrier.place == place && carrier.takes.has(form))
+            carriers(tenant, *transport).any(|carrier| carrier.place.is(place) && carrier.takes.has(form))
         })
         .ok_or(Refusal::new(Reason::Malformed))
 }
@@ -100,7 +102,7 @@ pub(super) fn contend(tenant: &Tenant, transports: &[Transport]) -> bool {
                 .iter()
                 .take(index)
                 .flat_map(|earlier| carriers(tenant, *earlier))
-                .any(|earlier| earlier.place == carrier.place && earlier.takes.meets(carrier.takes))
+                .any(|earlier| earlier.place.is(carrier.place) && earlier.takes.meets(carrier.takes))
         })
     })
 }
@@ -125,19 +127,20 @@ fn carriers(tenant: &Tenant, transport: Transport) -> impl Iterator<Item = Carri
             ]
         }
         Transport::Oathkeeper => {
-            let source = tenant.token.as_ref();
-            [
-                source.map(|source| {
-                    let takes = if source.header == AUTHORIZATION {
-                        Takes::Forms(&[Form::Jwt])
-                    } else {
-                        Takes::All
-                    };
-                    header(source.header.as_str(), takes)
-                }),
-                None,
-                None,
-            ]
+            let forwarded = |name| Carrier {
+                place: Place::Forwarded(name),
+                takes: Takes::All,
+            };
+            let carrier = tenant.gateway.as_ref().map(|gateway| match gateway {
+                // The signature and the proof come with it: without it, they are no credential.
+                Gateway::Envelope(source) => forwarded(source.header.as_str()),
+                Gateway::Forwarded(source) => forwarded(source.header.as_str()),
+                Gateway::Jwt(source) if source.header == AUTHORIZATION => {
+                    header(AUTHORIZATION, Takes::Forms(&[Form::Jwt]))
+                }
+                Gateway::Jwt(source) => header(source.header.as_str(), Takes::All),
+            });
+            [carrier, None, None]
         }
         Transport::Oauth2 => {
             let forms: &[Form] = match tenant.access_tokens {
@@ -153,9 +156,22 @@ fn carriers(tenant: &Tenant, transport: Transport) -> impl Iterator<Item = Carri
 }
 
 impl Place<'_> {
+    /// Tells whether two places are one, however they are read.
+    fn is(self, other: Place<'_>) -> bool {
+        match (self, other) {
+            (Self::Cookie(name), Place::Cookie(other)) => name == other,
+            (Self::Forwarded(name) | Self::Header(name), Place::Forwarded(other) | Place::Header(other)) => {
+                name == other
+            }
+            (Self::Cookie(_), Place::Forwarded(_) | Place::Header(_))
+            | (Self::Forwarded(_) | Self::Header(_), Place::Cookie(_)) => false,
+        }
+    }
+
     fn read<'a>(self, head: &RequestHead<'a>) -> Result<&'a [u8], CredentialError> {
         match self {
             Self::Cookie(name) => cookie(head, name)?.token(),
+            Self::Forwarded(name) => forwarded(head, name)?.ok_or(CredentialError::Missing),
             Self::Header(AUTHORIZATION) => bearer(head, AUTHORIZATION)?.token(),
             Self::Header(name) => bare(head, name)?.token(),
         }

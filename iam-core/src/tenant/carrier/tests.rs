@@ -67,6 +67,7 @@ fn head<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
         method: "POST",
         authority: None,
         headers,
+        peer: None,
     }
 }
 
@@ -281,4 +282,50 @@ fn the_chosen_transport_reads_its_own_carrier() {
     assert_eq!(carrier(asked(SESSION)), Some(SessionCarrier::Token));
     assert_eq!(carrier(asked(SESSION_HEADER)), Some(SessionCarrier::Token));
     assert!(matches!(asked(ACCESS), Authentication::Ask(Lookup::Token(_))));
+}
+
+/// An envelope and its signature are one credential; what a template prints for nothing is none.
+#[test]
+fn the_gateways_own_headers_are_carriers_too() {
+    let settings = |verifier: &str| {
+        IamConfig::from_toml(&format!(
+            r#"
+            [tenants.default]
+            transports = ["oathkeeper", "cookie"]
+            [tenants.default.kratos]
+            public_url = "https://kratos.example/"
+            [tenants.default.oathkeeper]
+            {verifier}
+            header = "X-User"
+            "#
+        ))
+        .unwrap()
+        .validate()
+        .unwrap()
+    };
+    let list = [Transport::Cookie, Transport::Oathkeeper];
+    let envelope = "verifier = \"hmac\"\naudience = [\"orders-api\"]\nkeys = [\"base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"]";
+
+    for settings in [
+        settings(envelope),
+        settings("verifier = \"headers\"\ntrusted_peers = [\"127.0.0.1\"]"),
+    ] {
+        let user = ("x-user", "{\"sub\":\"alice\",\"aud\":[]}");
+        assert_eq!(chosen(&settings, &list, &[user]), Ok(Transport::Oathkeeper));
+        assert_eq!(
+            chosen(&settings, &list, &[user, COOKIE]),
+            Err(Reason::AmbiguousCredential)
+        );
+        for nothing in ["", "<no value>", "<nil>"] {
+            let nothing = ("x-user", nothing);
+            assert_eq!(
+                chosen(&settings, &list, &[nothing, COOKIE]),
+                Ok(Transport::Cookie)
+            );
+            assert_eq!(
+                chosen(&settings, &list, &[nothing]),
+                Err(Reason::MissingCredential)
+            );
+        }
+    }
 }
