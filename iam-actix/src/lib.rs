@@ -126,7 +126,7 @@
 //! | a good one, sent by a page of another site | no principal | 403 | 403 | 403 |
 //! | any, and the upstream that has to be asked gives no answer | no principal | 503 | 503 | 503 |
 //!
-//! Only the credentials of the route's transport are looked at. The CSRF check is on for the session cookie and for the gateway's token,
+//! Only the credentials of the route's transports are looked at. The CSRF check is on for the session cookie and for the gateway's token,
 //! and off for session tokens and access tokens, which no browser sends by itself.
 //!
 //! A step-up is the challenge of RFC 9470 (`insufficient_user_authentication` with `acr_values` and `max_age`), with the tenant's
@@ -146,6 +146,18 @@
 //! A client that acts for itself (`sub` equals `client_id`) is a [`Client`]. A person through a client is an [`Identity`] whose
 //! `acting_client` names the client. Both have the scopes of the token, and no roles. A missing scope is 403, and the challenge names the
 //! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] refuses introspected tokens, because they have no id.
+//!
+//! # Several transports on one route
+//!
+//! `#[transport("oauth2", "cookie-or-bearer")]` accepts either credential. The transport whose credential is presented decides, alone: its
+//! CSRF rule applies, and the others are not tried when it refuses. Credentials of two of the transports are 400, a malformed one
+//! counting as presented; none is 401.
+//!
+//! Where two of the transports read `Authorization: Bearer`, the form of the token tells which of them it is for: `ory_st_…` is a session
+//! token of Kratos, `ory_at_…` an opaque access token of Hydra, and three parts with two dots are a JWT. Each token has one of these
+//! forms at most and is verified as that kind only; any other token is 401. Session tokens without the prefix, of servers before Ory
+//! introduced it, travel in `X-Session-Token` on such a route. Transports that would take the same credential cannot be listed together, such
+//! as `oauth2` and an `oathkeeper` whose header is `Authorization`: [`Iam::check`] reports the route, and it answers 500.
 //!
 //! # Limits
 //!

@@ -212,6 +212,9 @@ pub fn tenant(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Accepts credentials by another transport than the tenant's first one: `bearer`, `cookie`, `cookie-or-bearer`, `oathkeeper` or
 /// `oauth2`. Credentials by other transports are not looked at.
 ///
+/// Several transports make an ordered list: the one whose credential is presented decides, and a request that presents credentials of
+/// two of them is answered with 400.
+///
 /// ```
 /// use actix_web::{HttpResponse, get};
 /// use iam_actix::transport;

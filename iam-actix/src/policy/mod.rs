@@ -162,6 +162,14 @@ macro_rules! policy_methods {
             let policy = here("transport").transport(transport);
             self.secured(policy)
         }
+
+        /// Accepts credentials by any of the transports, as [`RoutePolicy::transports`] tells.
+        #[track_caller]
+        #[must_use]
+        fn transports(self, in_order: impl IntoIterator<Item = Transport>) -> $returns {
+            let policy = here("transports").transports(in_order);
+            self.secured(policy)
+        }
     };
 }
 
@@ -300,7 +308,7 @@ fn origin_of(policy: &RoutePolicy) -> Origin {
     }
 }
 
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 14] = [
     "anonymous",
     "optional",
     "protected",
@@ -314,6 +322,7 @@ const METHODS: [&str; 13] = [
     "single_use",
     "tenant",
     "transport",
+    "transports",
 ];
 
 /// Starts a policy that is declared at the caller's line and has the name of the method that was called.

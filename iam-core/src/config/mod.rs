@@ -51,7 +51,10 @@ pub use self::{
     },
     validate::Settings,
 };
-pub use crate::tenant::ReplayMode;
+pub use crate::{
+    envelope::{EnvelopeEncoding, SignatureEncoding},
+    tenant::ReplayMode,
+};
 use tree::Node;
 
 /// The configuration as written.

@@ -16,7 +16,7 @@ pub enum Transport {
     Cookie,
     /// A Kratos session cookie or token.
     CookieOrBearer,
-    /// A token that the gateway signed for this request.
+    /// A token or an envelope that the gateway signed, or headers that it set.
     Oathkeeper,
     /// An OAuth 2 access token in `Authorization: Bearer`.
     Oauth2,

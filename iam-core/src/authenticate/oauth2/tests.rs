@@ -21,6 +21,7 @@ fn head_of<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
         method: "POST",
         authority: None,
         headers,
+        peer: None,
     }
 }
 

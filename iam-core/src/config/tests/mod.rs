@@ -1,5 +1,6 @@
 //! What is no configuration does not start, and says all that is wrong with it.
 
+mod gateway;
 mod hydra;
 mod kratos;
 mod load;

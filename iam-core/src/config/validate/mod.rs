@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod cache;
+mod gateway;
 mod header;
 mod hydra;
 mod keto;
@@ -116,15 +117,24 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
     upstream::check(report, &path, written);
     transports(report, &path, written);
 
-    let token = match &written.oathkeeper {
-        Some(oathkeeper) => token::token(report, &path, name, written, oathkeeper, several),
+    let gateway = match &written.oathkeeper {
+        Some(oathkeeper) => gateway::gateway(
+            report,
+            token::Place {
+                path: &format!("{path}.oathkeeper"),
+                name,
+                tenant: written,
+                written: oathkeeper,
+                several,
+            },
+        ),
         None => None,
     };
-    let (token, jwks) = token.unzip();
+    let (gateway, jwks) = gateway.unzip();
     let roles = roles(report, &path, &written.roles_from);
     Some(Tenant {
         transports: written.transports.clone(),
-        token,
+        gateway,
         jwks: jwks.flatten(),
         access_tokens: written
             .hydra

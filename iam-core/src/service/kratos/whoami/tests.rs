@@ -38,6 +38,7 @@ fn ask_at(
         method: "GET",
         authority: None,
         headers: &[("cookie", b"ory_kratos_session=canary")],
+        peer: None,
     };
     let Authentication::Ask(Lookup::Session(lookup)) = authenticate(&target, &head, now)? else {
         panic!("Kratos has to be asked");
@@ -466,6 +467,7 @@ fn nothing_but_the_credential_and_the_request_id_is_sent() {
                 ("user-agent", b"browser"),
                 ("traceparent", b"00-1"),
             ],
+            peer: None,
         };
         let Ok(Authentication::Ask(Lookup::Session(lookup))) = authenticate(&target, &head, login()) else {
             panic!("Kratos has to be asked");
@@ -572,6 +574,7 @@ fn the_cookie_has_the_configured_name() {
             method: "GET",
             authority: None,
             headers: &[("cookie", cookie.as_bytes())],
+            peer: None,
         };
         authenticate(&target, &head, login()).map(drop)
     };
