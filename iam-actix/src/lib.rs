@@ -320,8 +320,3 @@ pub mod flows {
 mod test_log;
 #[cfg(test)]
 mod test_upstream;
-
-/// The examples of the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -173,13 +173,21 @@ fn two_content_types_are_unavailable() {
     assert!(ask(&client, "", "t").is_err());
 }
 
-/// R122: no member is read as another type.
+/// R122, D36: no member is read as another type, and a time beyond all dates is one.
 #[test]
 fn mistyped_member_is_unavailable() {
     for (member, values) in [
         (
             "exp",
-            vec![json!("1"), json!(null), json!(-1), json!([1]), json!(true)],
+            vec![
+                json!("1"),
+                json!(null),
+                json!(-1),
+                json!([1]),
+                json!(true),
+                json!(u64::MAX),
+                json!(1e300),
+            ],
         ),
         ("iat", vec![json!("1"), json!(null), json!({})]),
         ("nbf", vec![json!("1"), json!(null), json!(1e300)]),
