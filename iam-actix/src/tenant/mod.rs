@@ -25,6 +25,7 @@ use iam_core::{
     tenant::{Signer, Tenant},
 };
 use iam_grammar::RelationTuple;
+use tokio::time::timeout;
 
 use self::{
     keys::{Keys, WaitError},
@@ -118,6 +119,13 @@ impl TenantRuntime {
         request_id: &str,
     ) -> Result<Authenticated, Refusal> {
         match lookup {
+            Lookup::Custom(mut lookup) => {
+                let answer = match lookup.take() {
+                    Some(answer) => timeout(lookup.timeout(), answer).await.ok(),
+                    None => None,
+                };
+                lookup.conclude(&self.tenant, answer, clock.now())
+            }
             Lookup::Key(lookup) => {
                 let waited = match self.keys.of(lookup.signer()) {
                     Some(keys) => keys
