@@ -303,6 +303,13 @@ pub use iam_core::{
 };
 pub use iam_grammar::Permission;
 
+/// Credentials that an application accepts by code of its own, by the transport `custom:NAME`.
+pub mod authenticator {
+    pub use iam_core::authenticate::{
+        Authenticator, Carrier, CrossSite, CustomCredential, Fault, LookUpError, Reply, Stated, Statement,
+    };
+}
+
 pub use iam_core::service::kratos::AdminError;
 
 /// Self-service flows of Kratos, for an application with its own login or registration page.

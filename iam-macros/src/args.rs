@@ -87,10 +87,8 @@ impl Announcement {
                 check_tenant(text).map_err(|err| format!("this tenant {err}"))
             })
             .map(PolicyCall::Tenant),
-            Attribute::Transport => texts(attribute, at, arguments, ("transport", "transports"), |text| {
-                listed(text, TRANSPORTS)
-            })
-            .map(PolicyCall::Transport),
+            Attribute::Transport => texts(attribute, at, arguments, ("transport", "transports"), transport)
+                .map(PolicyCall::Transport),
         }?;
 
         Ok(Self { attribute, at, call })
@@ -149,6 +147,21 @@ fn listed(text: &str, known: &[&str]) -> std::result::Result<(), String> {
         return Ok(());
     }
     Err(format!("expected one of `{}`", known.join("`, `")))
+}
+
+/// Checks the name of a transport, or of an application's authenticator behind `custom:`.
+fn transport(text: &str) -> std::result::Result<(), String> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_custom = text.strip_prefix("custom:").is_some_and(|name| {
+        (1..=32).contains(&name.len())
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(is_allowed)
+    });
+
+    if is_custom {
+        return Ok(());
+    }
+    listed(text, TRANSPORTS).map_err(|err| format!("{err}, or `custom:` and the name of an authenticator"))
 }
 
 /// Reads a time in whole seconds, minutes or hours.

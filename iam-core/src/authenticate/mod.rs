@@ -8,6 +8,7 @@
 //! The core decides and never fetches. Where the network has to be asked, [`authenticate`] returns a [`Lookup`], which says what
 //! is needed; the adapter brings the answer, and the lookup's own `conclude` decides about it.
 
+mod custom;
 mod envelope;
 mod forwarded;
 mod oauth2;
@@ -15,7 +16,15 @@ mod session;
 mod token;
 
 pub(crate) use self::session::CLOCK_TOLERANCE;
-pub use self::{oauth2::TokenLookup, session::SessionLookup, token::KeyLookup};
+pub use self::{
+    custom::{
+        Authenticator, Carrier, CrossSite, CustomCredential, CustomLookup, Fault, LookUpError, Reply, Stated,
+        Statement,
+    },
+    oauth2::TokenLookup,
+    session::SessionLookup,
+    token::KeyLookup,
+};
 use crate::{
     clock::Timestamp,
     decision::{Reason, Refusal},
@@ -37,6 +46,7 @@ pub fn authenticate(
     now: Timestamp,
 ) -> Result<Authentication, Refusal> {
     match target.choose(head)? {
+        Transport::Custom(name) => custom::authenticate(target.tenant(), name, head, now),
         Transport::Oathkeeper => gateway(target.tenant(), head, now),
         Transport::Oauth2 => oauth2::authenticate(target.tenant(), head, now),
         transport @ (Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer) => {
@@ -80,6 +90,8 @@ pub enum Authentication {
 )]
 #[must_use]
 pub enum Lookup {
+    /// The answer of an application's authenticator.
+    Custom(CustomLookup),
     /// A key set that is newer than the one at hand.
     Key(KeyLookup),
     /// Kratos's answer about a session.

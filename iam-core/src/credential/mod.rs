@@ -10,7 +10,7 @@ mod session;
 
 pub use authorization::{CredentialError, Presented, bare, bearer};
 pub use cookie::cookie;
-pub(crate) use cookie::{Cookie, cookies};
+pub(crate) use cookie::{Cookie, MAX_CREDENTIAL, cookies};
 pub use csrf::{CsrfError, CsrfRule};
 pub(crate) use forwarded::forwarded;
 pub(crate) use session::{Carriers, SESSION_TOKEN};

@@ -5,6 +5,7 @@
 
 mod active_token;
 mod client;
+mod custom;
 mod evidence;
 mod forwarded;
 mod identity;
@@ -15,6 +16,7 @@ use std::{fmt, sync::Arc};
 pub use self::{
     active_token::ActiveToken,
     client::Client,
+    custom::Custom,
     forwarded::Forwarded,
     identity::Identity,
     session::{AssuranceLevel, AuthenticationMethod, Device, Session, TraitsError, UnknownLevel},
@@ -107,6 +109,11 @@ impl Principal {
         self.facts().evidence.forwarded()
     }
 
+    /// Returns what the application's authenticator stated, *verified*; nothing when the credential was another one.
+    pub fn custom(&self) -> Option<&Custom> {
+        self.facts().evidence.custom()
+    }
+
     /// Returns the *verified* session; nothing when the credential was another one.
     pub fn session(&self) -> Option<&Session> {
         self.facts().evidence.session().map(AsRef::as_ref)
@@ -151,7 +158,11 @@ impl Facts {
         let forwarded = self.evidence.forwarded().map_or(&[][..], Forwarded::roles);
         let of_metadata = self.tenant.roles.roles(self.evidence.metadata());
 
-        of_metadata.chain(forwarded.iter().map(String::as_str))
+        let custom = self.evidence.custom().map_or(&[][..], Custom::roles);
+
+        of_metadata
+            .chain(forwarded.iter().map(String::as_str))
+            .chain(custom.iter().map(String::as_str))
     }
 
     fn scopes(&self) -> impl Iterator<Item = &str> {

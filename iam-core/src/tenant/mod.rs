@@ -18,9 +18,10 @@ pub use self::{
     registry::TenantRegistry,
     settings::{CacheSettings, HydraSettings, JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
     target::Target,
-    transport::{Transport, UnknownTransport},
+    transport::{AuthenticatorName, Transport, UnknownTransport},
 };
 use crate::{
+    authenticate::{Authenticator, Carrier},
     credential::{CsrfRule, SESSION_TOKEN},
     decision::{Reason, Refusal},
     envelope::EnvelopeVerifier,
@@ -35,6 +36,7 @@ use crate::{
 pub struct Tenant {
     pub(crate) facts: Arc<TenantFacts>,
     pub(crate) transports: Vec<Transport>,
+    pub(crate) custom: Vec<CustomTransport>,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) jwks: Option<JwksSource>,
     pub(crate) access_tokens: Option<AccessTokenSource>,
@@ -50,6 +52,14 @@ pub(crate) struct Caches {
     pub(crate) introspections: CacheSettings,
     pub(crate) permissions: Option<CacheSettings>,
     pub(crate) sessions: CacheSettings,
+}
+
+/// An application's authenticator, and where its credentials travel. Names of headers are in lower case.
+#[derive(Debug)]
+pub(crate) struct CustomTransport {
+    pub(crate) name: AuthenticatorName,
+    pub(crate) carriers: Vec<Carrier>,
+    pub(crate) port: Arc<dyn Authenticator>,
 }
 
 /// What every principal of the tenant shares. One `Arc`, so that a request counts one reference.
@@ -250,6 +260,24 @@ impl Tenant {
         self.csrf.is_some()
     }
 
+    fn custom_of(&self, name: AuthenticatorName) -> Option<&CustomTransport> {
+        self.custom.iter().find(|custom| custom.name == name)
+    }
+
+    /// Returns the application's authenticator of this name.
+    pub(crate) fn authenticator(&self, name: AuthenticatorName) -> Option<&dyn Authenticator> {
+        self.custom_of(name).map(|custom| custom.port.as_ref())
+    }
+
+    /// Reads the one credential in the carriers of the authenticator of this name.
+    pub(crate) fn presented<'a>(
+        &self,
+        name: AuthenticatorName,
+        head: &RequestHead<'a>,
+    ) -> Result<&'a [u8], Refusal> {
+        carrier::presented(self, Transport::Custom(name), head)
+    }
+
     /// Refuses a request that a page of another site made with the caller's cookies.
     pub(crate) fn check_csrf(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
         match &self.csrf {
@@ -270,7 +298,18 @@ impl Tenant {
             cookie.into_iter().flatten().chain(tokens.into_iter().flatten())
         });
 
-        gateway.chain(access_token).chain(csrf).chain(session)
+        let custom = self.custom.iter().flat_map(|custom| {
+            custom.carriers.iter().map(|carrier| match carrier {
+                Carrier::Cookie(_) => "cookie",
+                Carrier::Header(name) => name.as_str(),
+            })
+        });
+
+        gateway
+            .chain(access_token)
+            .chain(csrf)
+            .chain(session)
+            .chain(custom)
     }
 }
 

@@ -16,7 +16,8 @@
 
 use super::{AccessTokenSource, Gateway, Tenant, Transport};
 use crate::{
-    credential::{CredentialError, SESSION_TOKEN, bare, bearer, cookie, forwarded},
+    authenticate,
+    credential::{CredentialError, MAX_CREDENTIAL, SESSION_TOKEN, bare, bearer, cookie, forwarded},
     decision::{Reason, Refusal},
     request::RequestHead,
 };
@@ -59,23 +60,7 @@ pub(super) fn choose(
     transports: &[Transport],
     head: &RequestHead<'_>,
 ) -> Result<Transport, Refusal> {
-    let mut found: Option<(Place<'_>, Result<&[u8], CredentialError>)> = None;
-    for carrier in transports
-        .iter()
-        .flat_map(|transport| carriers(tenant, *transport))
-    {
-        let token = match carrier.place.read(head) {
-            Err(CredentialError::Missing) => continue,
-            Err(CredentialError::Ambiguous) => return Err(Reason::AmbiguousCredential.into()),
-            token @ (Ok(_) | Err(CredentialError::Malformed)) => token,
-        };
-        match found {
-            Some((place, _)) if !place.is(carrier.place) => return Err(Reason::AmbiguousCredential.into()),
-            Some(_) => {}
-            None => found = Some((carrier.place, token)),
-        }
-    }
-    let (place, token) = found.ok_or(Reason::MissingCredential)?;
+    let (place, token) = find(tenant, transports, head)?;
 
     let mut readers = transports
         .iter()
@@ -92,6 +77,45 @@ pub(super) fn choose(
             carriers(tenant, *transport).any(|carrier| carrier.place.is(place) && carrier.takes.has(form))
         })
         .ok_or(Refusal::new(Reason::Malformed))
+}
+
+/// Returns the one credential that the carriers of a transport hold: at most 4096 bytes of visible ASCII.
+pub(super) fn presented<'a>(
+    tenant: &Tenant,
+    transport: Transport,
+    head: &RequestHead<'a>,
+) -> Result<&'a [u8], Refusal> {
+    let (_, token) = find(tenant, &[transport], head)?;
+
+    token
+        .ok()
+        .filter(|token| token.len() <= MAX_CREDENTIAL)
+        .ok_or(Refusal::new(Reason::Malformed))
+}
+
+/// Returns what the one carrier that holds something holds.
+fn find<'t, 'a>(
+    tenant: &'t Tenant,
+    transports: &[Transport],
+    head: &RequestHead<'a>,
+) -> Result<(Place<'t>, Result<&'a [u8], CredentialError>), Refusal> {
+    let mut found: Option<(Place<'t>, Result<&'a [u8], CredentialError>)> = None;
+    for carrier in transports
+        .iter()
+        .flat_map(|transport| carriers(tenant, *transport))
+    {
+        let token = match carrier.place.read(head) {
+            Err(CredentialError::Missing) => continue,
+            Err(CredentialError::Ambiguous) => return Err(Reason::AmbiguousCredential.into()),
+            token @ (Ok(_) | Err(CredentialError::Malformed)) => token,
+        };
+        match found {
+            Some((place, _)) if !place.is(carrier.place) => return Err(Reason::AmbiguousCredential.into()),
+            Some(_) => {}
+            None => found = Some((carrier.place, token)),
+        }
+    }
+    found.ok_or(Refusal::new(Reason::MissingCredential))
 }
 
 /// Tells whether two of the transports would take one credential.
@@ -113,7 +137,16 @@ fn carriers(tenant: &Tenant, transport: Transport) -> impl Iterator<Item = Carri
         place: Place::Header(name),
         takes,
     };
+    let custom: &[authenticate::Carrier] = match transport {
+        Transport::Custom(name) => tenant.custom_of(name).map_or(&[], |custom| &custom.carriers),
+        Transport::Bearer
+        | Transport::Cookie
+        | Transport::CookieOrBearer
+        | Transport::Oathkeeper
+        | Transport::Oauth2 => &[],
+    };
     let own = match transport {
+        Transport::Custom(_) => [None; 3],
         Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => {
             let is_read = transport.reads_session_token();
             let cookie = tenant.kratos.as_ref().filter(|_| transport.reads_cookie());
@@ -152,7 +185,14 @@ fn carriers(tenant: &Tenant, transport: Transport) -> impl Iterator<Item = Carri
         }
     };
 
-    own.into_iter().flatten()
+    let custom = custom.iter().map(|carrier| Carrier {
+        place: match carrier {
+            authenticate::Carrier::Cookie(name) => Place::Cookie(name),
+            authenticate::Carrier::Header(name) => Place::Header(name),
+        },
+        takes: Takes::All,
+    });
+    own.into_iter().flatten().chain(custom)
 }
 
 impl Place<'_> {
