@@ -147,6 +147,8 @@
 //! `acting_client` names the client. Both have the scopes of the token, and no roles. A missing scope is 403, and the challenge names the
 //! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] refuses introspected tokens, because they have no id.
 //!
+#![doc = include_str!("failures.md")]
+//!
 //! # Limits
 //!
 //! ## Middleware inside the gate
