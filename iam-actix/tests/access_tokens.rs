@@ -12,7 +12,7 @@ use actix_web::{
     web,
 };
 use iam_actix::{
-    Iam, IamConfig, Principal, RouteExt as _,
+    Iam, IamConfig, Principal, RouteExt as _, Transport,
     testing::{TestAccessToken, TestWorld, WorldError},
 };
 use iam_core::{decision::Reason, principal};
@@ -250,4 +250,46 @@ fn tenant_without_an_oauth_2_server_has_no_access_tokens() {
         Err(WorldError::Hydra("default".to_owned()))
     );
     assert_eq!(world.introspections(), 0);
+}
+
+/// R020: every kind of credential on every transport of one tenant. Only the diagonal is let in.
+#[actix_web::test]
+async fn each_credential_passes_on_its_own_transport_only() {
+    const OTHERS: &str = r#"
+        [tenants.default.oathkeeper]
+        issuer = "https://gateway.example/"
+        audience = ["jobs-api"]
+        jwks.url = "https://gateway.example/.well-known/jwks.json"
+        [tenants.default.kratos]
+        public_url = "https://kratos.example"
+    "#;
+    for text in [INTROSPECTED, JWT] {
+        let all = r#"["oathkeeper", "cookie-or-bearer", "oauth2"]"#;
+        let world = world(&format!("{}{OTHERS}", text.replace(r#"["oauth2"]"#, all)));
+        let iam = world.start().await.unwrap();
+        let on = |transport| web::get().to(whoami).transport(transport);
+        let app = init_service(
+            App::new()
+                .route("/gateway", on(Transport::Oathkeeper))
+                .route("/session", on(Transport::CookieOrBearer))
+                .route("/token", on(Transport::Oauth2))
+                .wrap(iam.middleware()),
+        )
+        .await;
+
+        let bearer = |token: String| ("Authorization".to_owned(), format!("Bearer {token}"));
+        for (kind, token) in [
+            ("/gateway", world.identity("alice").token()),
+            ("/gateway", world.client("ci-bot").token()),
+            ("/session", world.session("alice").token_value()),
+            ("/token", world.access_token("ci-bot").token()),
+            ("/token", world.access_token("ci-bot").user("alice").token()),
+        ] {
+            for path in ["/gateway", "/session", "/token"] {
+                let (status, reason) = sends(&world, &app, path, bearer(token.clone())).await;
+                let expected = if path == kind { 200 } else { 401 };
+                assert_eq!(status, expected, "{kind} on {path}: {reason:?}");
+            }
+        }
+    }
 }

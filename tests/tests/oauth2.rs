@@ -20,11 +20,11 @@ use ory_dev::{
     config::Vars,
     hydra::{Hydra, TokenStrategy},
 };
-use serde_json::{Value, json};
-use zero_trust::{
+use scenario::{
     client::{Connection, Request, Response},
-    world::free_address,
+    free_address,
 };
+use serde_json::{Value, json};
 
 const AUDIENCE: &str = "session-api";
 const CALLBACK: &str = "http://127.0.0.1:3000/callback";

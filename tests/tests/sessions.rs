@@ -24,11 +24,11 @@ use ory_dev::{
     config::Vars,
     kratos::{Clock, Kratos, RequiredAal, authenticator_code},
 };
-use serde_json::{Value, json};
-use zero_trust::{
+use scenario::{
     client::{Request, Response},
-    world::PASSWORD,
+    ory::PASSWORD,
 };
+use serde_json::{Value, json};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 const EMAIL: &str = "alice@example.com";

@@ -165,7 +165,7 @@ impl TenantServices {
         self.tenant.name()
     }
 
-    /// Tells how the keys stand that verify the tenant's tokens.
+    /// Tells how the keys stand that verify the gateway's tokens. Readiness also tells about those of JWT access tokens.
     pub fn keys(&self) -> Option<KeyStatus> {
         let verifier = self.tenant.verifier()?;
         Some(verifier.keys().status(self.state.now()))

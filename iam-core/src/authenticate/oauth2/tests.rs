@@ -548,10 +548,9 @@ fn recorded_answer(name: &str, audience: &str) -> Result<Authenticated, Refusal>
     });
     let tenant = settings.registry().default_tenant();
     let response = recorded(name)["response"].clone();
-    let body = match &response["body"] {
-        Value::String(text) => text.clone(),
-        body => body.to_string(),
-    };
+    let body = response["body"]
+        .as_str()
+        .map_or_else(|| response["body"].to_string(), str::to_owned);
     let content_type = response["headers"][0][1].as_str().unwrap();
     let client = ScriptedClient::new();
     client.answer(
@@ -566,7 +565,7 @@ fn recorded_answer(name: &str, audience: &str) -> Result<Authenticated, Refusal>
     let answer = block_on(introspect(tenant.hydra().unwrap(), &client, lookup.token(), ""));
     // Shortly after the token was issued.
     let issued = response["body"]["iat"].as_u64().unwrap_or(NOW);
-    lookup.conclude(tenant, answer, Timestamp::from_secs(issued + 5))
+    lookup.conclude(tenant, answer, Timestamp::from_secs(issued.saturating_add(5)))
 }
 
 #[test]
