@@ -263,7 +263,7 @@ pub use crate::{
     extract::{Access, Body, BodyConfig, Client, Granted, Identity, Principal, Session, Tenant},
     gate::IamMiddleware,
     health::Health,
-    iam::{Iam, IamBuilder, Identities, Sessions, StartError, TenantServices},
+    iam::{Iam, IamBuilder, Identities, Revocation, Sessions, StartError, TenantServices, UnknownTenant},
     policy::{ResourceExt, RouteExt, ScopeExt, SecuredFactory},
     ports::Ports,
     request::request_id::RequestId,

@@ -22,6 +22,7 @@ use crate::{
     answer::alarm::Alarms,
     audit::Auditor,
     health::Readiness,
+    iam::Revocation,
     route::hidden::HiddenPolicies,
     tenant::{TenantRuntime, permissions::CachedPermissions, replay::Replay},
     upstream::Threads,
@@ -98,6 +99,14 @@ impl State {
             .filter(has_server)
             .filter_map(|runtime| runtime.permissions()?.cached().map(Arc::clone))
             .collect()
+    }
+
+    /// Drops what is cached about sessions and tokens, for all tenants that share a server with this one.
+    pub(crate) fn revoke(&self, tenant: &Tenant, revocation: Revocation<'_>) {
+        self.runtimes
+            .values()
+            .filter(|runtime| runtime.shares_sessions_or_tokens_with(tenant))
+            .for_each(|runtime| runtime.revoke(revocation));
     }
 
     /// Returns the clock.

@@ -41,9 +41,7 @@ const COMMENTED: &str = r#"
 "#;
 
 /// Keys of the surface that are not implemented, and so are unknown.
-const UNKNOWN: [&str; 4] = [
-    "tenants.default.cache.session_ttl",
-    "tenants.default.cache.introspection_ttl",
+const UNKNOWN: [&str; 2] = [
     "tenants.default.upstream.retries",
     "tenants.default.upstream.breaker",
 ];
@@ -538,6 +536,70 @@ fn a_cache_key_without_effect_is_refused_unless_it_states_the_default() {
             "has no effect without `tenants.default.keto`"
         )]
     );
+}
+
+const SESSIONS_AND_TOKENS: &str = r#"
+    [tenants.default]
+    transports = ["cookie-or-bearer", "oauth2"]
+    [tenants.default.kratos]
+    public_url = "https://kratos.example"
+    [tenants.default.hydra]
+    admin_url = "https://hydra-admin.example"
+    issuer = "https://hydra.example"
+    audience = ["jobs-api"]
+"#;
+
+/// R109, and `negative_ttl` and `max_entries` count without any other key: refusals are kept.
+#[test]
+fn sessions_and_introspections_are_kept_for_a_minute_at_most_and_not_unless_written() {
+    let read = |cache: &str| {
+        let text = format!("{SESSIONS_AND_TOKENS}[tenants.default.cache]\n{cache}");
+        IamConfig::from_toml(&text).unwrap().validate()
+    };
+    let off = read("negative_ttl = \"1s\"\nmax_entries = 10").unwrap();
+    let tenant = off.registry().default_tenant();
+    for settings in [tenant.session_cache(), tenant.introspection_cache()] {
+        assert_eq!(settings.life_of(false), Duration::ZERO);
+        assert_eq!(settings.life_of(true), Duration::from_secs(1));
+        assert_eq!(settings.limit(), 10);
+    }
+
+    let on = read("session_ttl = \"60s\"\nintrospection_ttl = \"30s\"").unwrap();
+    let tenant = on.registry().default_tenant();
+    assert_eq!(tenant.session_cache().life_of(false), Duration::from_secs(60));
+    assert_eq!(
+        tenant.introspection_cache().life_of(false),
+        Duration::from_secs(30)
+    );
+    for key in ["session_ttl", "introspection_ttl"] {
+        let refused = read(&format!("{key} = \"60001ms\"")).unwrap_err();
+        assert_eq!(paths(&refused), [format!("tenants.default.cache.{key}")]);
+    }
+}
+
+/// A tenant of gateway tokens asks neither Kratos nor Hydra about a credential.
+#[test]
+fn a_ttl_of_what_is_never_asked_is_refused() {
+    for (key, remedy) in [
+        (
+            "session_ttl",
+            "without the transport \"bearer\", \"cookie\" or \"cookie-or-bearer\"",
+        ),
+        (
+            "introspection_ttl",
+            "without the transport \"oauth2\" and introspected tokens",
+        ),
+    ] {
+        let path = format!("cache.{key}");
+        read(&sound_with(&path, "\"0s\"")).unwrap();
+        assert_eq!(
+            refused(&sound_with(&path, "\"10s\"")).problems(),
+            [Problem::new(
+                format!("tenants.default.{path}"),
+                format!("has no effect {remedy}")
+            )]
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod builder;
 mod kratos;
+mod revocation;
 
 use std::{fmt, sync::Arc};
 
@@ -25,6 +26,7 @@ use iam_core::{
 pub use self::{
     builder::{IamBuilder, StartError},
     kratos::{Identities, Sessions},
+    revocation::{Revocation, UnknownTenant},
 };
 use crate::{
     check::{self, AccessMap, CheckError},
@@ -130,6 +132,16 @@ impl Iam {
         self.state.purge_keys(tenant).await
     }
 
+    /// Drops what the caches of this process hold about a session, an identity or a token. See [`TenantServices::revoke`].
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownTenant`] when no tenant is called that.
+    pub fn revoke(&self, tenant: &str, revocation: Revocation<'_>) -> Result<(), UnknownTenant> {
+        self.tenant(tenant).ok_or(UnknownTenant)?.revoke(revocation);
+        Ok(())
+    }
+
     /// Waits until the audit events of everything that was decided before have reached the sinks; `false` when they have not
     /// after two seconds.
     ///
@@ -208,12 +220,36 @@ impl TenantServices {
 
     /// Returns the tenant's sessions; nothing without `kratos.admin_url`.
     pub fn sessions(&self) -> Option<Sessions> {
-        self.kratos_admin().map(Sessions::new)
+        Some(Sessions::new(self.kratos_admin()?, self.clone()))
     }
 
     /// Returns the tenant's identities; nothing without `kratos.admin_url`.
     pub fn identities(&self) -> Option<Identities> {
-        self.kratos_admin().map(Identities::new)
+        Some(Identities::new(self.kratos_admin()?, self.clone()))
+    }
+
+    /// Drops what the caches of this process hold about a session, an identity or a token, for this tenant and all tenants with the
+    /// same identity server or OAuth 2 server.
+    ///
+    /// Call it for what has ended elsewhere: a webhook of Kratos, a message of another process, an access token that was revoked at
+    /// Hydra. Requests that come later are answered by the upstream, and a call that is under way leaves nothing in the cache. Nothing
+    /// is sent to an upstream.
+    ///
+    /// # Security
+    ///
+    /// Other processes have caches of their own, which this does not reach: there the answer counts for up to `cache.session_ttl` or
+    /// `cache.introspection_ttl` more, which is at most a minute. A JWT that is verified here is not cached in this sense, and counts
+    /// until it expires.
+    ///
+    /// ```
+    /// use iam_actix::{Iam, Revocation};
+    ///
+    /// fn session_has_ended(iam: &Iam, id: &str) {
+    ///     iam.default_tenant().revoke(Revocation::Session(id));
+    /// }
+    /// ```
+    pub fn revoke(&self, revocation: Revocation<'_>) {
+        self.state.revoke(&self.tenant, revocation);
     }
 
     fn kratos_admin(&self) -> Option<AdminClient> {

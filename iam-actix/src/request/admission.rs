@@ -6,10 +6,12 @@ use std::{
 
 use iam_core::{
     authenticate::{Authenticated, Authentication, authenticate},
+    authorize::check_session,
+    clock::Timestamp,
     decision::Refusal,
     principal::Principal,
     request::RequestHead,
-    requirement::{Access, EffectivePolicy},
+    requirement::{Access, EffectivePolicy, Freshness},
     tenant::{Target, Tenant, Transport},
 };
 use smallvec::SmallVec;
@@ -37,8 +39,8 @@ impl Admission {
     }
 
     /// Tells whether the request was admitted for this very target.
-    fn is_for(&self, target: &Target<'_>) -> bool {
-        self.access == target.access() && self.attempt.is_for(target)
+    fn is_for(&self, target: &Target<'_>, now: Timestamp) -> bool {
+        self.access == target.access() && self.attempt.is_for(target, now)
     }
 
     /// Returns the attempt behind the admission.
@@ -66,6 +68,8 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Attempt {
     claim: Cell<ClaimState>,
+    /// Whether the result may rest on an answer that was cached before the request arrived.
+    freshness: Freshness,
     result: Result<Option<Authenticated>, Refusal>,
     tenant: Arc<Tenant>,
     transport: Transport,
@@ -81,10 +85,23 @@ pub(super) enum ClaimState {
 }
 
 impl Attempt {
-    fn is_for(&self, target: &Target<'_>) -> bool {
+    fn is_for(&self, target: &Target<'_>, now: Timestamp) -> bool {
         Arc::ptr_eq(&self.tenant, target.tenant())
             && self.transport == target.transport()
             && self.has_looked() == target.access().reads_credentials()
+            && !self.is_too_old_for(target, now)
+    }
+
+    /// Tells whether the upstream has to be asked anew: a cached answer does where the route takes one. The person may have stepped up
+    /// since it was cached.
+    fn is_too_old_for(&self, target: &Target<'_>, now: Timestamp) -> bool {
+        if self.freshness == Freshness::Fresh {
+            return false;
+        }
+        let lacks_step_up = |principal: &Principal| {
+            principal.session().is_some() && check_session(principal, target.step_up(), now).is_err()
+        };
+        target.freshness() == Freshness::Fresh || self.principal().is_some_and(lacks_step_up)
     }
 
     /// Tells whether a credential was looked at.
@@ -171,7 +188,8 @@ impl RequestState {
         // A refusal from here on names no principal: none was authenticated for this very policy.
         let kept = self.admission.take();
         let target = self.shared().registry().resolve(policy)?;
-        let admission = match kept.filter(|admission| admission.is_for(&target)) {
+        let now = self.shared().now();
+        let admission = match kept.filter(|admission| admission.is_for(&target, now)) {
             Some(admission) => admission,
             None => Admission::conclude(target.access(), &self.attempt(&target).await)?,
         };
@@ -187,24 +205,42 @@ impl RequestState {
 
     /// Returns the one attempt of this request for a target.
     async fn attempt(&self, target: &Target<'_>) -> Rc<Attempt> {
-        if let Some(attempt) = self.attempts.find(|attempt| attempt.is_for(target)) {
+        let now = self.shared().now();
+        if let Some(attempt) = self.attempts.find(|attempt| attempt.is_for(target, now)) {
             return attempt;
         }
 
-        let result = if target.access().reads_credentials() {
-            self.authenticate(target).await.map(Some)
+        let mut attempt = self.attempt_with(target, target.freshness()).await;
+        if attempt.is_too_old_for(target, self.shared().now()) {
+            attempt = self.attempt_with(target, Freshness::Fresh).await;
+        }
+        self.attempts.push(attempt)
+    }
+
+    async fn attempt_with(&self, target: &Target<'_>, freshness: Freshness) -> Attempt {
+        let (result, freshness) = if target.access().reads_credentials() {
+            match self.authenticate(target, freshness).await {
+                (Ok(authenticated), freshness) => (Ok(Some(authenticated)), freshness),
+                (Err(refusal), freshness) => (Err(refusal), freshness),
+            }
         } else {
-            Ok(None)
+            (Ok(None), Freshness::Fresh)
         };
-        self.attempts.push(Attempt {
+        Attempt {
             claim: Cell::new(ClaimState::Open),
+            freshness,
             result,
             tenant: Arc::clone(target.tenant()),
             transport: target.transport(),
-        })
+        }
     }
 
-    async fn authenticate(&self, target: &Target<'_>) -> Result<Authenticated, Refusal> {
+    /// Authenticates the request. Returns how old the answer behind the result may be, too.
+    async fn authenticate(
+        &self,
+        target: &Target<'_>,
+        freshness: Freshness,
+    ) -> (Result<Authenticated, Refusal>, Freshness) {
         let headers = self.head.lines(self.shared().registry().credential_headers());
         let head = RequestHead {
             method: self.head.method(),
@@ -212,14 +248,24 @@ impl RequestState {
             headers: &headers,
         };
 
-        match authenticate(target, &head, self.shared().now())? {
-            Authentication::Known(authenticated) => Ok(authenticated),
-            Authentication::Ask(lookup) => {
-                let runtime = self.shared().runtime(target.tenant())?;
-                runtime
-                    .look_up(lookup, self.shared().clock().as_ref(), self.request_id.as_str())
-                    .await
-            }
-        }
+        let lookup = match authenticate(target, &head, self.shared().now()) {
+            Ok(Authentication::Known(authenticated)) => return (Ok(authenticated), Freshness::Fresh),
+            Ok(Authentication::Ask(lookup)) => lookup,
+            Err(refusal) => return (Err(refusal), Freshness::Fresh),
+        };
+        let runtime = match self.shared().runtime(target.tenant()) {
+            Ok(runtime) => runtime,
+            Err(refusal) => return (Err(refusal), Freshness::Fresh),
+        };
+        let age = if runtime.keeps_answers_to(&lookup) {
+            freshness
+        } else {
+            Freshness::Fresh
+        };
+        let clock = self.shared().clock().as_ref();
+        let result = runtime
+            .look_up(lookup, freshness, clock, self.request_id.as_str())
+            .await;
+        (result, age)
     }
 }

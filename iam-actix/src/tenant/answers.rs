@@ -88,6 +88,34 @@ impl<V: Conclusion> Answers<V> {
             .ok_or_else(|| Refusal::with_detail(self.unavailable, "answer_count"))
     }
 
+    /// Returns the conclusion for one key, as [`Answers::of`] does for several.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the call, which is never cached.
+    pub(crate) async fn one<F>(
+        &self,
+        key: Fingerprint,
+        freshness: Freshness,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<V, Refusal>
+    where
+        F: Future<Output = Result<V, Refusal>> + Send + 'static,
+    {
+        if freshness == Freshness::Cached
+            && let Some(cached) = self.cache.get(key, self.clock.now())
+        {
+            return Ok(cached);
+        }
+
+        let fetch = |_: &[usize]| {
+            let call = fetch();
+            async move { call.await.map(|answer| vec![answer]) }
+        };
+        let answer = self.of(&[key], freshness, fetch).await?.pop();
+        answer.ok_or_else(|| Refusal::with_detail(self.unavailable, "answer_count"))
+    }
+
     /// Drops one conclusion. Callers who come later get the answer to a call that begins later.
     pub(crate) fn revoke(&self, key: Fingerprint) {
         self.cache.revoke(key);

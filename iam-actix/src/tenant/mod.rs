@@ -4,6 +4,7 @@
 
 mod answers;
 mod cache;
+mod credentials;
 mod flight;
 pub(crate) mod keys;
 pub(crate) mod permissions;
@@ -12,26 +13,29 @@ pub(crate) mod replay;
 use std::sync::Arc;
 
 use iam_core::{
-    authenticate::{Authenticated, Lookup, SessionLookup},
+    authenticate::{Authenticated, Lookup, SessionLookup, TokenLookup},
     clock::Clock,
+    credential::SessionCarrier,
     decision::{Reason, Refusal},
     http::HttpClient,
     requirement::Freshness,
     service::{
-        hydra,
+        hydra::{self, Introspection},
         keto::PermissionClient,
         kratos::{self, Whoami},
     },
-    tenant::{Signer, Tenant},
+    tenant::{KratosSettings, Signer, Tenant},
 };
 use iam_grammar::RelationTuple;
 
 use self::{
+    credentials::{Credentials, Told},
     keys::{Keys, WaitError},
     permissions::Permissions,
 };
 use crate::{
     health::{Events, KeyProbe, Probe, TenantReadiness},
+    iam::Revocation,
     upstream::{ConcurrencyLimit, Spawner},
 };
 
@@ -43,6 +47,10 @@ pub(crate) struct TenantRuntime {
     keys: SignerKeys,
     kratos: Option<Arc<dyn HttpClient>>,
     permissions: Option<Permissions>,
+    /// What Kratos says about sessions.
+    sessions: Option<Credentials<Whoami>>,
+    /// What Hydra says about access tokens.
+    tokens: Option<Credentials<Introspection>>,
 }
 
 /// What the runtimes of all tenants are made with.
@@ -91,6 +99,15 @@ impl TenantRuntime {
                 .kratos()
                 .map(|kratos| client(ConcurrencyLimit::new(kratos.max_in_flight()))),
             permissions,
+            sessions: tenant.kratos().and_then(|_| {
+                let (settings, unavailable) = (tenant.session_cache(), Reason::SessionUnavailable);
+                Credentials::new(tenant, settings, unavailable, (wiring.clock, wiring.spawner))
+            }),
+            tokens: tenant.hydra().and_then(|_| {
+                let (settings, unavailable) =
+                    (tenant.introspection_cache(), Reason::IntrospectionUnavailable);
+                Credentials::new(tenant, settings, unavailable, (wiring.clock, wiring.spawner))
+            }),
         }
     }
 
@@ -103,10 +120,13 @@ impl TenantRuntime {
             keys: SignerKeys::default(),
             kratos: None,
             permissions: None,
+            sessions: None,
+            tokens: None,
         }
     }
 
-    /// Brings what a lookup needs, and lets it conclude. An upstream that is asked gets the request's id.
+    /// Brings what a lookup needs, and lets it conclude. An upstream that is asked gets the id of the request, or of another one that
+    /// waits for the same answer.
     ///
     /// # Errors
     ///
@@ -114,6 +134,7 @@ impl TenantRuntime {
     pub(crate) async fn look_up(
         &self,
         lookup: Lookup,
+        freshness: Freshness,
         clock: &dyn Clock,
         request_id: &str,
     ) -> Result<Authenticated, Refusal> {
@@ -130,29 +151,122 @@ impl TenantRuntime {
                 lookup.conclude(&self.tenant, waited, clock.now())
             }
             Lookup::Session(lookup) => {
-                let answer = self.whoami(&lookup, request_id).await;
+                let answer = self.whoami(&lookup, freshness, request_id).await;
                 lookup.conclude(&self.tenant, answer, clock.now())
             }
             Lookup::Token(lookup) => {
-                let answer = match self.tenant.hydra().zip(self.hydra.as_ref()) {
-                    Some((settings, client)) => {
-                        hydra::introspect(settings, client, lookup.token(), request_id).await
-                    }
-                    None => Err(Refusal::new(Reason::UnknownTenant)),
-                };
+                let answer = self.introspect(&lookup, freshness, request_id).await;
                 lookup.conclude(&self.tenant, answer, clock.now())
             }
         }
     }
 
-    /// Asks Kratos about a session.
-    async fn whoami(&self, lookup: &SessionLookup, request_id: &str) -> Result<Whoami, Refusal> {
+    /// Tells whether good answers to a lookup are kept.
+    pub(crate) fn keeps_answers_to(&self, lookup: &Lookup) -> bool {
+        let settings = match lookup {
+            Lookup::Key(_) => return false,
+            Lookup::Session(_) => self.tenant.session_cache(),
+            Lookup::Token(_) => self.tenant.introspection_cache(),
+        };
+        !settings.life_of(false).is_zero()
+    }
+
+    /// Asks Kratos, or the cache of its answers, about a session.
+    async fn whoami(
+        &self,
+        lookup: &SessionLookup,
+        freshness: Freshness,
+        request_id: &str,
+    ) -> Result<Whoami, Refusal> {
         let upstream = self.tenant.kratos().zip(self.kratos.as_ref());
         // INVARIANT: the configuration refuses transports of sessions without Kratos.
         let (settings, client) =
             upstream.ok_or(Refusal::with_detail(Reason::UnknownTenant, "no_identity_server"))?;
 
-        kratos::whoami(settings, client, lookup.credential(), request_id).await
+        let (credential, required) = (lookup.credential(), settings.required_aal());
+        let call = || kratos::whoami(settings, client, credential, request_id);
+        let Some(sessions) = &self.sessions else {
+            return call().await;
+        };
+        let presented = (carrier(credential.carrier()), credential.expose());
+        let call = || {
+            let call = call();
+            async move {
+                let answer = call.await?;
+                let validity = answer.validity(required);
+                Ok(Told { answer, validity })
+            }
+        };
+        sessions.ask(presented, freshness, call).await
+    }
+
+    /// Asks Hydra, or the cache of its answers, about an access token.
+    async fn introspect(
+        &self,
+        lookup: &TokenLookup,
+        freshness: Freshness,
+        request_id: &str,
+    ) -> Result<Introspection, Refusal> {
+        let upstream = self.tenant.hydra().zip(self.hydra.as_ref());
+        let (settings, client) = upstream.ok_or(Refusal::new(Reason::UnknownTenant))?;
+
+        let call = || hydra::introspect(settings, client, lookup.token(), request_id);
+        let Some(tokens) = &self.tokens else {
+            return call().await;
+        };
+        let call = || {
+            let call = call();
+            async move {
+                let answer = call.await?;
+                let validity = answer.validity();
+                Ok(Told { answer, validity })
+            }
+        };
+        let presented = (ACCESS_TOKEN, lookup.token().expose().as_bytes());
+        tokens.ask(presented, freshness, call).await
+    }
+
+    /// Drops what is kept about sessions and tokens. A call that began before leaves nothing behind.
+    pub(crate) fn revoke(&self, revocation: Revocation<'_>) {
+        match revocation {
+            Revocation::Identity(id) => {
+                self.revoke_sessions(|whoami| whoami.identity_id() == Some(id));
+                if let Some(tokens) = &self.tokens {
+                    tokens.revoke_if(|token| token.subject() == Some(id));
+                }
+            }
+            Revocation::Session(id) => self.revoke_sessions(|whoami| whoami.session_id() == Some(id)),
+            Revocation::Token(token) => {
+                if let Some(sessions) = &self.sessions {
+                    sessions.revoke(carrier(SessionCarrier::Token), token.as_bytes());
+                }
+                if let Some(tokens) = &self.tokens {
+                    tokens.revoke(ACCESS_TOKEN, token.as_bytes());
+                }
+            }
+        }
+    }
+
+    fn revoke_sessions(&self, is_revoked: impl Fn(&Whoami) -> bool) {
+        if let Some(sessions) = &self.sessions {
+            sessions.revoke_if(is_revoked);
+        }
+    }
+
+    /// Tells whether this tenant and another one have an identity server or an OAuth 2 server in common.
+    pub(crate) fn shares_sessions_or_tokens_with<'t>(&'t self, other: &'t Tenant) -> bool {
+        let urls = |tenant: &'t Tenant| {
+            let kratos = tenant.kratos();
+            [
+                kratos.map(KratosSettings::public_url),
+                kratos.and_then(KratosSettings::admin_url),
+                tenant.hydra().map(|hydra| hydra.admin_url()),
+            ]
+        };
+        let pairs = urls(&self.tenant).into_iter().zip(urls(other));
+        pairs
+            .into_iter()
+            .any(|(one, other)| one.is_some() && one == other)
     }
 
     /// Asks Keto, or the cache of its answers. Returns one answer for each tuple, in their order.
@@ -229,6 +343,13 @@ impl TenantRuntime {
     }
 }
 
+const fn carrier(carrier: SessionCarrier) -> &'static str {
+    match carrier {
+        SessionCarrier::Cookie => "cookie",
+        SessionCarrier::Token => "token",
+    }
+}
+
 /// D16: keys that are unavailable are not a forged signature.
 fn keys_unavailable(err: WaitError) -> Refusal {
     let detail = match err {
@@ -239,6 +360,9 @@ fn keys_unavailable(err: WaitError) -> Refusal {
     };
     Refusal::with_detail(Reason::KeysUnavailable, detail)
 }
+
+/// How an access token travels, as its fingerprint counts it.
+const ACCESS_TOKEN: &str = "access_token";
 
 /// The number of probes of one upstream under way at once: one, and one that is being given up.
 const PROBES: usize = 2;

@@ -15,6 +15,8 @@ mod check;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod extract;
 mod faults;
 #[cfg(test)]

@@ -134,9 +134,15 @@ pub fn tuple(
         .map_err(|_| Refusal::with_detail(Reason::InvalidObject, "object"))
 }
 
+/// Checks the level and the age of the session.
+///
 /// R111: a principal without a session has proved nothing of what a session proves. The refusal names everything that is required:
 /// a client that steps up for the level only would be refused again for the age.
-fn check_session(principal: &Principal, required: StepUp, now: Timestamp) -> Result<(), Refusal> {
+///
+/// # Errors
+///
+/// [`Reason::InsufficientLevel`].
+pub fn check_session(principal: &Principal, required: StepUp, now: Timestamp) -> Result<(), Refusal> {
     if required == StepUp::default() {
         return Ok(());
     }

@@ -277,6 +277,24 @@ pub struct CacheConfig {
     /// The number of verified tokens that are kept; 0 keeps none. Defaults to 10,000. A token whose claims may take more than
     /// 32 KiB of memory (several hundred values, or several dozen objects) is not kept and is verified on each request.
     pub verified_tokens: usize,
+    /// How long a session that Kratos confirms is kept, at most a minute, and never beyond its own end. Defaults to `0s`, which keeps
+    /// none. A session that lacks a factor is not kept.
+    ///
+    /// # Security
+    ///
+    /// A session that ends elsewhere (at Kratos itself, or through another process) counts until this time has passed. One that ends
+    /// through this process ends at once. Routes with a requirement that is marked `fresh` always ask.
+    #[serde(deserialize_with = "units::duration")]
+    pub session_ttl: Duration,
+    /// How long an access token that its issuer calls active is kept, at most a minute, and never beyond its own end. Defaults to
+    /// `0s`, which keeps none.
+    ///
+    /// # Security
+    ///
+    /// A token that is revoked counts until this time has passed, unless `Iam::revoke` names it in this process. Routes with a
+    /// requirement that is marked `fresh` always ask.
+    #[serde(deserialize_with = "units::duration")]
+    pub introspection_ttl: Duration,
     /// How long the permission server's answers are kept, at most a minute. Defaults to `0s`, which keeps none. An answer is never
     /// kept when the permission server gave none.
     ///
@@ -286,7 +304,8 @@ pub struct CacheConfig {
     /// through this process takes effect at once. Requirements that are marked `fresh` are always asked.
     #[serde(deserialize_with = "units::duration")]
     pub permission_ttl: Duration,
-    /// How long refusals are kept, at most a minute; `0s` keeps none. Defaults to 2 seconds.
+    /// How long refusals are kept, at most a minute; `0s` keeps none. Defaults to 2 seconds. Unknown sessions and inactive tokens are
+    /// kept even where good ones are not; refused permissions only with a `permission_ttl`.
     #[serde(deserialize_with = "units::duration")]
     pub negative_ttl: Duration,
     /// The largest number of answers that one cache keeps. Defaults to 10,000.
@@ -297,6 +316,8 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             verified_tokens: 10_000,
+            session_ttl: Duration::ZERO,
+            introspection_ttl: Duration::ZERO,
             permission_ttl: Duration::ZERO,
             negative_ttl: Duration::from_secs(2),
             max_entries: 10_000,

@@ -8,5 +8,6 @@ pub mod hydra;
 pub mod jwks;
 pub mod keto;
 pub mod kratos;
+mod validity;
 
-pub use call::CallError;
+pub use self::{call::CallError, validity::Validity};

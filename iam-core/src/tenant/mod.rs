@@ -36,7 +36,15 @@ pub struct Tenant {
     pub(crate) csrf: Option<CsrfRule>,
     pub(crate) keto: Option<KetoSettings>,
     pub(crate) kratos: Option<KratosSettings>,
-    pub(crate) permission_cache: Option<CacheSettings>,
+    pub(crate) caches: Caches,
+}
+
+/// How the answers of the tenant's upstreams are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caches {
+    pub(crate) introspections: CacheSettings,
+    pub(crate) permissions: Option<CacheSettings>,
+    pub(crate) sessions: CacheSettings,
 }
 
 /// What every principal of the tenant shares. One `Arc`, so that a request counts one reference.
@@ -163,7 +171,17 @@ impl Tenant {
 
     /// Returns how the permission server's answers are kept; nothing when they are not.
     pub const fn permission_cache(&self) -> Option<CacheSettings> {
-        self.permission_cache
+        self.caches.permissions
+    }
+
+    /// Returns how Kratos's answers about sessions are kept.
+    pub const fn session_cache(&self) -> CacheSettings {
+        self.caches.sessions
+    }
+
+    /// Returns how Hydra's answers about access tokens are kept.
+    pub const fn introspection_cache(&self) -> CacheSettings {
+        self.caches.introspections
     }
 
     /// Returns which requests accept a token once only.

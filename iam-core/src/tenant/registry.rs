@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Target, Tenant};
 use crate::{
     decision::{Reason, Refusal},
-    requirement::{Access, EffectivePolicy},
+    requirement::{Access, EffectivePolicy, Freshness},
 };
 
 /// All tenants of a process. Never without a default one.
@@ -63,6 +63,8 @@ impl TenantRegistry {
 
         Ok(Target {
             access,
+            freshness: policy.map_or(Freshness::Cached, EffectivePolicy::freshness),
+            step_up: policy.map(EffectivePolicy::step_up).unwrap_or_default(),
             tenant,
             transport,
         })

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use super::{Tenant, Transport};
-use crate::requirement::Access;
+use crate::{
+    decision::StepUp,
+    requirement::{Access, Freshness},
+};
 
 /// The tenant and the transport that a request is decided for, and the access of its route.
 ///
@@ -10,6 +13,8 @@ use crate::requirement::Access;
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     pub(super) access: Access,
+    pub(super) freshness: Freshness,
+    pub(super) step_up: StepUp,
     pub(super) tenant: &'r Arc<Tenant>,
     pub(super) transport: Transport,
 }
@@ -20,6 +25,8 @@ impl<'r> Target<'r> {
     pub(crate) fn of(tenant: &'r Arc<Tenant>) -> Self {
         Self {
             access: Access::Protected,
+            freshness: Freshness::Cached,
+            step_up: StepUp::default(),
             tenant,
             transport: tenant.transport(),
         }
@@ -28,6 +35,16 @@ impl<'r> Target<'r> {
     /// Returns the access of the route.
     pub const fn access(&self) -> Access {
         self.access
+    }
+
+    /// Returns how old an upstream's answer about the credential may be. Where a permission is asked anew, so is the credential.
+    pub const fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// Returns what a session has to meet on this route.
+    pub const fn step_up(&self) -> StepUp {
+        self.step_up
     }
 
     /// Returns the tenant.

@@ -1,7 +1,8 @@
 //! Step 6: logging out.
 
-use std::io;
+use std::{io, time::Duration};
 
+use iam_actix::IamConfig;
 use scenario::{Promise, client::Request};
 
 use super::{ALLOWED, Walk, new_email};
@@ -17,7 +18,12 @@ pub(super) async fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
     let email = new_email("emil");
     let person = world.kratos.register(&email).await?;
     let cookie = world.kratos.log_in_as_browser(&email).await?;
-    let cached = world.another(|_| {}).await.map_err(io::Error::other)?;
+    let keep_sessions = |iam: &mut IamConfig| {
+        for tenant in iam.tenants.values_mut() {
+            tenant.cache.session_ttl = Duration::from_secs(60);
+        }
+    };
+    let cached = world.another(keep_sessions).await.map_err(io::Error::other)?;
 
     let by_token = |method, path: &str| Request::new(method, path).bearer(&person.session_token);
     let by_cookie = |method, path: &str| {

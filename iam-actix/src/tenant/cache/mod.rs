@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub(crate) use iam_core::service::Validity;
 use iam_core::{clock::Timestamp, fingerprint::Fingerprint, tenant::CacheSettings};
 use lru::LruCache;
 
@@ -12,15 +13,6 @@ use lru::LruCache;
 pub(crate) trait Conclusion: Clone + Send + Sync + 'static {
     /// Returns what decides how long the conclusion may be kept.
     fn validity(&self) -> Validity;
-}
-
-/// What decides how long a conclusion may be kept.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Validity {
-    /// Holds until this time, whatever a cache says.
-    Until(Timestamp),
-    /// Refuses the caller.
-    Refusal,
 }
 
 /// Keeps a fixed number of conclusions, each until its deadline. The least recently used one is evicted.
@@ -93,8 +85,8 @@ impl<V: Conclusion> Cache<V> {
 
     /// Caches the conclusion of a fetch, unless there was a revocation since the token was taken, or a later fetch has ended.
     pub(crate) fn fill(&self, token: &FillToken, value: V, now: Timestamp) {
-        let validity = value.validity();
-        let (ttl, end) = match validity {
+        let (ttl, end) = match value.validity() {
+            Validity::Never => return,
             Validity::Until(end) => (self.settings.life_of(false), end),
             Validity::Refusal => (self.settings.life_of(true), Timestamp::MAX),
         };

@@ -313,6 +313,7 @@ impl Model {
 
 fn deadline(fetch: &Fetch) -> Timestamp {
     match fetch.seen.as_ref().unwrap().validity {
+        Validity::Never => fetch.began,
         Validity::Until(end) => fetch.began.saturating_add(TTL).min(end),
         Validity::Refusal => fetch.began.saturating_add(NEGATIVE_TTL),
     }

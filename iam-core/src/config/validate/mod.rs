@@ -131,7 +131,7 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
             .as_ref()
             .and_then(|hydra| hydra::hydra(report, &path, name, written, hydra)),
         csrf: csrf(report, &path, written),
-        permission_cache: cache::permissions(report, &path, written),
+        caches: cache::caches(report, &path, written),
         keto: written
             .keto
             .as_ref()

@@ -18,7 +18,7 @@ use crate::{
     json::{self, JsonLimits},
     jwt::{MAX_NAME_BYTES, is_blank, numeric_date},
     secret::Secret,
-    service::{CallError, call},
+    service::{CallError, Validity, call},
     tenant::HydraSettings,
 };
 
@@ -58,9 +58,29 @@ pub fn introspect(
 )]
 pub enum Introspection {
     /// The token is active. Its members are still to be checked.
-    Active(Box<IntrospectedToken>),
+    Active(Arc<IntrospectedToken>),
     /// The token is unknown, expired, revoked, or no token that the endpoint tells about.
     Inactive,
+}
+
+impl Introspection {
+    /// Returns how long the answer may be kept.
+    pub fn validity(&self) -> Validity {
+        match self {
+            // The token of nobody is no answer (R078): the next request asks again.
+            Self::Active(told) if told.subject.is_none() && told.client_id.is_none() => Validity::Never,
+            Self::Active(told) => Validity::Until(told.expires_at),
+            Self::Inactive => Validity::Refusal,
+        }
+    }
+
+    /// Returns `sub` of an active token.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Active(told) => told.subject.as_deref(),
+            Self::Inactive => None,
+        }
+    }
 }
 
 /// The members of the answer about an active token: of the right type, their values *unverified*.
@@ -126,7 +146,7 @@ fn read(response: &Response<Bytes>, max_body: usize) -> Result<Introspection, Ca
     match members.get("active") {
         // R075: the other members of an inactive token mean nothing.
         Some(Value::Bool(false)) => Ok(Introspection::Inactive),
-        Some(Value::Bool(true)) => token(&members).map(|token| Introspection::Active(Box::new(token))),
+        Some(Value::Bool(true)) => token(&members).map(|token| Introspection::Active(Arc::new(token))),
         Some(Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_))
         | None => Err(CallError::Unreadable),
     }

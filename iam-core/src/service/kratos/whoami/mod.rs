@@ -15,7 +15,7 @@ use crate::{
     http::HttpClient,
     json::{self, JsonLimits},
     principal::{AssuranceLevel, AuthenticationMethod, Device, Session},
-    service::{CallError, call},
+    service::{CallError, Validity, call},
     tenant::KratosSettings,
 };
 
@@ -92,6 +92,19 @@ impl Whoami {
     /// Returns when the session ends, if the answer is a session: an answer is of no use after that.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.session().map(Session::expires_at)
+    }
+
+    /// Returns how long the answer may be kept, where every session must have a level.
+    ///
+    /// A session that lacks a factor is never kept: its person is about to prove it, and the session counts as soon as that is done.
+    pub fn validity(&self, required: AssuranceLevel) -> Validity {
+        match &self.0 {
+            Finding::SecondFactorDue => Validity::Never,
+            Finding::Session(found) if !(found.is_active && found.is_of_active_identity) => Validity::Refusal,
+            Finding::Session(found) if found.session.aal() < required => Validity::Never,
+            Finding::Session(found) => Validity::Until(found.session.expires_at()),
+            Finding::Unknown => Validity::Refusal,
+        }
     }
 
     /// Returns the id of the session, if the answer is one.

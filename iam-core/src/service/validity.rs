@@ -1,0 +1,16 @@
+use crate::clock::Timestamp;
+
+/// What decides how long an upstream's answer may be kept. A cache sets a limit of its own besides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a cache that does not know one of them would keep too much"
+)]
+pub enum Validity {
+    /// Must not be kept: it is no answer about the caller, or the caller is about to change it.
+    Never,
+    /// Refuses the caller.
+    Refusal,
+    /// Holds until this time, whatever a cache says.
+    Until(Timestamp),
+}
