@@ -159,6 +159,8 @@
 //! introduced it, travel in `X-Session-Token` on such a route. Transports that would take the same credential cannot be listed together, such
 //! as `oauth2` and an `oathkeeper` whose header is `Authorization`: [`Iam::check`] reports the route, and it answers 500.
 //!
+#![doc = include_str!("failures.md")]
+//!
 //! # Limits
 //!
 //! ## Middleware inside the gate

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 
 use super::{CallError, call};
 use crate::{
@@ -30,9 +30,26 @@ pub fn fetch(
         if response.status() != StatusCode::OK {
             return Err(JwksError::Status(response.status()));
         }
+        if !may_be_keys(response.headers()) {
+            return Err(JwksError::ContentType);
+        }
 
         Ok(KeySet::parse(response.body(), source.key_limits())?)
     }
+}
+
+/// Tells whether a response declares JSON or a key set (RFC 7517 §8.5.2), or nothing: file servers leave the type out.
+fn may_be_keys(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    let (declared, None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    declared.is_none_or(|line| {
+        let kind = line.as_bytes().split(|&byte| byte == b';').next();
+        let kind = kind.unwrap_or_default().trim_ascii();
+        kind.eq_ignore_ascii_case(b"application/json")
+            || kind.eq_ignore_ascii_case(b"application/jwk-set+json")
+    })
 }
 
 /// Why a key set was not fetched.
@@ -42,6 +59,9 @@ pub enum JwksError {
     /// The issuer did not respond.
     #[error("the request failed")]
     Call(#[from] CallError),
+    /// The response declares a content type other than JSON.
+    #[error("the response is not declared as JSON")]
+    ContentType,
     /// The response is not a key set.
     #[error("the response is not a key set")]
     KeySet(#[from] KeySetError),
@@ -92,6 +112,36 @@ mod tests {
         assert_eq!(
             fetch_from(&client).unwrap_err(),
             JwksError::Call(CallError::Transport(TransportError::Timeout))
+        );
+    }
+
+    #[test]
+    fn key_set_with_another_declared_type_is_refused() {
+        let key_set = r#"{"keys":[]}"#;
+        let fetched = |types: &[&str]| {
+            let client = ScriptedClient::new();
+            let mut response = Response::builder();
+            for kind in types {
+                response = response.header("content-type", *kind);
+            }
+            client.answer(response.body(key_set.into()).unwrap());
+            fetch_from(&client).err()
+        };
+
+        for kind in [
+            "application/json",
+            "Application/JSON ; charset=utf-8",
+            "application/jwk-set+json",
+        ] {
+            assert_eq!(fetched(&[kind]), None, "{kind}");
+        }
+        assert_eq!(fetched(&[]), None);
+        for kind in ["text/html", "text/plain", "application/jsonp", ""] {
+            assert_eq!(fetched(&[kind]), Some(JwksError::ContentType), "{kind}");
+        }
+        assert_eq!(
+            fetched(&["application/json", "application/json"]),
+            Some(JwksError::ContentType)
         );
     }
 

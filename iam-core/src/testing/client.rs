@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 
 use crate::http::{BoxFuture, CallLimits, HttpClient, TransportError};
 
@@ -32,10 +32,12 @@ impl ScriptedClient {
         self.with(|script| script.answers.push_back(Ok(response)));
     }
 
-    /// Answers one further request with a status and a body.
+    /// Answers one further request with a status and a body that is declared as JSON.
     pub fn answer_with(&self, status: http::StatusCode, body: impl Into<Bytes>) {
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
         self.answer(response);
     }
 

@@ -6,7 +6,14 @@
 //! - the time that our protected route without a cache adds to a route that checks the signature and nothing else, as a part of the
 //!   time that actix-web-httpauth with jsonwebtoken by hand adds, which chooses among published keys;
 //! - the ratios of the throughputs of these, and of the one by hand with a single key;
-//! - the ratio of throughput of our protected route on hits of the verified-token cache and of a bare route.
+//! - the ratio of throughput of our protected route on hits of the verified-token cache and of a bare route;
+//! - the same on hits of the session cache;
+//! - the ratios of throughput of our route and of one that makes the same upstream call by hand with awc, for sessions and for access
+//!   tokens that no cache knows;
+//! - the upstream calls that 1,000 concurrent requests with one session cost, when no cache knows it.
+//!
+//! Names of parts select them. With `--quick`, there is one run of one turn: it shows that everything works, and its figures mean
+//! nothing.
 //!
 //! Ours runs with its defaults and writes its audit as JSON lines to a file, on a thread beside its worker. With a third core that
 //! work would not be in the ratios: measure with two (`taskset -c 0,1`).
@@ -23,6 +30,7 @@
 
 mod added;
 mod floor;
+mod ory;
 mod peer;
 mod tokens;
 
@@ -37,7 +45,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpResponse, HttpServer, Responder, dev::ServerHandle, get, web};
@@ -46,7 +54,9 @@ use iam_actix::{
     config::{AuditSinkConfig, OathkeeperConfig, TenantConfig},
 };
 
-use crate::{added::Added, tokens::Tokens};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{added::Added, ory::Ory, tokens::Tokens};
 
 #[get("/protected")]
 async fn protected(user: Identity) -> impl Responder {
@@ -93,6 +103,98 @@ fn main() {
         std::fs::remove_file(audit_file(CACHED)).unwrap();
     }
     println!("requests to JWKS on the hot path: {}", keys.beyond_starts());
+    if is_wanted("session-hits") {
+        session_hits();
+    }
+    if is_wanted("session-cold") {
+        session_cold();
+    }
+    if is_wanted("introspection-cold") {
+        introspection_cold();
+    }
+    if is_wanted("concurrent") {
+        concurrent();
+    }
+}
+
+fn session_hits() {
+    let upstream = Ory::start(Duration::ZERO);
+    let (address, iam) = upstream.sessions(Duration::from_secs(60));
+    let cached = Variant::of("ours, session cache hits", address, ory::with_cookies(100));
+    let open = Variant::of("bare route", start_bare(), ory::with_cookies(100));
+    let [cached, open] = measure([&cached, &open]);
+    print_ratio(
+        "session cache hits: ours / bare route",
+        &cached,
+        &open,
+        Some(0.75),
+    );
+    println!("whoami calls for 100 sessions: {}", upstream.calls());
+    finish(&iam);
+}
+
+fn session_cold() {
+    let upstream = Ory::start(Duration::ZERO);
+    let (address, iam) = upstream.sessions(Duration::ZERO);
+    let ours = Variant::of("ours, cold sessions", address, ory::with_cookies(COLD)).turn(COLD);
+    let by_hand = Variant::of(
+        "awc by hand",
+        upstream.sessions_by_hand(),
+        ory::with_cookies(COLD),
+    )
+    .turn(COLD);
+    let [ours, by_hand] = measure([&ours, &by_hand]);
+    print_ratio("cold sessions: ours / by hand", &ours, &by_hand, Some(0.95));
+    finish(&iam);
+}
+
+fn introspection_cold() {
+    let upstream = Ory::start(Duration::ZERO);
+    let (address, iam) = upstream.tokens();
+    let requests = ory::with_tokens("/protected", COLD);
+    let ours = Variant::of("ours, 1,000 distinct tokens", address, requests).turn(COLD);
+    let requests = ory::with_tokens("/introspected", COLD);
+    let by_hand = Variant::of("awc by hand", upstream.tokens_by_hand(), requests).turn(COLD);
+    let [ours, by_hand] = measure([&ours, &by_hand]);
+    print_ratio("introspection, cold: ours / by hand", &ours, &by_hand, Some(0.95));
+    finish(&iam);
+}
+
+/// Sends one session over many connections at once, while the upstream takes its time.
+fn concurrent() {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+    let upstream = Ory::start(Duration::from_secs(2));
+    let (address, iam) = upstream.sessions(Duration::ZERO);
+    let request = ory::with_cookies(1).remove(0);
+    let mut connections: Vec<_> = (0..COLD).map(|_| Connection::open(address)).collect();
+
+    for connection in &mut connections {
+        connection.send(&request);
+    }
+    for connection in &mut connections {
+        while !connection.is_answered() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    let calls = upstream.calls();
+    println!(
+        "{COLD} concurrent cold requests with one session: upstream calls: {calls} (aim 1: {})",
+        verdict(calls == 1)
+    );
+    finish(&iam);
+}
+
+/// Ends a part with sessions or access tokens.
+fn finish(iam: &Iam) {
+    assert_nothing_dropped(iam);
+    std::fs::remove_file(audit_file("ory")).unwrap();
+}
+
+fn is_quick() -> bool {
+    std::env::args().any(|argument| argument == "--quick")
 }
 
 /// Returns whether a part was selected by its name, or no part was selected.
@@ -110,8 +212,8 @@ fn assert_nothing_dropped(iam: &Iam) {
     assert_eq!(iam.dropped_audit_events(), 0);
 }
 
-fn audit_file(cached: usize) -> PathBuf {
-    std::env::temp_dir().join(format!("iam-bench-{cached}.jsonl"))
+fn audit_file(part: impl std::fmt::Display) -> PathBuf {
+    std::env::temp_dir().join(format!("iam-bench-{part}.jsonl"))
 }
 
 /// The throughput of a variant in each run, in requests per second.
@@ -134,9 +236,10 @@ fn measure<const N: usize>(variants: [&Variant; N]) -> [Throughput; N] {
         runs: Vec::new(),
     });
 
-    for run in 0..=RUNS {
+    let (runs, turns) = if is_quick() { (1, 1) } else { (RUNS, TURNS) };
+    for run in 0..=runs {
         let mut secs = [0.0; N];
-        for _ in 0..TURNS {
+        for _ in 0..turns {
             for (secs, client) in secs.iter_mut().zip(&mut clients) {
                 *secs += client.take_turn();
             }
@@ -145,8 +248,8 @@ fn measure<const N: usize>(variants: [&Variant; N]) -> [Throughput; N] {
             // A warm-up: caches, buffers and predictions are filled here.
             continue;
         }
-        for (measured, secs) in measured.iter_mut().zip(secs) {
-            measured.runs.push((TURNS * REQUESTS) as f64 / secs);
+        for ((measured, secs), client) in measured.iter_mut().zip(secs).zip(&clients) {
+            measured.runs.push((turns * client.turn) as f64 / secs);
         }
     }
     measured
@@ -198,6 +301,8 @@ struct Variant {
     name: &'static str,
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
+    /// The number of requests in one turn.
+    turn: usize,
 }
 
 impl Variant {
@@ -209,11 +314,21 @@ impl Variant {
                     .into_bytes()
             })
             .collect();
+        Self::of(name, address, requests)
+    }
+
+    const fn of(name: &'static str, address: SocketAddr, requests: Vec<Vec<u8>>) -> Self {
         Self {
             name,
             address,
             requests,
+            turn: REQUESTS,
         }
+    }
+
+    const fn turn(mut self, requests: usize) -> Self {
+        self.turn = requests;
+        self
     }
 }
 
@@ -221,6 +336,7 @@ impl Variant {
 struct Client<'v> {
     connections: Vec<Connection>,
     requests: Cycle<slice::Iter<'v, Vec<u8>>>,
+    turn: usize,
 }
 
 impl<'v> Client<'v> {
@@ -230,6 +346,7 @@ impl<'v> Client<'v> {
                 .map(|_| Connection::open(variant.address))
                 .collect(),
             requests: variant.requests.iter().cycle(),
+            turn: variant.turn,
         }
     }
 
@@ -242,14 +359,14 @@ impl<'v> Client<'v> {
         reason = "a benchmark measures with the monotonic clock"
     )]
     fn take_turn(&mut self) -> f64 {
-        let mut requests = self.requests.by_ref().take(REQUESTS);
+        let mut requests = self.requests.by_ref().take(self.turn);
         let mut answered = 0;
 
         let begun = Instant::now();
         for (connection, request) in self.connections.iter_mut().zip(&mut requests) {
             connection.send(request);
         }
-        while answered < REQUESTS {
+        while answered < self.turn {
             for connection in &mut self.connections {
                 if !connection.is_answered() {
                     continue;
@@ -414,6 +531,8 @@ impl KeyServer {
 }
 
 const CACHED: usize = 10_000;
+/// Distinct credentials that no cache knows, and concurrent requests with one.
+const COLD: usize = 1_000;
 const CONNECTIONS: usize = 16;
 const DISTINCT: usize = 10_000;
 /// The number of requests in one turn, so that each turn uses every token. The events of the last 5 milliseconds are

@@ -1,5 +1,6 @@
 //! Over real sockets, with a real gate.
 
+mod failures;
 mod health;
 mod keys;
 mod oauth2;

@@ -43,6 +43,9 @@ impl PermissionClient {
             .await
             .map_err(unavailable)?;
         call::expect(&response, StatusCode::OK).map_err(unavailable)?;
+        if !call::is_json(response.headers()) {
+            return Err(unavailable(CallError::Unreadable));
+        }
 
         decode_batch(response.body(), self.json_limits(), tuples.len())
     }

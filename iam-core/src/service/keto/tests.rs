@@ -75,6 +75,23 @@ fn check_recorded(name: &str) -> Result<Vec<bool>, Refusal> {
     )
 }
 
+#[test]
+fn answer_that_is_not_declared_as_json_is_no_answer() {
+    let allowed = r#"{"results":[{"allowed":true}]}"#;
+    for kind in [None, Some("text/html"), Some("application/problem+json")] {
+        let script = ScriptedClient::new();
+        let mut response = Response::builder();
+        if let Some(kind) = kind {
+            response = response.header("content-type", kind);
+        }
+        script.answer(response.body(allowed.into()).unwrap());
+
+        let checked = block_on(client(&script, "").check(&[tuple("1")], "r-1"));
+
+        assert_eq!(reason(checked), Reason::PermissionUnavailable, "{kind:?}");
+    }
+}
+
 /// D44
 #[test]
 fn unknown_namespaces_and_relations_are_our_mistake_and_not_a_denial() {
