@@ -159,6 +159,35 @@
 //! introduced it, travel in `X-Session-Token` on such a route. Transports that would take the same credential cannot be listed together, such
 //! as `oauth2` and an `oathkeeper` whose header is `Authorization`: [`Iam::check`] reports the route, and it answers 500.
 //!
+//! # Tokens of Kratos's tokenizer
+//!
+//! `whoami?tokenize_as=NAME` gives a JWT in place of a session. It is verified here, without a call to Kratos, by the transport
+//! `oathkeeper` with an issuer and keys of its own:
+//!
+//! ```toml
+//! [tenants.default]
+//! transports = ["oathkeeper"]
+//!
+//! [tenants.default.oathkeeper]
+//! issuer = "https://kratos.example/"          # Kratos's `serve.public.base_url`, with its slash
+//! audience = ["orders-api"]
+//! metadata_claim = "metadataPublic"
+//! # The public half of the template's `jwks_url`: Kratos publishes it nowhere.
+//! jwks.keys = [{ kty = "RSA", alg = "RS256", kid = "…", n = "…", e = "AQAB" }]
+//! ```
+//!
+//! Kratos sets `iss`, `sub`, `sid`, `exp`, `iat`, `nbf` and `jti`, and no audience. The template's claims mapper has to add `aud`, and the
+//! tenant where there are several; without `aud` each token is refused with 401, because it would pass at every service that has the keys:
+//!
+//! ```text
+//! local session = std.extVar('session');
+//! { claims: { aud: ['orders-api'], tenant: 'default', metadataPublic: session.identity.metadata_public } }
+//! ```
+//!
+//! A token is accepted until it expires, also after its session was revoked. A tenant has one gateway, so a service behind Oathkeeper
+//! that also takes these tokens needs a second tenant for them. `.transports([Transport::Oathkeeper, Transport::CookieOrBearer])`
+//! takes such a token or a session.
+//!
 //! # Credentials of an application's own
 //!
 //! An [`Authenticator`](authenticator::Authenticator) accepts credentials that Ory does not issue: API keys, sessions of an older system,

@@ -149,12 +149,11 @@ const NAMES: [&str; 6] = [
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct AuthenticatorName {
     /// Zeros fill the rest.
-    bytes: [u8; Self::LONGEST],
+    bytes: [u8; LONGEST_NAME],
 }
 
 impl AuthenticatorName {
     const PREFIX: &str = "custom:";
-    const LONGEST: usize = 39;
 
     /// Reads `custom:NAME`: 1 to 32 lower-case letters, digits and hyphens that begin with a letter.
     fn of(text: &str) -> Option<Self> {
@@ -164,7 +163,7 @@ impl AuthenticatorName {
             return None;
         }
 
-        let mut bytes = [0; Self::LONGEST];
+        let mut bytes = [0; LONGEST_NAME];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(Self { bytes })
     }
@@ -193,6 +192,9 @@ impl fmt::Debug for AuthenticatorName {
         f.debug_tuple("AuthenticatorName").field(&self.as_str()).finish()
     }
 }
+
+/// The longest name with its prefix, in bytes.
+const LONGEST_NAME: usize = 39;
 
 #[cfg(test)]
 mod tests {

@@ -164,6 +164,24 @@ fn a_statement_becomes_a_principal_of_the_tenant() {
     assert_ne!(client.principal(), principal);
 }
 
+/// States the same about every credential.
+#[derive(Debug)]
+struct States(fn() -> Statement);
+
+impl Authenticator for States {
+    fn name(&self) -> &'static str {
+        "api-key"
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        vec![Carrier::Header("x-api-key".to_owned())]
+    }
+
+    fn authenticate(&self, _: &CustomCredential<'_>, _: Timestamp) -> Reply {
+        Reply::Now(Stated::Known((self.0)()))
+    }
+}
+
 /// R013, R020: what an application states is held to the rules of every other credential.
 #[test]
 fn a_statement_that_breaks_a_rule_is_refused() {
@@ -209,25 +227,11 @@ fn a_statement_that_breaks_a_rule_is_refused() {
         (|| alice().scopes(["a b"]), Reason::Malformed, "stated_scope"),
     ];
 
-    // Function pointers cannot capture, so each case has an authenticator of its own.
-    #[derive(Debug)]
-    struct States(fn() -> Statement);
-    impl Authenticator for States {
-        fn name(&self) -> &str {
-            "api-key"
-        }
-
-        fn carriers(&self) -> Vec<Carrier> {
-            vec![Carrier::Header("x-api-key".to_owned())]
-        }
-
-        fn authenticate(&self, _: &CustomCredential<'_>, _: Timestamp) -> Reply {
-            Reply::Now(Stated::Known((self.0)()))
-        }
-    }
     for (statement, reason, detail) in cases {
-        let mut tenant = TenantConfig::default();
-        tenant.transports = vec!["custom:api-key".parse().unwrap()];
+        let tenant = TenantConfig {
+            transports: vec!["custom:api-key".parse().unwrap()],
+            ..TenantConfig::default()
+        };
         let settings = IamConfig::new()
             .tenant("default", tenant)
             .validate_with(&[Arc::new(States(statement))])
