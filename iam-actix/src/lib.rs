@@ -126,7 +126,7 @@
 //! | a good one, sent by a page of another site | no principal | 403 | 403 | 403 |
 //! | any, and the upstream that has to be asked gives no answer | no principal | 503 | 503 | 503 |
 //!
-//! Only the credentials of the route's transport are looked at. The CSRF check is on for the session cookie and for the gateway's token,
+//! Only the credentials of the route's transports are looked at. The CSRF check is on for the session cookie and for the gateway's token,
 //! and off for session tokens and access tokens, which no browser sends by itself.
 //!
 //! A step-up is the challenge of RFC 9470 (`insufficient_user_authentication` with `acr_values` and `max_age`), with the tenant's
@@ -146,6 +146,18 @@
 //! A client that acts for itself (`sub` equals `client_id`) is a [`Client`]. A person through a client is an [`Identity`] whose
 //! `acting_client` names the client. Both have the scopes of the token, and no roles. A missing scope is 403, and the challenge names the
 //! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] refuses introspected tokens, because they have no id.
+//!
+//! # Several transports on one route
+//!
+//! `#[transport("oauth2", "cookie-or-bearer")]` accepts either credential. The transport whose credential is presented decides, alone: its
+//! CSRF rule applies, and the others are not tried when it refuses. Credentials of two of the transports are 400, a malformed one
+//! counting as presented; none is 401.
+//!
+//! Where two of the transports read `Authorization: Bearer`, the form of the token tells which of them it is for: `ory_st_…` is a session
+//! token of Kratos, `ory_at_…` an opaque access token of Hydra, and three parts with two dots are a JWT. Each token has one of these
+//! forms at most and is verified as that kind only; any other token is 401. Session tokens without the prefix, of servers before Ory
+//! introduced it, travel in `X-Session-Token` on such a route. Transports that would take the same credential cannot be listed together, such
+//! as `oauth2` and an `oathkeeper` whose header is `Authorization`: [`Iam::check`] reports the route, and it answers 500.
 //!
 #![doc = include_str!("failures.md")]
 //!
@@ -204,16 +216,26 @@
 //! | Cached | Key of `[tenants.X.cache]` | Ends at the latest |
 //! |---|---|---|
 //! | verified tokens | `verified_tokens` (a number; on) | with the token, or with its key |
+//! | sessions that Kratos confirms | `session_ttl` (off) | with the session, or when it is revoked through this process |
+//! | access tokens that Hydra calls active | `introspection_ttl` (off) | with the token, or when it is revoked through this process |
+//! | unknown sessions and inactive tokens | `negative_ttl` (2 seconds) | the same |
 //! | permissions | `permission_ttl` (off) | when a tuple is written or deleted through this process |
 //! | permissions that are denied | `negative_ttl` (2 seconds, where permissions are cached) | the same |
+//!
+//! The answer is cached, not the decision: each request checks expiry, level, age and audience again. A session that lacks a factor is
+//! not cached, and a route that asks for a level or an age which the cached session lacks asks Kratos anew, so a step-up counts at once.
 //!
 //! A time counts from the start of the call that brought the answer, and is a minute at most. What an upstream did not answer is never
 //! cached. Concurrent requests for what is not cached share one call, which goes on when any of them goes away. Each cache has
 //! `max_entries` places and belongs to one tenant; a secret is known to it by a keyed hash only.
 //!
+//! [`Sessions::revoke`] and [`Identities::delete`] drop what is cached, for all tenants of the same Kratos, and so does
+//! [`TenantServices::revoke`] for what has ended elsewhere. A call that began before leaves nothing in the cache.
+//!
 //! A change that another process makes takes effect here when the time is over. Where that is too late, a requirement can be fresh:
 //! `#[require_permission("Vault:{id}#open", fresh)]`, [`RouteExt::require_fresh_permission`] and [`Access::require_fresh`] get the
-//! answer to a call that begins after the request arrived.
+//! answer to a call that begins after the request arrived. On a route with the first or second, the session or token is asked about
+//! anew as well; [`Access::require_fresh`] comes too late for that. Such calls are not shared.
 //!
 //! # Features
 //!
@@ -283,6 +305,13 @@ pub use iam_core::{
 };
 pub use iam_grammar::Permission;
 
+/// Credentials that an application accepts by code of its own, by the transport `custom:NAME`.
+pub mod authenticator {
+    pub use iam_core::authenticate::{
+        Authenticator, Carrier, CrossSite, CustomCredential, Fault, LookUpError, Reply, Stated, Statement,
+    };
+}
+
 pub use iam_core::service::kratos::AdminError;
 
 /// Self-service flows of Kratos, for an application with its own login or registration page.
@@ -300,8 +329,3 @@ pub mod flows {
 mod test_log;
 #[cfg(test)]
 mod test_upstream;
-
-/// The examples of the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use iam_core::{
     audit::AuditSink,
+    authenticate::Authenticator,
     clock::{Clock, SystemClock},
     http::HttpClient,
     replay::ReplayStore,
@@ -23,6 +24,7 @@ use iam_core::{
 #[must_use = "nothing is plugged in before the builder gets it"]
 pub struct Ports {
     pub(crate) audit_sink: Option<Arc<dyn AuditSink>>,
+    pub(crate) authenticators: Vec<Arc<dyn Authenticator>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) further_audit_sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) http_client: Option<Arc<dyn HttpClient>>,
@@ -39,6 +41,12 @@ impl Ports {
     /// Replaces the configured sink.
     pub fn audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.audit_sink = Some(sink);
+        self
+    }
+
+    /// Adds an authenticator of the application's own. Tenants and routes choose it as the transport `custom:NAME`.
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticators.push(authenticator);
         self
     }
 
@@ -71,6 +79,7 @@ impl Default for Ports {
     fn default() -> Self {
         Self {
             audit_sink: None,
+            authenticators: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             further_audit_sinks: Vec::new(),
             http_client: None,

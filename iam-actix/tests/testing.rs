@@ -1,6 +1,8 @@
 //! The test kit: the gate sees exactly what a test sets in its world.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "testing/gateways.rs"]
+mod gateways;
 #[path = "testing/sessions.rs"]
 mod sessions;
 

@@ -28,6 +28,7 @@
 //! | `keys_unavailable` | `auth.failure.upstream` | 503 |
 //! | `session_unavailable` | `auth.failure.upstream` | 503 |
 //! | `introspection_unavailable` | `auth.failure.upstream` | 503 |
+//! | `authenticator_unavailable` | `auth.failure.upstream` | 503 |
 //! | `permission_unavailable` | `authz.upstream_unavailable` | 503 |
 //! | `replay_unavailable` | `auth.failure.upstream` | 503 |
 //! | `policy_conflict` | `config.route_failure` | 500 |
@@ -150,6 +151,8 @@ pub enum Reason {
     SessionUnavailable,
     /// The introspection endpoint gives no usable answer about an access token.
     IntrospectionUnavailable,
+    /// The look-up of an application's authenticator fails, or takes too long.
+    AuthenticatorUnavailable,
     /// The permission service gives no answer.
     PermissionUnavailable,
     /// The replay store gives no answer, or is full.
@@ -164,7 +167,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the documentation's table.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MissingCredential,
         Self::AmbiguousCredential,
         Self::Malformed,
@@ -188,6 +191,7 @@ impl Reason {
         Self::KeysUnavailable,
         Self::SessionUnavailable,
         Self::IntrospectionUnavailable,
+        Self::AuthenticatorUnavailable,
         Self::PermissionUnavailable,
         Self::ReplayUnavailable,
         Self::PolicyConflict,
@@ -227,6 +231,7 @@ impl Reason {
             Self::KeysUnavailable => "keys_unavailable",
             Self::SessionUnavailable => "session_unavailable",
             Self::IntrospectionUnavailable => "introspection_unavailable",
+            Self::AuthenticatorUnavailable => "authenticator_unavailable",
             Self::PermissionUnavailable => "permission_unavailable",
             Self::ReplayUnavailable => "replay_unavailable",
             Self::PolicyConflict => "policy_conflict",
@@ -261,6 +266,7 @@ impl Reason {
             Self::KeysUnavailable
             | Self::SessionUnavailable
             | Self::IntrospectionUnavailable
+            | Self::AuthenticatorUnavailable
             | Self::PermissionUnavailable
             | Self::ReplayUnavailable => Class::Unavailable,
         }
@@ -290,6 +296,7 @@ impl Reason {
             Self::KeysUnavailable
             | Self::SessionUnavailable
             | Self::IntrospectionUnavailable
+            | Self::AuthenticatorUnavailable
             | Self::ReplayUnavailable => EventName::AuthFailureUpstream,
             Self::PermissionUnavailable => EventName::AuthzUpstreamUnavailable,
             Self::PolicyConflict | Self::InvalidRequirement | Self::UnknownTenant => {

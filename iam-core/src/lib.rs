@@ -11,7 +11,7 @@
 //! request ─▶ request      what arrived (borrowed)
 //!            tenant       for whom
 //!            credential   what was presented            unverified
-//!            authenticate ─▶ jwt, jwks, replay
+//!            authenticate ─▶ jwt, envelope, jwks, replay
 //!            principal    who                           verified
 //!            requirement  what the route asks
 //!            authorize    ─▶ role, permission
@@ -61,7 +61,7 @@
 //!     }
 //! };
 //!
-//! let nobody = RequestHead { method: "POST", authority: None, headers: &[] };
+//! let nobody = RequestHead { method: "POST", authority: None, headers: &[], peer: None };
 //! let refusal = decide(&nobody, Timestamp::from_secs(1)).unwrap_err();
 //! assert_eq!(refusal.reason, Reason::MissingCredential);
 //! assert_eq!(refusal.reason.class().status(), 401);
@@ -94,6 +94,7 @@ pub mod tenant;
 pub mod credential;
 pub mod authenticate;
 pub mod jwt;
+pub mod envelope;
 pub mod jwks;
 pub mod replay;
 pub mod principal;

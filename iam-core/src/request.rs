@@ -2,6 +2,8 @@
 //!
 //! It shows every header line by itself: joining two lines into one would already be a decision.
 
+use std::net::IpAddr;
+
 /// The head of a request, as far as decisions need it. *Unverified.*
 ///
 /// ```
@@ -11,6 +13,7 @@
 ///     method: "GET",
 ///     authority: Some(b"app.example"),
 ///     headers: &[("origin", b"https://app.example")],
+///     peer: None,
 /// };
 /// assert_eq!(head.lines("origin").count(), 1);
 /// ```
@@ -27,6 +30,9 @@ pub struct RequestHead<'a> {
     pub authority: Option<&'a [u8]>,
     /// One entry for each header line, names in lower case, values as bytes.
     pub headers: &'a [(&'a str, &'a [u8])],
+    /// The address that the connection comes from: the neighbour's own, never one that a header tells. `None` where there is none,
+    /// as on a Unix socket.
+    pub peer: Option<IpAddr>,
 }
 
 impl<'a> RequestHead<'a> {
@@ -70,6 +76,7 @@ mod tests {
             method: "GET",
             authority: None,
             headers: &[("origin", b"a"), ("origin", b"a")],
+            peer: None,
         };
 
         assert_eq!(head.single("origin"), Err(RepeatedHeader));

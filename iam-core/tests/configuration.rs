@@ -12,11 +12,6 @@ const SURFACE: &str = include_str!("recordings/iam.example.toml");
 /// The keys that stand in the surface's comments. The dots of the paths are the tables' own. `hydra.admin_token` takes the place of
 /// the client's id and secret.
 const COMMENTED: &str = r#"
-    [tenants.default.oathkeeper]
-    signature_header = "X-User-Signature"
-    keys = ["base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
-    signature_encoding = "base64url"
-    envelope_encoding = "json"
     [tenants.default.kratos]
     admin_token = "secret"
     [tenants.default.keto]
@@ -47,13 +42,9 @@ const UNKNOWN: [&str; 2] = [
 ];
 
 /// The same of its comments.
-const COMMENTED_UNKNOWN: [&str; 8] = [
+const COMMENTED_UNKNOWN: [&str; 4] = [
     "stores",
     "tenants.cloud.ory_network",
-    "tenants.default.oathkeeper.signature_header",
-    "tenants.default.oathkeeper.keys",
-    "tenants.default.oathkeeper.signature_encoding",
-    "tenants.default.oathkeeper.envelope_encoding",
     "tenants.default.keto.permissions",
     "tenants.default.upstream.rate",
 ];
@@ -104,15 +95,71 @@ fn commented_keys_of_the_surface_are_known_when_they_work() {
     read(&table).unwrap();
 }
 
+/// The keys of the other verifiers stand in the surface's comments, too. They take the place of those of `jwt`.
+#[test]
+fn commented_keys_of_the_other_verifiers_load() {
+    let hmac = r#"
+        [tenants.default.oathkeeper]
+        verifier = "hmac"
+        header = "X-User"
+        signature_header = "X-User-Signature"
+        keys = ["base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
+        signature_encoding = "base64url"
+        envelope_encoding = "json"
+    "#;
+    let headers = r#"
+        [tenants.default.oathkeeper]
+        verifier = "headers"
+        header = "X-User-Id"
+        proof_header = "X-Gateway-Secret"
+        proof_secret = "0123456789abcdef0123456789abcdef"
+        trusted_peers = ["10.1.2.0/24"]
+        roles_header = "X-User-Role"
+        tenant_header = "X-Tenant"
+        headers = ["X-User-Email"]
+    "#;
+
+    for (commented, without) in [
+        (hmac, &["issuer", "jwks"][..]),
+        (headers, &["issuer", "jwks", "audience"]),
+    ] {
+        let mut table = surface();
+        for path in UNKNOWN {
+            remove(&mut table, path);
+        }
+        merge(&mut table, commented.parse().unwrap());
+
+        let refused = refused(&table);
+
+        let without: Vec<_> = without
+            .iter()
+            .map(|key| format!("tenants.default.oathkeeper.{key}"))
+            .collect();
+        let without: Vec<_> = without.iter().map(String::as_str).collect();
+        assert_eq!(paths(&refused), sorted(&without), "{refused}");
+        for path in without {
+            remove(&mut table, path);
+        }
+        read(&table).unwrap();
+        for key in commented.parse::<Table>().unwrap()["tenants"]["default"]["oathkeeper"]
+            .as_table()
+            .unwrap()
+            .keys()
+        {
+            assert!(SURFACE.contains(&format!("{key} = ")), "{key}");
+        }
+    }
+}
+
 #[test]
 fn values_that_do_not_work_are_refused_with_those_that_do() {
     for (path, value, at, message) in [
         ("mode", "\"ory-network\"", "mode", "expected \"self-hosted\""),
         (
             "oathkeeper.verifier",
-            "\"hmac\"",
+            "\"saml\"",
             "oathkeeper.verifier",
-            "expected \"jwt\"",
+            "expected one of \"headers\", \"hmac\", \"jwt\"",
         ),
         (
             "transports",

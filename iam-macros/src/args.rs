@@ -36,7 +36,7 @@ pub(crate) enum PolicyCall {
     RequireScope(Vec<LitStr>),
     SingleUse,
     Tenant(LitStr),
-    Transport(LitStr),
+    Transport(Vec<LitStr>),
 }
 
 /// A permission as written, and whether Keto is asked anew for each request.
@@ -87,9 +87,8 @@ impl Announcement {
                 check_tenant(text).map_err(|err| format!("this tenant {err}"))
             })
             .map(PolicyCall::Tenant),
-            Attribute::Transport => {
-                one(attribute, at, arguments, |text| listed(text, TRANSPORTS)).map(PolicyCall::Transport)
-            }
+            Attribute::Transport => texts(attribute, at, arguments, ("transport", "transports"), transport)
+                .map(PolicyCall::Transport),
         }?;
 
         Ok(Self { attribute, at, call })
@@ -150,6 +149,21 @@ fn listed(text: &str, known: &[&str]) -> std::result::Result<(), String> {
     Err(format!("expected one of `{}`", known.join("`, `")))
 }
 
+/// Checks the name of a transport, or of an application's authenticator behind `custom:`.
+fn transport(text: &str) -> std::result::Result<(), String> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_custom = text.strip_prefix("custom:").is_some_and(|name| {
+        (1..=32).contains(&name.len())
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(is_allowed)
+    });
+
+    if is_custom {
+        return Ok(());
+    }
+    listed(text, TRANSPORTS).map_err(|err| format!("{err}, or `custom:` and the name of an authenticator"))
+}
+
 /// Reads a time in whole seconds, minutes or hours.
 fn seconds(text: &str) -> std::result::Result<u64, String> {
     let unit = match text.chars().last() {
@@ -185,11 +199,31 @@ fn names(
     arguments: TokenStream,
     check: fn(&str) -> std::result::Result<(), NameError>,
 ) -> Result<Vec<LitStr>> {
-    let (kind, kinds) = if attribute == Attribute::RequireScope {
+    let words = if attribute == Attribute::RequireScope {
         ("scope", "scopes")
     } else {
         ("role", "roles")
     };
+    texts(attribute, at, arguments, words, |text| {
+        check(text).map_err(|err| {
+            let hint = match words.0 {
+                "scope" if text.contains(' ') => ": write each scope in quotes of its own",
+                "role" if text.contains(',') => ": write each role in quotes of its own",
+                _ => "",
+            };
+            format!("this {} {err}{hint}", words.0)
+        })
+    })
+}
+
+/// Reads a list of texts, each written once.
+fn texts(
+    attribute: Attribute,
+    at: Span,
+    arguments: TokenStream,
+    (kind, kinds): (&str, &str),
+    check: impl Fn(&str) -> std::result::Result<(), String>,
+) -> Result<Vec<LitStr>> {
     if arguments.is_empty() {
         let example = attribute.example();
         return Err(Error::new(
@@ -218,14 +252,7 @@ fn names(
     let names = read.parse2(arguments)?;
 
     for (index, name) in names.iter().enumerate() {
-        check(&name.value()).map_err(|err| {
-            let hint = match kind {
-                "scope" if name.value().contains(' ') => ": write each scope in quotes of its own",
-                "role" if name.value().contains(',') => ": write each role in quotes of its own",
-                _ => "",
-            };
-            Error::new(name.span(), format!("this {kind} {err}{hint}"))
-        })?;
+        check(&name.value()).map_err(|err| Error::new(name.span(), err))?;
         if names
             .iter()
             .take(index)

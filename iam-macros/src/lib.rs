@@ -212,6 +212,9 @@ pub fn tenant(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Accepts credentials by another transport than the tenant's first one: `bearer`, `cookie`, `cookie-or-bearer`, `oathkeeper` or
 /// `oauth2`. Credentials by other transports are not looked at.
 ///
+/// Several transports make an ordered list: the one whose credential is presented decides, and a request that presents credentials of
+/// two of them is answered with 400.
+///
 /// ```
 /// use actix_web::{HttpResponse, get};
 /// use iam_actix::transport;
@@ -295,7 +298,7 @@ pub fn require_scope(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `any(…)` and `all(…)` of tuples, nested as deep as eight levels.
 ///
 /// `fresh` behind any of them, as in `#[require_permission("Vault:{id}#open", fresh)]`, asks Keto for each request, also when its
-/// answers are cached (`cache.permission_ttl`).
+/// answers are cached (`cache.permission_ttl`). The session or access token of the request is then asked about anew, too.
 ///
 /// Objects and subject ids may contain `{placeholders}`, which the path of the request fills. `{user}`, `{sub}` and `{client_id}`
 /// are ids of the caller. All texts are checked when the program is compiled.

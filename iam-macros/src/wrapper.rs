@@ -43,7 +43,7 @@ fn call(call: &PolicyCall) -> TokenStream {
         PolicyCall::RequireScope(scopes) => quote! { .require_scope([#(#scopes),*]) },
         PolicyCall::SingleUse => quote! { .single_use() },
         PolicyCall::Tenant(name) => quote! { .tenant(#name) },
-        PolicyCall::Transport(name) => quote! { .transport_named(#name) },
+        PolicyCall::Transport(names) => quote! { .transports_named([#(#names),*]) },
     }
 }
 

@@ -33,5 +33,6 @@ compiles! {
     require_scope_on_a_handler = "ui/require_scope/pass/on_a_handler.rs";
     single_use_on_a_handler = "ui/single_use/pass/on_a_handler.rs";
     tenant_on_a_public_route = "ui/tenant/pass/on_a_public_route.rs";
+    transport_of_an_ordered_list = "ui/transport/pass/an_ordered_list.rs";
     transport_beside_a_requirement = "ui/transport/pass/beside_a_requirement.rs";
 }

@@ -8,13 +8,9 @@
 //!
 //! | Row | Why there is no test |
 //! |---|---|
-//! | R006 | there is no HMAC envelope, so there are no keys for one |
-//! | R031 | nothing is verified by comparing MACs: signatures are asymmetric |
+//! | R031 | the comparison of MACs is that of aws-lc, in constant time; a test of its time would depend on the machine |
 //! | R055 | thumbprints of keys are neither shown nor used as ids |
-//! | D10 | there are no session transports: a principal's tenant is a claim of its token |
-//! | D11 | there are no session transports: a session's state is the gateway's to check |
-//! | D12 | there is no HMAC envelope, so there is no encoding of its signature |
-//! | D13 | there is no HMAC envelope, so there are no bytes to hash |
+//! | D22 | an `Iam` has one builder: there is no second way of construction that could ignore a setting |
 //! | D27 | there is one kind of request in Actix Web |
 
 /// The README, whose code is compiled as a test.

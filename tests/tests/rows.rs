@@ -11,19 +11,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The requirements on JWTs and JOSE that a first version must meet.
-const REQUIREMENTS: [&str; 48] = [
+/// The requirements on JWTs and JOSE, and those on access tokens, introspection and HTTP whose violation lets somebody in.
+const REQUIREMENTS: [&str; 80] = [
     "R001", "R002", "R003", "R004", "R005", "R006", "R007", "R008", "R010", "R011", "R012", "R013", "R014",
     "R015", "R016", "R017", "R018", "R019", "R020", "R021", "R023", "R024", "R025", "R026", "R027", "R028",
     "R029", "R030", "R033", "R034", "R035", "R036", "R037", "R038", "R039", "R040", "R041", "R044", "R045",
-    "R046", "R047", "R048", "R049", "R050", "R051", "R052", "R053", "R058",
+    "R046", "R047", "R048", "R049", "R050", "R051", "R052", "R053", "R058", "R059", "R060", "R061", "R062",
+    "R063", "R064", "R066", "R067", "R068", "R069", "R071", "R073", "R074", "R075", "R076", "R077", "R078",
+    "R079", "R080", "R082", "R083", "R085", "R086", "R087", "R088", "R089", "R091", "R092", "R093", "R094",
+    "R098", "R099",
 ];
 
 /// The defects of the predecessor that this version must not have.
-const DEFECTS: [&str; 44] = [
+const DEFECTS: [&str; 61] = [
     "D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "D10", "D11", "D12", "D13", "D14", "D15", "D16",
-    "D17", "D18", "D25", "D26", "D27", "D28", "D29", "D38", "D39", "D40", "D41", "D42", "D43", "D44", "D45",
-    "D46", "D47", "D48", "D49", "D50", "D51", "D79", "D80", "D81", "D82", "D83", "D84", "D85",
+    "D17", "D18", "D19", "D20", "D21", "D22", "D23", "D24", "D25", "D26", "D27", "D28", "D29", "D30", "D31",
+    "D32", "D33", "D34", "D35", "D36", "D37", "D38", "D39", "D40", "D41", "D42", "D43", "D44", "D45", "D46",
+    "D47", "D48", "D49", "D50", "D51", "D73", "D77", "D78", "D79", "D80", "D81", "D82", "D83", "D84", "D85",
 ];
 
 #[test]

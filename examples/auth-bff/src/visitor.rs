@@ -47,6 +47,7 @@ fn visitor(request: &HttpRequest, id: &RequestId) -> Result<Visitor, Error> {
         method: request.method().as_str(),
         authority: None,
         headers: &headers,
+        peer: None,
     };
 
     let kind = match wanted.kind {

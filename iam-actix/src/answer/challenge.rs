@@ -41,6 +41,7 @@ pub(crate) fn challenge(refusal: Refusal) -> Option<HeaderValue> {
         | Reason::IntrospectionUnavailable
         | Reason::InvalidObject
         | Reason::InvalidRequirement
+        | Reason::AuthenticatorUnavailable
         | Reason::KeysUnavailable
         | Reason::PermissionUnavailable
         | Reason::PolicyConflict

@@ -25,7 +25,11 @@ fn remedy(refusal: Refusal) -> &'static str {
         }
         Some("two_tenants") => "name one tenant on the way to the route, in the attribute or in the scope",
         Some("two_transports") => {
-            "name one transport on the way to the route, in the attribute or in the scope"
+            "name one list of transports on the way to the route, in the attribute or in the scope"
+        }
+        Some("invalid_transports") => "list each transport of the route once, and at least one",
+        Some("transports_share_a_credential") => {
+            "two transports of the route take the same credential: leave one of them out"
         }
         Some("tenant_not_configured") => "configure the tenant that the route names, or correct its name",
         Some("transport_not_configured") => {

@@ -187,6 +187,22 @@ pub enum Finding {
         /// The transport.
         transport: Transport,
     },
+    /// A policy lists transports that would take one credential. The route answers 500.
+    #[error(
+        "`{pattern}`: of the transports \"{}\" of the tenant `{tenant}`, two take the same credential: leave one of them out; \
+         {declared}",
+        .transports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\", \"")
+    )]
+    SharedCredential {
+        /// Where the innermost policy is declared.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The tenant's name.
+        tenant: String,
+        /// The transports, in their order.
+        transports: Vec<Transport>,
+    },
     /// Requests to a route pass two gates of different `Iam`s, which answers 500.
     #[error(
         "two gates of different `Iam`s are on the way to {}, which answers 500: register `iam.middleware()` of one `Iam`, \

@@ -2,7 +2,7 @@ use std::fmt;
 
 use iam_core::{
     requirement::{Access, EffectivePolicy},
-    tenant::TenantRegistry,
+    tenant::{TenantRegistry, Transport},
 };
 use serde::Serialize;
 
@@ -196,8 +196,10 @@ pub struct RouteAccess {
     pub openness: Openness,
     /// The tenant whose principals are accepted.
     pub tenant: String,
-    /// The transport of the credential.
-    pub transport: &'static str,
+    /// The transports of the credential, in their order.
+    pub transports: Vec<String>,
+    #[serde(skip)]
+    names_transports: bool,
     /// The requirements of a principal, as audit events write them.
     pub requirements: Vec<String>,
     /// Where the policies on the way are declared, the innermost first.
@@ -263,7 +265,10 @@ impl RouteAccess {
         // A route whose policies have no target is a finding; its row names the default tenant.
         let resolved = registry.resolve(effective).ok();
         let tenant = resolved.map_or_else(|| registry.default_tenant(), |resolved| resolved.tenant());
-        let transport = resolved.map_or_else(|| tenant.transport(), |resolved| resolved.transport());
+        let transports = resolved.map_or_else(
+            || tenant.transports().get(..1).unwrap_or_default(),
+            |resolved| resolved.transports(),
+        );
 
         Self {
             method: target.method_name().to_owned(),
@@ -275,7 +280,8 @@ impl RouteAccess {
                 Some(Ok(policy)) => Openness::of(policy),
             },
             tenant: tenant.name().to_owned(),
-            transport: transport.as_str(),
+            transports: names(transports),
+            names_transports: *transports != [tenant.transport()],
             requirements: chain
                 .iter()
                 .flat_map(|chain| chain.requirements())
@@ -309,6 +315,9 @@ impl fmt::Display for RouteAccess {
             self.tenant
         )?;
 
+        if self.names_transports {
+            write!(f, " by {}", self.transports.join("|"))?;
+        }
         for requirement in &self.requirements {
             write!(f, " {requirement}")?;
         }
@@ -320,4 +329,9 @@ impl fmt::Display for RouteAccess {
         }
         Ok(())
     }
+}
+
+/// Returns the names of transports, as the configuration writes them.
+pub(super) fn names(transports: &[Transport]) -> Vec<String> {
+    transports.iter().map(ToString::to_string).collect()
 }

@@ -299,7 +299,8 @@ fn find_faults_of_tenant(
     permissions.collect()
 }
 
-/// Tells why a policy has no target: its tenant is not configured, or does not use the transport.
+/// Tells why a policy has no target: its tenant is not configured, or does not use a transport, or two transports take the same
+/// credentials.
 fn unresolved(
     registry: &TenantRegistry,
     policy: &EffectivePolicy,
@@ -317,11 +318,23 @@ fn unresolved(
             declared,
             pattern,
         },
-        Some(tenant) => Finding::Transport {
-            declared,
-            pattern,
-            tenant: tenant.name().to_owned(),
-            transport: policy.transport().unwrap_or_else(|| tenant.transport()),
-        },
+        Some(tenant) => {
+            let listed = policy.transports().unwrap_or_default();
+            let unknown = listed.iter().find(|named| !tenant.transports().contains(named));
+            match unknown {
+                Some(transport) => Finding::Transport {
+                    declared,
+                    pattern,
+                    tenant: tenant.name().to_owned(),
+                    transport: *transport,
+                },
+                None => Finding::SharedCredential {
+                    declared,
+                    pattern,
+                    tenant: tenant.name().to_owned(),
+                    transports: listed.to_vec(),
+                },
+            }
+        }
     }
 }

@@ -2,11 +2,11 @@ use std::fmt;
 
 use iam_core::{
     requirement::{EffectivePolicy, RoutePolicy},
-    tenant::{TenantRegistry, Transport},
+    tenant::TenantRegistry,
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use super::map::Openness;
+use super::map::{Openness, names};
 
 /// Where a policy is declared.
 ///
@@ -105,26 +105,26 @@ pub struct UnsampledPolicy {
     /// The tenant that the policy names, if it is not the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// The transport that the policy names, if it is not the tenant's first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub transport: Option<&'static str>,
+    /// The transports that the policy names, in their order; empty if it is the tenant's first one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transports: Vec<String>,
 }
 
 impl UnsampledPolicy {
     pub(super) fn new(registry: &TenantRegistry, policy: &RoutePolicy) -> Self {
         let effective = EffectivePolicy::merge(&[policy]).ok();
-        let (tenant, transport) = match registry.resolve(effective.as_ref()) {
+        let (tenant, transports) = match registry.resolve(effective.as_ref()) {
             Ok(target) => {
-                let (tenant, transport) = (target.tenant(), target.transport());
+                let (tenant, transports) = (target.tenant(), target.transports());
                 (
                     Some(tenant.name()),
-                    Some(transport).filter(|transport| *transport != tenant.transport()),
+                    Some(transports).filter(|transports| **transports != [tenant.transport()]),
                 )
             }
             // The route answers 500, so the map shows what is written.
             Err(_) => effective
                 .as_ref()
-                .map(|policy| (policy.tenant(), policy.transport()))
+                .map(|policy| (policy.tenant(), policy.transports()))
                 .unwrap_or_default(),
         };
 
@@ -134,13 +134,13 @@ impl UnsampledPolicy {
             tenant: tenant
                 .filter(|name| *name != registry.default_tenant().name())
                 .map(str::to_owned),
-            transport: transport.map(Transport::as_str),
+            transports: names(transports.unwrap_or_default()),
         }
     }
 
     /// Tells whether a request gets another answer where the gate does not know the policy in time: 401.
     pub(super) const fn is_refused_when_hidden(&self) -> bool {
-        self.openness.is_open() || self.tenant.is_some() || self.transport.is_some()
+        self.openness.is_open() || self.tenant.is_some() || !self.transports.is_empty()
     }
 
     /// Returns what the policy does that the gate must know in time, as a predicate.
@@ -152,8 +152,10 @@ impl UnsampledPolicy {
         if let Some(tenant) = &self.tenant {
             effects.push(format!("names the tenant `{tenant}`"));
         }
-        if let Some(transport) = self.transport {
-            effects.push(format!("names the transport \"{transport}\""));
+        match &*self.transports {
+            [] => {}
+            [only] => effects.push(format!("names the transport \"{only}\"")),
+            several => effects.push(format!("names the transports \"{}\"", several.join("\", \""))),
         }
 
         if effects.is_empty() {
@@ -235,11 +237,11 @@ impl fmt::Display for Unreached {
 
 #[cfg(test)]
 mod tests {
-    use iam_core::config::IamConfig;
+    use iam_core::{config::IamConfig, tenant::Transport};
 
     use super::*;
 
-    fn named(policy: &RoutePolicy) -> (Option<String>, Option<&'static str>) {
+    fn named(policy: &RoutePolicy) -> (Option<String>, Vec<String>) {
         let tenant = |name: &str| {
             format!(
                 "[tenants.{name}]\n\
@@ -255,7 +257,7 @@ mod tests {
         let settings = IamConfig::from_toml(&text).unwrap().validate().unwrap();
 
         let unsampled = UnsampledPolicy::new(settings.registry(), policy);
-        (unsampled.tenant, unsampled.transport)
+        (unsampled.tenant, unsampled.transports)
     }
 
     fn policy() -> RoutePolicy {
@@ -266,11 +268,11 @@ mod tests {
     fn only_what_differs_from_the_defaults_is_named() {
         let transport = Transport::Oathkeeper;
 
-        assert_eq!(named(&policy()), (None, None));
-        assert_eq!(named(&policy().tenant("a").transport(transport)), (None, None));
+        assert_eq!(named(&policy()), (None, vec![]));
+        assert_eq!(named(&policy().tenant("a").transport(transport)), (None, vec![]));
         assert_eq!(
             named(&policy().tenant("b").transport(transport)),
-            (Some("b".to_owned()), None)
+            (Some("b".to_owned()), vec![])
         );
     }
 
@@ -278,6 +280,9 @@ mod tests {
     fn a_tenant_that_is_not_configured_is_named_as_written() {
         let policy = policy().tenant("c").transport(Transport::Oathkeeper);
 
-        assert_eq!(named(&policy), (Some("c".to_owned()), Some("oathkeeper")));
+        assert_eq!(
+            named(&policy),
+            (Some("c".to_owned()), vec!["oathkeeper".to_owned()])
+        );
     }
 }

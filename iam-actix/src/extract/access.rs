@@ -35,7 +35,8 @@ impl Access {
         self.ask([namespace, relation, object], Freshness::Cached).await
     }
 
-    /// Asks as [`Access::require`] does, but never takes the answer from a cache.
+    /// Asks as [`Access::require`] does, but never takes the answer from a cache. The session or access token of the request was
+    /// looked up before, and may have been cached.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ use std::{
 use futures_util::future::join_all;
 use iam_core::{
     audit::{AuditEvent, AuditSink, EventName},
+    authenticate::Authenticator,
     clock::Clock,
     config::{AuditConfig, AuditSinkConfig, ConfigError, IamConfig, Settings},
     http::HttpClient,
@@ -68,6 +69,12 @@ impl IamBuilder {
     /// Replaces the configured sink.
     pub fn audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.ports = self.ports.audit_sink(sink);
+        self
+    }
+
+    /// Adds an authenticator of the application's own. See [`Ports::authenticator`].
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.ports = self.ports.authenticator(authenticator);
         self
     }
 
@@ -131,7 +138,7 @@ impl IamBuilder {
     }
 
     fn start_parts(self) -> Result<(Iam, Vec<First>), StartError> {
-        let settings = self.config.validate()?;
+        let settings = self.config.validate_with(&self.ports.authenticators)?;
         warn(&settings);
         let (registry, audit) = settings.into_parts();
 

@@ -96,7 +96,7 @@ impl Iam {
     ///
     /// - routes outside of the gate, a second gate on the way to a route, and CORS middleware inside the gate;
     /// - policies that contradict each other, that no request can fulfil, or that a middleware hides from the gate;
-    /// - tenants that are not configured, transports that the tenant does not use, permissions of a tenant without Keto, and
+    /// - tenants that are not configured, transports that the tenant does not use or that take the same credentials, permissions of a tenant without Keto, and
     ///   placeholders that the path cannot fill.
     ///
     /// Call it once, before the server starts, with the closure that the server gets. [`AccessMap::strict`] asks for more: that every

@@ -131,7 +131,7 @@ macro_rules! policy_methods {
         }
 
         /// Requires a permission, and asks Keto for each request. Neither this permission nor another one on the way to the route is
-        /// answered from a cache.
+        /// answered from a cache, nor is the session or access token of the request.
         #[track_caller]
         #[must_use]
         fn require_fresh_permission(self, permission: Result<Permission, GrammarError>) -> $returns {
@@ -160,6 +160,14 @@ macro_rules! policy_methods {
         #[must_use]
         fn transport(self, transport: Transport) -> $returns {
             let policy = here("transport").transport(transport);
+            self.secured(policy)
+        }
+
+        /// Accepts credentials by any of the transports, as [`RoutePolicy::transports`] tells.
+        #[track_caller]
+        #[must_use]
+        fn transports(self, in_order: impl IntoIterator<Item = Transport>) -> $returns {
+            let policy = here("transports").transports(in_order);
             self.secured(policy)
         }
     };
@@ -300,7 +308,7 @@ fn origin_of(policy: &RoutePolicy) -> Origin {
     }
 }
 
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 14] = [
     "anonymous",
     "optional",
     "protected",
@@ -314,6 +322,7 @@ const METHODS: [&str; 13] = [
     "single_use",
     "tenant",
     "transport",
+    "transports",
 ];
 
 /// Starts a policy that is declared at the caller's line and has the name of the method that was called.

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::RequestState;
 use crate::route::chain::Chain;
 
-/// The request goes on: for one tenant and transport, with a principal or, where the route allows it, without one.
+/// The request goes on: for one tenant and its transports, with a principal or, where the route allows it, without one.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
     access: Access,
@@ -72,7 +72,27 @@ pub(super) struct Attempt {
     freshness: Freshness,
     result: Result<Option<Authenticated>, Refusal>,
     tenant: Arc<Tenant>,
-    transport: Transport,
+    transports: SmallVec<[Transport; 2]>,
+    /// The one of the transports whose credential was presented.
+    used: Option<Transport>,
+}
+
+/// What looking at the request's credentials has brought.
+struct Looked {
+    freshness: Freshness,
+    result: Result<Option<Authenticated>, Refusal>,
+    used: Option<Transport>,
+}
+
+impl Looked {
+    /// A result that rests on nothing from before the request.
+    const fn anew(used: Option<Transport>, result: Result<Option<Authenticated>, Refusal>) -> Self {
+        Self {
+            freshness: Freshness::Fresh,
+            result,
+            used,
+        }
+    }
 }
 
 /// Whether this request has claimed the credential.
@@ -87,7 +107,7 @@ pub(super) enum ClaimState {
 impl Attempt {
     fn is_for(&self, target: &Target<'_>, now: Timestamp) -> bool {
         Arc::ptr_eq(&self.tenant, target.tenant())
-            && self.transport == target.transport()
+            && *self.transports == *target.transports()
             && self.has_looked() == target.access().reads_credentials()
             && !self.is_too_old_for(target, now)
     }
@@ -121,8 +141,9 @@ impl Attempt {
         &self.tenant
     }
 
-    pub(super) const fn transport(&self) -> Transport {
-        self.transport
+    /// Returns the transport whose credential was presented.
+    pub(super) const fn used(&self) -> Option<Transport> {
+        self.used
     }
 
     pub(super) const fn claim(&self) -> ClaimState {
@@ -218,44 +239,44 @@ impl RequestState {
     }
 
     async fn attempt_with(&self, target: &Target<'_>, freshness: Freshness) -> Attempt {
-        let (result, freshness) = if target.access().reads_credentials() {
-            match self.authenticate(target, freshness).await {
-                (Ok(authenticated), freshness) => (Ok(Some(authenticated)), freshness),
-                (Err(refusal), freshness) => (Err(refusal), freshness),
-            }
+        let Looked {
+            freshness,
+            result,
+            used,
+        } = if target.access().reads_credentials() {
+            self.look(target, freshness).await
         } else {
-            (Ok(None), Freshness::Fresh)
+            Looked::anew(None, Ok(None))
         };
         Attempt {
             claim: Cell::new(ClaimState::Open),
             freshness,
             result,
             tenant: Arc::clone(target.tenant()),
-            transport: target.transport(),
+            transports: target.transports().into(),
+            used,
         }
     }
 
-    /// Authenticates the request. Returns how old the answer behind the result may be, too.
-    async fn authenticate(
-        &self,
-        target: &Target<'_>,
-        freshness: Freshness,
-    ) -> (Result<Authenticated, Refusal>, Freshness) {
+    /// Authenticates the request.
+    async fn look(&self, target: &Target<'_>, freshness: Freshness) -> Looked {
         let headers = self.head.lines(self.shared().registry().credential_headers());
         let head = RequestHead {
             method: self.head.method(),
             authority: self.head.authority(),
             headers: &headers,
+            peer: self.head.peer(),
         };
 
+        let used = target.choose(&head).ok();
         let lookup = match authenticate(target, &head, self.shared().now()) {
-            Ok(Authentication::Known(authenticated)) => return (Ok(authenticated), Freshness::Fresh),
+            Ok(Authentication::Known(authenticated)) => return Looked::anew(used, Ok(Some(authenticated))),
             Ok(Authentication::Ask(lookup)) => lookup,
-            Err(refusal) => return (Err(refusal), Freshness::Fresh),
+            Err(refusal) => return Looked::anew(used, Err(refusal)),
         };
         let runtime = match self.shared().runtime(target.tenant()) {
             Ok(runtime) => runtime,
-            Err(refusal) => return (Err(refusal), Freshness::Fresh),
+            Err(refusal) => return Looked::anew(used, Err(refusal)),
         };
         let age = if runtime.keeps_answers_to(&lookup) {
             freshness
@@ -266,6 +287,10 @@ impl RequestState {
         let result = runtime
             .look_up(lookup, freshness, clock, self.request_id.as_str())
             .await;
-        (result, age)
+        Looked {
+            freshness: age,
+            result: result.map(Some),
+            used,
+        }
     }
 }

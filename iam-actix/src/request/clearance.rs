@@ -244,7 +244,7 @@ impl RequestState {
                 continue;
             };
             // `oathkeeper.replay` is about the gateway's tokens. An access token is made to be used again.
-            let always = attempt.transport() == Transport::Oathkeeper
+            let always = attempt.used() == Some(Transport::Oathkeeper)
                 && attempt.tenant().replay() == ReplayMode::Always;
             let once = single_use || always;
             if !once || attempt.claim() == ClaimState::Made {

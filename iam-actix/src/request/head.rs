@@ -4,7 +4,10 @@
 //! needs afterwards: what decisions read, and what middleware outside the gate reads from the request of a response, such as its
 //! method, its `Origin` or its `User-Agent`. Header values are reference counted, so a copy costs little.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
@@ -51,6 +54,11 @@ impl CapturedHead {
     /// Returns the method.
     pub(crate) fn method(&self) -> &str {
         self.method.as_str()
+    }
+
+    /// Returns the address that the connection comes from: that of the socket, never one that a header tells.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer.map(|address| address.ip())
     }
 
     /// Returns the authority that the request was sent to (RFC 9112 §3.2.2): that of the target, else the only `Host` header.

@@ -62,7 +62,7 @@ impl Announcer {
 /// Tells whether the gate decides otherwise when it does not know of the policy.
 fn changes_the_target(policy: &RoutePolicy) -> bool {
     EffectivePolicy::merge(&[policy]).is_ok_and(|policy| {
-        policy.access() != Access::Protected || policy.tenant().is_some() || policy.transport().is_some()
+        policy.access() != Access::Protected || policy.tenant().is_some() || policy.transports().is_some()
     })
 }
 

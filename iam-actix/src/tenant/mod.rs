@@ -27,6 +27,7 @@ use iam_core::{
     tenant::{KratosSettings, Signer, Tenant},
 };
 use iam_grammar::RelationTuple;
+use tokio::time::timeout;
 
 use self::{
     credentials::{Credentials, Told},
@@ -139,6 +140,13 @@ impl TenantRuntime {
         request_id: &str,
     ) -> Result<Authenticated, Refusal> {
         match lookup {
+            Lookup::Custom(mut lookup) => {
+                let answer = match lookup.take() {
+                    Some(answer) => timeout(lookup.timeout(), answer).await.ok(),
+                    None => None,
+                };
+                lookup.conclude(&self.tenant, answer, clock.now())
+            }
             Lookup::Key(lookup) => {
                 let waited = match self.keys.of(lookup.signer()) {
                     Some(keys) => keys

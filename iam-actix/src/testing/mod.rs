@@ -16,6 +16,8 @@
 //!   answer checks and readiness, and reject writes and lists.
 //! - **Identity servers** know the sessions that the test makes with [`TestWorld::session`]. They answer `whoami` as Kratos does, and
 //!   readiness; they have no flows and no admin port. Times are those of [`TestWorld::clock`].
+//! - **Envelopes and identity headers** of gateways contain what the test sets, and are signed or proved with the secrets of the
+//!   configuration. A test sets the peer of a request itself.
 //! - **OAuth 2 servers** know the tokens that the test issues with [`TestWorld::access_token`]. They answer introspections and readiness,
 //!   publish the keys of JWTs, and accept any credential of the service. They have no endpoints for clients.
 //! - **Other upstreams** do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
@@ -62,6 +64,8 @@
 //! ```
 
 mod access_token;
+mod envelope;
+mod forwarded;
 mod issuer;
 mod principal;
 mod session;
@@ -72,6 +76,8 @@ pub use iam_core::clock::ManualClock;
 
 pub use self::{
     access_token::TestAccessToken,
+    envelope::TestEnvelope,
+    forwarded::TestForwarded,
     issuer::{IssuerError, TestIssuer},
     principal::TestPrincipal,
     session::TestSession,

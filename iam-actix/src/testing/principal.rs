@@ -38,7 +38,7 @@ impl TestPrincipal {
         clock: ManualClock,
     ) -> Self {
         let default = OathkeeperConfig::default();
-        let header = &written.oathkeeper.as_ref().unwrap_or(&default).header;
+        let header = written.oathkeeper.as_ref().unwrap_or(&default).header_name();
         let mut claims = Map::new();
         let mut metadata_claim = default.metadata_claim.clone();
         if let Some(verifier) = tenant.verifier() {
@@ -55,7 +55,7 @@ impl TestPrincipal {
         Self {
             claims,
             clock,
-            header: header.clone(),
+            header: header.to_owned(),
             issuer,
             lifetime: Duration::from_secs(60),
             metadata_claim,

@@ -16,7 +16,10 @@ use iam_core::{
 use iam_grammar::GrammarError;
 use tokio::{sync::Mutex, time};
 
-use super::{IssuerError, TestAccessToken, TestIssuer, TestPrincipal, TestSession, upstreams::TestUpstreams};
+use super::{
+    IssuerError, TestAccessToken, TestEnvelope, TestForwarded, TestIssuer, TestPrincipal, TestSession,
+    upstreams::TestUpstreams,
+};
 use crate::{
     audit::{AuditEvents, ChannelAuditSink, audit_channel},
     iam::{Iam, StartError},
@@ -110,6 +113,28 @@ impl TestWorld {
     pub fn identity_of(&self, tenant: &str, subject: &str) -> Option<TestPrincipal> {
         let tenant = self.settings.registry().get(tenant)?;
         Some(self.principal(tenant, subject))
+    }
+
+    /// Returns an identity that the default tenant's gateway names in envelopes (`verifier = "hmac"`).
+    pub fn envelope(&self, subject: &str) -> TestEnvelope {
+        self.envelope_in(self.settings.registry().default_tenant(), subject)
+    }
+
+    /// Returns an identity that a tenant's gateway names in envelopes, or `None` if the tenant does not exist.
+    pub fn envelope_of(&self, tenant: &str, subject: &str) -> Option<TestEnvelope> {
+        let tenant = self.settings.registry().get(tenant)?;
+        Some(self.envelope_in(tenant, subject))
+    }
+
+    /// Returns an identity that the default tenant's gateway names in plain headers (`verifier = "headers"`).
+    pub fn forwarded(&self, subject: &str) -> TestForwarded {
+        self.forwarded_in(self.settings.registry().default_tenant(), subject)
+    }
+
+    /// Returns an identity that a tenant's gateway names in plain headers, or `None` if the tenant does not exist.
+    pub fn forwarded_of(&self, tenant: &str, subject: &str) -> Option<TestForwarded> {
+        let tenant = self.settings.registry().get(tenant)?;
+        Some(self.forwarded_in(tenant, subject))
     }
 
     /// Returns an access token of the default tenant's OAuth 2 server, issued to a client for itself.
@@ -341,10 +366,21 @@ impl TestWorld {
     fn principal(&self, tenant: &Arc<Tenant>, subject: &str) -> TestPrincipal {
         // INVARIANT: every tenant that verifies tokens has an issuer. Other tenants accept no tokens.
         let issuer = self.issuers.get(tenant.name()).map(Arc::clone);
-        // INVARIANT: the configuration contains every tenant.
-        let default = TenantConfig::default();
-        let written = self.config.tenants.get(tenant.name()).unwrap_or(&default);
-        TestPrincipal::new(tenant, written, issuer, self.clock.clone()).claim("sub", subject)
+        TestPrincipal::new(tenant, &self.written(tenant), issuer, self.clock.clone()).claim("sub", subject)
+    }
+
+    fn envelope_in(&self, tenant: &Tenant, subject: &str) -> TestEnvelope {
+        TestEnvelope::new(tenant.name(), &self.written(tenant), subject, self.clock.clone())
+    }
+
+    fn forwarded_in(&self, tenant: &Tenant, subject: &str) -> TestForwarded {
+        TestForwarded::new(tenant.name(), &self.written(tenant), subject)
+    }
+
+    /// INVARIANT: the configuration contains every tenant.
+    fn written(&self, tenant: &Tenant) -> TenantConfig {
+        let written = self.config.tenants.get(tenant.name());
+        written.cloned().unwrap_or_default()
     }
 
     fn tenant(&self, name: &str) -> Result<&Arc<Tenant>, WorldError> {

@@ -35,7 +35,7 @@ pub(crate) async fn beside_acme(
 /// The default tenant accepts each credential once; those of `acme` come beside it.
 fn defaults_once(default: &mut OathkeeperConfig, acme: &mut OathkeeperConfig) {
     default.replay = ReplayMode::Always;
-    acme.header = "x-acme-token".to_owned();
+    acme.header = Some("x-acme-token".to_owned());
 }
 
 /// Both tenants accept each credential once.
@@ -90,7 +90,7 @@ async fn a_credential_that_a_closed_scope_asked_for_is_used_up_behind_it() {
 /// R158
 #[actix_web::test]
 async fn a_closed_scope_that_takes_credentials_once_takes_its_own_once_around_a_route_of_another_tenant() {
-    let (mut world, acme) = beside_acme(|_, acme| acme.header = "x-acme-token".to_owned()).await;
+    let (mut world, acme) = beside_acme(|_, acme| acme.header = Some("x-acme-token".to_owned())).await;
     let touched = Touched::default();
     let app = app!(
         world, touched,

@@ -14,6 +14,7 @@ use actix_web::{
     App, Error, HttpResponse,
     body::BoxBody,
     dev::{Service, ServiceResponse},
+    middleware::{Next, from_fn},
     rt::time::sleep,
     test::{TestRequest, call_service, init_service},
     web,
@@ -684,6 +685,44 @@ async fn a_fresh_requirement_asks_about_the_credential_too() {
         assert_eq!(world.get(&app, fresh, credential).await, (401, 1), "{credential}");
         assert_eq!(world.get(&app, path, credential).await, (401, 0), "{credential}");
     }
+}
+
+/// The gate does not see a policy behind such a middleware in time, and admits the request with what is kept.
+#[actix_web::test]
+async fn a_fresh_requirement_that_is_announced_late_asks_anew() {
+    let world = World::start().await;
+    let ok = || async { HttpResponse::Ok().finish() };
+    let app = init_service(
+        App::new()
+            .service(
+                web::scope("/late")
+                    .wrap(from_fn(async |request, next: Next<BoxBody>| {
+                        sleep(MILLISECOND).await;
+                        next.call(request).await
+                    }))
+                    .route(
+                        "/fresh",
+                        web::get()
+                            .to(ok)
+                            .require_fresh_permission(Permission::tuple("docs:7#view")),
+                    )
+                    .route("/strong", web::get().to(ok).require_aal(AssuranceLevel::Aal2)),
+            )
+            .wrap(world.iam.middleware()),
+    )
+    .await;
+    world.ory.session("cookie a", ("s-1", "alice"));
+    assert_eq!(world.get(&app, "/late/fresh", "cookie a").await, (200, 2));
+    assert_eq!(world.get(&app, "/late/fresh", "cookie a").await, (200, 1));
+    assert_eq!(world.get(&app, "/late/strong", "cookie a").await, (401, 1));
+
+    world.ory.session_with("cookie a", ("s-1", "alice"), |body| {
+        body["authenticator_assurance_level"] = json!("aal2");
+    });
+    assert_eq!(world.get(&app, "/late/strong", "cookie a").await, (200, 1));
+    world.ory.forget("cookie a");
+    assert_eq!(world.get(&app, "/late/strong", "cookie a").await, (200, 0));
+    assert_eq!(world.get(&app, "/late/fresh", "cookie a").await, (401, 1));
 }
 
 /// Nothing that time changes is kept: each request decides about the answer again.

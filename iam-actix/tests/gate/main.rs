@@ -11,6 +11,8 @@ mod around;
 #[cfg(test)]
 mod caches;
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod claims;

@@ -475,7 +475,7 @@ async fn credential_that_hydra_refuses_is_an_alarm_and_not_the_callers_fault() {
     assert!(!logged[0].contains("our-own") && !logged[0].contains("ory_at"));
 }
 
-/// R020: each transport of a tenant takes its own kind of token only, and a handler's `#[optional]` treats a bad one as bad.
+/// R020, D33: each transport of a tenant takes its own kind of token only, and a handler's `#[optional]` treats a bad one as bad.
 #[actix_web::test]
 async fn gateway_and_oauth_2_transports_do_not_mix() {
     let issuer = Issuer::new("k1");

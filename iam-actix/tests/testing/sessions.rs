@@ -185,3 +185,31 @@ async fn a_tenant_without_kratos_has_no_sessions() {
     assert_eq!(world.session_lookups(), 0);
     assert!(world.session_of("nobody", "alice").is_none());
 }
+
+/// D10: the tenant of a session is the Kratos that knows it.
+#[actix_web::test]
+async fn a_session_of_another_tenants_kratos_is_nobodys() {
+    let world = world(
+        r#"
+        default_tenant = "shops"
+        [tenants.shops]
+        transports = ["bearer"]
+        [tenants.shops.kratos]
+        public_url = "https://shops.example"
+        [tenants.factories]
+        transports = ["bearer"]
+        [tenants.factories.kratos]
+        public_url = "https://factories.example"
+        "#,
+    );
+    let iam = world.start().await.unwrap();
+    let app = session_app(&iam).await;
+
+    let own = world.session_of("shops", "alice").unwrap().token();
+    let other = world.session_of("factories", "alice").unwrap().token();
+    assert_eq!(ask(&world, &app, "/any", own).await, ALLOWED);
+    assert_eq!(
+        ask(&world, &app, "/any", other).await,
+        refused(StatusCode::UNAUTHORIZED, Reason::SessionInactive)
+    );
+}

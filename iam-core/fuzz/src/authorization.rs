@@ -20,6 +20,7 @@ pub fn run(data: &[u8]) {
         method: "GET",
         authority: None,
         headers: &headers,
+        peer: None,
     };
 
     for presented in [bearer(&head, "authorization"), bare(&head, "authorization")]

@@ -12,6 +12,7 @@
 pub mod authorization;
 pub mod claims;
 pub mod config;
+pub mod envelope;
 pub mod json;
 pub mod jwks;
 pub mod jws;
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("authorization", authorization::run),
     ("claims", claims::run),
     ("config", config::run),
+    ("envelope", envelope::run),
     ("json", json::run),
     ("jwks", jwks::run),
     ("jws", jws::run),

@@ -89,6 +89,7 @@ pub fn hydra_introspection(data: &[u8]) {
         method: "GET",
         authority: None,
         headers: &[("authorization", b"Bearer t")],
+        peer: None,
     };
     let Ok(Authentication::Ask(Lookup::Token(lookup))) = authenticate(&target, &head, NOW) else {
         panic!("the fixture is broken");
@@ -131,6 +132,7 @@ pub fn kratos_flow(data: &[u8]) {
         method: "GET",
         authority: None,
         headers: &[("cookie", data)],
+        peer: None,
     };
     let context = FlowContext::new(FlowKind::Browser, &head);
 

@@ -8,22 +8,34 @@
 //! The core decides and never fetches. Where the network has to be asked, [`authenticate`] returns a [`Lookup`], which says what
 //! is needed; the adapter brings the answer, and the lookup's own `conclude` decides about it.
 
+mod custom;
+mod envelope;
+mod forwarded;
 mod oauth2;
 mod session;
 mod token;
 
 pub(crate) use self::session::CLOCK_TOLERANCE;
-pub use self::{oauth2::TokenLookup, session::SessionLookup, token::KeyLookup};
+pub use self::{
+    custom::{
+        Authenticator, Carrier, CrossSite, CustomCredential, CustomLookup, Fault, LookUpError, Reply, Stated,
+        Statement,
+    },
+    oauth2::TokenLookup,
+    session::SessionLookup,
+    token::KeyLookup,
+};
 use crate::{
     clock::Timestamp,
-    decision::Refusal,
+    decision::{Reason, Refusal},
     principal::Principal,
     replay::ReplayId,
     request::RequestHead,
-    tenant::{Target, Transport},
+    tenant::{Gateway, Target, Tenant, Transport},
 };
 
-/// Authenticates a request for one tenant and one transport. Credentials of other transports are not looked at.
+/// Authenticates a request for one tenant, by the one of the target's transports whose credential is presented. Credentials of
+/// other transports are not looked at.
 ///
 /// # Errors
 ///
@@ -33,12 +45,26 @@ pub fn authenticate(
     head: &RequestHead<'_>,
     now: Timestamp,
 ) -> Result<Authentication, Refusal> {
-    match target.transport() {
-        Transport::Oathkeeper => token::authenticate(target.tenant(), head, now),
+    match target.choose(head)? {
+        Transport::Custom(name) => custom::authenticate(target.tenant(), name, head, now),
+        Transport::Oathkeeper => gateway(target.tenant(), head, now),
         Transport::Oauth2 => oauth2::authenticate(target.tenant(), head, now),
         transport @ (Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer) => {
             session::authenticate(target.tenant(), transport, head)
         }
+    }
+}
+
+fn gateway(tenant: &Tenant, head: &RequestHead<'_>, now: Timestamp) -> Result<Authentication, Refusal> {
+    match &tenant.gateway {
+        Some(Gateway::Envelope(source)) => {
+            envelope::authenticate(tenant, source, head, now).map(Authentication::Known)
+        }
+        Some(Gateway::Forwarded(source)) => {
+            forwarded::authenticate(tenant, source, head).map(Authentication::Known)
+        }
+        Some(Gateway::Jwt(source)) => token::authenticate(tenant, source, head, now),
+        None => Err(Refusal::new(Reason::UnknownTenant)),
     }
 }
 
@@ -64,6 +90,8 @@ pub enum Authentication {
 )]
 #[must_use]
 pub enum Lookup {
+    /// The answer of an application's authenticator.
+    Custom(CustomLookup),
     /// A key set that is newer than the one at hand.
     Key(KeyLookup),
     /// Kratos's answer about a session.

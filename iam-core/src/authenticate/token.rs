@@ -18,10 +18,10 @@ use crate::{
 /// Verifies the token with the keys at hand.
 pub(super) fn authenticate(
     tenant: &Tenant,
+    source: &TokenSource,
     head: &RequestHead<'_>,
     now: Timestamp,
 ) -> Result<Authentication, Refusal> {
-    let source = source(tenant)?;
     let presented = presented(source, head).map_err(CredentialError::reason)?;
     let same_site = tenant.check_csrf(head);
 
@@ -124,10 +124,6 @@ fn verifier(tenant: &Tenant, signer: Signer) -> Result<&Verifier, Refusal> {
         .ok_or(Refusal::new(Reason::UnknownTenant))
 }
 
-fn source(tenant: &Tenant) -> Result<&TokenSource, Refusal> {
-    tenant.token.as_ref().ok_or(Refusal::new(Reason::UnknownTenant))
-}
-
 fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<Presented<'a>, CredentialError> {
     if source.header == "authorization" {
         credential::bearer(head, &source.header)
@@ -136,6 +132,6 @@ fn presented<'a>(source: &TokenSource, head: &RequestHead<'a>) -> Result<Present
     }
 }
 
-fn refusal(fault: TokenFault) -> Refusal {
+pub(super) fn refusal(fault: TokenFault) -> Refusal {
     Refusal::with_detail(fault.error().reason(), fault.code())
 }

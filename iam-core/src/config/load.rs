@@ -241,6 +241,11 @@ fn resolve(node: &mut Node, path: &[&str], problems: &mut Vec<Problem>) {
         let is_given = entries.iter().any(|(name, _)| name == key);
 
         match secret(&file, is_given.then_some(*key)) {
+            // A list, with one element on each line.
+            Ok(content) if *key == "keys" => {
+                let lines = content.lines().map(|line| Node::Text(line.trim().to_owned()));
+                entries.push(((*key).to_owned(), Node::List(lines.collect())));
+            }
             Ok(content) => entries.push(((*key).to_owned(), Node::Text(content))),
             Err(message) => {
                 let above: String = path.iter().map(|key| printable(key) + ".").collect();
@@ -261,6 +266,7 @@ pub(super) fn secrets_of(table: &[&str]) -> &'static [(&'static str, &'static st
             ("client_secret", "client_secret_file"),
         ],
         ["tenants", _, "keto"] => &[("token", "token_file")],
+        ["tenants", _, "oathkeeper"] => &[("keys", "keys_file"), ("proof_secret", "proof_secret_file")],
         _ => &[],
     }
 }

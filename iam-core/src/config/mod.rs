@@ -37,7 +37,7 @@ mod tree;
 mod units;
 mod validate;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -51,7 +51,11 @@ pub use self::{
     },
     validate::Settings,
 };
-pub use crate::tenant::ReplayMode;
+use crate::authenticate::Authenticator;
+pub use crate::{
+    envelope::{EnvelopeEncoding, SignatureEncoding},
+    tenant::ReplayMode,
+};
 use tree::Node;
 
 /// The configuration as written.
@@ -214,10 +218,22 @@ impl IamConfig {
     /// # Errors
     ///
     /// [`ConfigError`] with every problem.
-    pub fn validate(mut self) -> Result<Settings, ConfigError> {
+    pub fn validate(self) -> Result<Settings, ConfigError> {
+        self.validate_with(&[])
+    }
+
+    /// Validates everything. Transports `custom:NAME` are decided about by these authenticators.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every problem, among them a name that no authenticator has.
+    pub fn validate_with(
+        mut self,
+        authenticators: &[Arc<dyn Authenticator>],
+    ) -> Result<Settings, ConfigError> {
         let file = self.file.take();
         let variables = std::mem::take(&mut self.variables);
-        validate::validate(self).map_err(|err| err.of_file(file).of_variables(&variables))
+        validate::validate(self, authenticators).map_err(|err| err.of_file(file).of_variables(&variables))
     }
 
     fn from_tree(source: Node) -> Self {

@@ -28,7 +28,7 @@ impl<'a> Presented<'a> {
         Ok(self.0)
     }
 
-    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
@@ -140,6 +140,7 @@ mod tests {
             method: "GET",
             authority: None,
             headers: &headers,
+            peer: None,
         };
         bearer(&head, "authorization")?.token().map(<[u8]>::to_vec)
     }
@@ -149,6 +150,7 @@ mod tests {
             method: "GET",
             authority: None,
             headers: &[("x-token", value)],
+            peer: None,
         };
         bare(&head, "x-token")?.token().map(<[u8]>::to_vec)
     }

@@ -79,6 +79,7 @@ mod tests {
             method: "GET",
             authority: None,
             headers: &headers,
+            peer: None,
         };
         cookie(&head, "ory_kratos_session").map(|presented| presented.unchecked().to_vec())
     }

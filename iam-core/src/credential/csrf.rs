@@ -96,6 +96,7 @@ mod tests {
                 method,
                 authority: authority.map(str::as_bytes),
                 headers: &headers,
+                peer: None,
             })
             .is_ok()
     }

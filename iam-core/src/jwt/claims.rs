@@ -21,7 +21,7 @@ use crate::{
 
 /// The claims of a verified token: its signature, issuer, audience, times and tenant have been checked.
 ///
-/// [`Verifier::verify`](super::Verifier::verify) is the only way to get one.
+/// [`Verifier::verify`](super::Verifier::verify) is the only way to get one of a token.
 pub struct VerifiedClaims {
     profile: Arc<Profile>,
     checked: Checked,
@@ -194,7 +194,7 @@ impl VerifiedClaims {
     }
 
     /// Reads and checks the payload of a token whose signature has been verified.
-    pub(super) fn check(
+    pub(crate) fn check(
         payload: Vec<u8>,
         profile: &Arc<Profile>,
         token_type: Option<TokenType>,

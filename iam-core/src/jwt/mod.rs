@@ -49,6 +49,7 @@ pub(crate) use self::{
     header::MAX_KID_BYTES,
     payload::{CLAIMS_OF_EVERY_TOKEN, is_blank, numeric_date},
     profile::{SCOPE, is_subject},
+    template::is_printed_nothing,
 };
 use crate::{
     clock::Timestamp,

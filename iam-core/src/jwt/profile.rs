@@ -183,7 +183,7 @@ impl Profile {
         }
     }
 
-    pub(super) fn is_anonymous(&self, subject: &str) -> bool {
+    pub(crate) fn is_anonymous(&self, subject: &str) -> bool {
         self.anonymous_subjects.iter().any(|one| one == subject)
     }
 }

@@ -9,7 +9,7 @@ use super::TokenFault;
 
 /// Tells whether a text holds what Go prints for a missing value: `<no value>` (`text/template`), `<nil>` (`fmt`'s `%v`), or a
 /// verb that does not fit its value, such as `%!s(<nil>)` and `%!d(MISSING)` (`fmt`, "Format errors").
-pub(super) fn is_printed_nothing(text: &str) -> bool {
+pub(crate) fn is_printed_nothing(text: &str) -> bool {
     text.contains("<no value>") || text.contains("<nil>") || has_format_error(text)
 }
 

@@ -1,5 +1,5 @@
 use super::{ActiveToken, Facts};
-use crate::jwt::VerifiedClaims;
+use crate::{envelope::Envelope, jwt::VerifiedClaims};
 
 /// An OAuth 2 client that acts for itself: a machine. *Verified.*
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,5 +40,10 @@ impl Client {
     /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
     pub fn active_token(&self) -> Option<&ActiveToken> {
         self.0.evidence.active_token()
+    }
+
+    /// Returns the gateway's *verified* envelope; nothing when the credential was another one.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.0.evidence.envelope()
     }
 }

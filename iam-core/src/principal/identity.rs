@@ -1,7 +1,7 @@
 use serde_json::Value;
 
-use super::{ActiveToken, Facts, Session};
-use crate::jwt::VerifiedClaims;
+use super::{ActiveToken, Facts, Forwarded, Session};
+use crate::{envelope::Envelope, jwt::VerifiedClaims};
 
 /// A person. *Verified.*
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,6 +46,16 @@ impl Identity {
     /// Returns what the issuer told about the access token; nothing when the credential was not an introspected token. *Verified.*
     pub fn active_token(&self) -> Option<&ActiveToken> {
         self.0.evidence.active_token()
+    }
+
+    /// Returns the gateway's *verified* envelope; nothing when the credential was another one.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.0.evidence.envelope()
+    }
+
+    /// Returns the gateway's *verified* headers; nothing when the credential was another one.
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.0.evidence.forwarded()
     }
 
     /// Returns the *verified* session; nothing when the credential was another one.

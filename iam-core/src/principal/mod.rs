@@ -5,7 +5,9 @@
 
 mod active_token;
 mod client;
+mod custom;
 mod evidence;
+mod forwarded;
 mod identity;
 mod session;
 
@@ -14,12 +16,15 @@ use std::{fmt, sync::Arc};
 pub use self::{
     active_token::ActiveToken,
     client::Client,
+    custom::Custom,
+    forwarded::Forwarded,
     identity::Identity,
     session::{AssuranceLevel, AuthenticationMethod, Device, Session, TraitsError, UnknownLevel},
 };
 pub(crate) use self::{active_token::check_tenant, evidence::Evidence};
 use crate::{
     clock::Timestamp,
+    envelope::Envelope,
     jwt::VerifiedClaims,
     replay::ReplayId,
     tenant::{Tenant, TenantFacts},
@@ -94,6 +99,21 @@ impl Principal {
         self.facts().evidence.active_token()
     }
 
+    /// Returns the gateway's *verified* envelope; nothing when the credential was another one.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.facts().evidence.envelope()
+    }
+
+    /// Returns the gateway's *verified* headers; nothing when the credential was another one.
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.facts().evidence.forwarded()
+    }
+
+    /// Returns what the application's authenticator stated, *verified*; nothing when the credential was another one.
+    pub fn custom(&self) -> Option<&Custom> {
+        self.facts().evidence.custom()
+    }
+
     /// Returns the *verified* session; nothing when the credential was another one.
     pub fn session(&self) -> Option<&Session> {
         self.facts().evidence.session().map(AsRef::as_ref)
@@ -134,7 +154,15 @@ impl Facts {
     }
 
     fn roles(&self) -> impl Iterator<Item = &str> {
-        self.tenant.roles.roles(self.evidence.metadata())
+        // The configuration names the header of roles, as it names their place in the metadata.
+        let forwarded = self.evidence.forwarded().map_or(&[][..], Forwarded::roles);
+        let of_metadata = self.tenant.roles.roles(self.evidence.metadata());
+
+        let custom = self.evidence.custom().map_or(&[][..], Custom::roles);
+
+        of_metadata
+            .chain(forwarded.iter().map(String::as_str))
+            .chain(custom.iter().map(String::as_str))
     }
 
     fn scopes(&self) -> impl Iterator<Item = &str> {

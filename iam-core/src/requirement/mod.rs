@@ -10,7 +10,7 @@
 //! - A requirement of any policy overrules `public` and `optional`, because it needs a principal.
 //! - Requirements add up: those of the scope, of the route and of stacked attributes must all be met.
 //! - Of several assurance levels the highest counts, of several longest ages of a session the shortest.
-//! - Two tenants, or two transports, contradict each other: neither is chosen, and every request is refused.
+//! - Two tenants, or two different lists of transports, contradict each other: neither is chosen, and every request is refused.
 //! - All permissions are asked of the permission server together. If they are more than one query may hold, every request is
 //!   refused.
 
@@ -113,7 +113,7 @@ pub struct RoutePolicy {
     name: &'static str,
     access: Option<Access>,
     tenant: Option<Arc<str>>,
-    transport: Option<Transport>,
+    transports: Option<Arc<[Transport]>>,
     rules: Arc<Rules>,
     conflict: Option<Conflict>,
 }
@@ -138,7 +138,7 @@ impl RoutePolicy {
             name,
             access: None,
             tenant: None,
-            transport: None,
+            transports: None,
             rules: Arc::default(),
             conflict: None,
         }
@@ -233,7 +233,7 @@ impl RoutePolicy {
     }
 
     /// Requires a permission, and asks the permission server for each request. Neither this permission nor another one of the same
-    /// route is answered from a cache.
+    /// route is answered from a cache, nor is the session or access token of the request.
     #[must_use]
     pub fn require_fresh_permission(mut self, permission: Result<Permission, GrammarError>) -> Self {
         self.rules_mut().fresh = true;
@@ -264,21 +264,41 @@ impl RoutePolicy {
 
     /// Accepts credentials by `transport`. With two different transports, the policy refuses every request.
     #[must_use]
-    pub fn transport(mut self, transport: Transport) -> Self {
-        if self.transport.is_some_and(|chosen| chosen != transport) {
+    pub fn transport(self, transport: Transport) -> Self {
+        self.transports([transport])
+    }
+
+    /// Accepts credentials by any of the transports, in their order. The one whose credential is presented decides; a request that
+    /// presents credentials of two of them is refused with 400.
+    ///
+    /// Without a transport, with one listed twice, or with two different lists, the policy refuses every request. Two transports that
+    /// would take the same credential are refused for the tenant of the route
+    /// ([`TenantRegistry::resolve`](crate::tenant::TenantRegistry::resolve)).
+    #[must_use]
+    pub fn transports(mut self, in_order: impl IntoIterator<Item = Transport>) -> Self {
+        let listed: Arc<[Transport]> = in_order.into_iter().collect();
+        let is_repeated = |(index, transport)| listed.iter().take(index).any(|earlier| earlier == transport);
+        if listed.is_empty() || listed.iter().enumerate().any(is_repeated) {
+            return self.broken(Conflict::InvalidTransports);
+        }
+        if self.transports.as_ref().is_some_and(|chosen| *chosen != listed) {
             return self.broken(Conflict::Transports);
         }
 
-        self.transport = Some(transport);
+        self.transports = Some(listed);
         self
     }
 
-    /// Takes credentials that travel by the transport of this name, as attributes write it. An unknown name makes the policy one that
-    /// refuses everybody.
+    /// Accepts credentials by the transports of these names, as attributes write them ([`RoutePolicy::transports`]). With an unknown
+    /// name, the policy refuses every request.
     #[must_use]
-    pub fn transport_named(self, name: &str) -> Self {
-        match name.parse() {
-            Ok(transport) => self.transport(transport),
+    pub fn transports_named<'n>(self, in_order: impl IntoIterator<Item = &'n str>) -> Self {
+        match in_order
+            .into_iter()
+            .map(str::parse)
+            .collect::<Result<Vec<_>, _>>()
+        {
+            Ok(transports) => self.transports(transports),
             Err(_) => self.broken(Conflict::InvalidTransport),
         }
     }
@@ -339,7 +359,7 @@ impl RoutePolicy {
 pub struct EffectivePolicy {
     access: Access,
     tenant: Option<Arc<str>>,
-    transport: Option<Transport>,
+    transports: Option<Arc<[Transport]>>,
     rules: Vec<Arc<Rules>>,
     permission: Option<Permission>,
 }
@@ -354,7 +374,7 @@ impl EffectivePolicy {
         let mut merged = Self {
             access: Access::Protected,
             tenant: None,
-            transport: None,
+            transports: None,
             rules: Vec::new(),
             permission: None,
         };
@@ -370,8 +390,8 @@ impl EffectivePolicy {
             }
             one(&mut merged.tenant, policy.tenant.as_ref(), Conflict::Tenants)?;
             one(
-                &mut merged.transport,
-                policy.transport.as_ref(),
+                &mut merged.transports,
+                policy.transports.as_ref(),
                 Conflict::Transports,
             )?;
         }
@@ -401,9 +421,9 @@ impl EffectivePolicy {
         self.tenant.as_deref()
     }
 
-    /// Returns the transport, or `None` for the tenant's first one.
-    pub const fn transport(&self) -> Option<Transport> {
-        self.transport
+    /// Returns the transports in their order, or `None` for the tenant's first one.
+    pub fn transports(&self) -> Option<&[Transport]> {
+        self.transports.as_deref()
     }
 
     /// Returns whether each credential is accepted only once.
@@ -419,7 +439,7 @@ impl EffectivePolicy {
         })
     }
 
-    /// Returns how old the answers about the permissions may be.
+    /// Returns how old the answers about the permissions, and about the credential, may be.
     pub fn freshness(&self) -> Freshness {
         if self.rules.iter().any(|rules| rules.fresh) {
             Freshness::Fresh
@@ -540,14 +560,17 @@ pub enum Conflict {
     /// A transport is unknown.
     #[error("unknown transport")]
     InvalidTransport,
+    /// A list of transports is empty, or names one twice.
+    #[error("no transport, or one twice")]
+    InvalidTransports,
     /// Two different tenants are named.
     #[error("two different tenants for one route")]
     Tenants,
     /// The permissions are more, or nested deeper, than one query may hold.
     #[error("more permissions for one route than one query may hold")]
     TooManyPermissions,
-    /// Two different transports are named.
-    #[error("two different transports for one route")]
+    /// Two different lists of transports are named.
+    #[error("two different lists of transports for one route")]
     Transports,
 }
 
@@ -562,7 +585,9 @@ impl Conflict {
             | Self::InvalidScope
             | Self::TooManyPermissions => Reason::InvalidRequirement,
             Self::InvalidTenant | Self::InvalidTransport => Reason::UnknownTenant,
-            Self::AnonymousPrincipal | Self::Tenants | Self::Transports => Reason::PolicyConflict,
+            Self::AnonymousPrincipal | Self::InvalidTransports | Self::Tenants | Self::Transports => {
+                Reason::PolicyConflict
+            }
         }
     }
 
@@ -577,6 +602,7 @@ impl Conflict {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTenant => "invalid_tenant_name",
             Self::InvalidTransport => "invalid_transport",
+            Self::InvalidTransports => "invalid_transports",
             Self::Tenants => "two_tenants",
             Self::TooManyPermissions => "too_many_permissions",
             Self::Transports => "two_transports",

@@ -318,6 +318,43 @@ fn the_highest_level_and_the_shortest_age_count() {
     assert_eq!(EffectivePolicy::merge(&[]).unwrap().step_up(), StepUp::default());
 }
 
+/// The order is part of the list: another order is another list.
+#[test]
+fn two_different_lists_of_transports_on_one_way_are_no_policy() {
+    let list = || policy().transports([Transport::Oauth2, Transport::Cookie]);
+    let merged = EffectivePolicy::merge(&[&list(), &policy().public(), &list()]).unwrap();
+    assert_eq!(
+        merged.transports(),
+        Some(&[Transport::Oauth2, Transport::Cookie][..])
+    );
+
+    for other in [
+        policy().transport(Transport::Oauth2),
+        policy().transports([Transport::Cookie, Transport::Oauth2]),
+        policy().transports([Transport::Oauth2, Transport::Cookie, Transport::Oathkeeper]),
+    ] {
+        let conflict = EffectivePolicy::merge(&[&list(), &other]).unwrap_err();
+        assert_eq!(conflict, Conflict::Transports);
+    }
+    let twice = list().transport(Transport::Oauth2);
+    assert_eq!(
+        EffectivePolicy::merge(&[&twice]).unwrap_err(),
+        Conflict::Transports
+    );
+}
+
+#[test]
+fn an_empty_list_of_transports_or_one_with_a_repetition_refuses_everybody() {
+    for list in [
+        vec![],
+        vec![Transport::Cookie, Transport::Oauth2, Transport::Cookie],
+    ] {
+        let conflict = EffectivePolicy::merge(&[&policy().transports(list)]).unwrap_err();
+        assert_eq!(conflict, Conflict::InvalidTransports);
+        assert_eq!(conflict.reason(), Reason::PolicyConflict);
+    }
+}
+
 #[test]
 fn an_age_a_level_or_a_transport_that_is_none_refuses_everybody() {
     let conflict = |policy: RoutePolicy| EffectivePolicy::merge(&[&policy]).unwrap_err();
@@ -337,12 +374,12 @@ fn an_age_a_level_or_a_transport_that_is_none_refuses_everybody() {
         Conflict::InvalidLevel
     );
     assert_eq!(
-        conflict(policy().transport_named("pigeon")),
+        conflict(policy().transports_named(["cookie", "pigeon"])),
         Conflict::InvalidTransport
     );
     for transport in Transport::ALL {
-        let merged = EffectivePolicy::merge(&[&policy().transport_named(transport.as_str())]).unwrap();
-        assert_eq!(merged.transport(), Some(transport));
+        let merged = EffectivePolicy::merge(&[&policy().transports_named([transport.as_str()])]).unwrap();
+        assert_eq!(merged.transports(), Some(&[transport][..]));
     }
 }
 

@@ -38,7 +38,7 @@ pub fn fetch(
     }
 }
 
-/// Tells whether a response declares JSON or a key set (RFC 7517 §8.5.2), or nothing: file servers leave the type out.
+/// Tells whether a response declares JSON or a key set (RFC 7517 §8.5.2), or what file servers and object stores say of any file.
 fn may_be_keys(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
     let (declared, None) = (lines.next(), lines.next()) else {
@@ -47,10 +47,16 @@ fn may_be_keys(headers: &HeaderMap) -> bool {
     declared.is_none_or(|line| {
         let kind = line.as_bytes().split(|&byte| byte == b';').next();
         let kind = kind.unwrap_or_default().trim_ascii();
-        kind.eq_ignore_ascii_case(b"application/json")
-            || kind.eq_ignore_ascii_case(b"application/jwk-set+json")
+        TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known))
     })
 }
+
+const TYPES: [&[u8]; 4] = [
+    b"application/json",
+    b"application/jwk-set+json",
+    b"application/octet-stream",
+    b"text/plain",
+];
 
 /// Why a key set was not fetched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -132,11 +138,13 @@ mod tests {
             "application/json",
             "Application/JSON ; charset=utf-8",
             "application/jwk-set+json",
+            "application/octet-stream",
+            "text/plain; charset=utf-8",
         ] {
             assert_eq!(fetched(&[kind]), None, "{kind}");
         }
         assert_eq!(fetched(&[]), None);
-        for kind in ["text/html", "text/plain", "application/jsonp", ""] {
+        for kind in ["text/html", "application/problem+json", "application/jsonp", ""] {
             assert_eq!(fetched(&[kind]), Some(JwksError::ContentType), "{kind}");
         }
         assert_eq!(

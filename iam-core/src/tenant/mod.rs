@@ -2,6 +2,8 @@
 //!
 //! A [`Tenant`] is complete and checked. It is made by [`IamConfig::validate`](crate::config::IamConfig::validate) only.
 
+mod carrier;
+mod network;
 mod registry;
 mod settings;
 mod target;
@@ -11,18 +13,22 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub(crate) use self::network::{Network, NetworkError};
 pub use self::{
     registry::TenantRegistry,
     settings::{CacheSettings, HydraSettings, JwksSource, KetoSettings, KratosSettings, SubjectTemplate},
     target::Target,
-    transport::{Transport, UnknownTransport},
+    transport::{AuthenticatorName, Transport, UnknownTransport},
 };
 use crate::{
+    authenticate::{Authenticator, Carrier},
     credential::{CsrfRule, SESSION_TOKEN},
     decision::{Reason, Refusal},
+    envelope::EnvelopeVerifier,
     jwt::Verifier,
     request::RequestHead,
     role::RoleSource,
+    secret::Secret,
 };
 
 /// One tenant: what its credentials look like, what they are verified with, and its upstreams.
@@ -30,7 +36,8 @@ use crate::{
 pub struct Tenant {
     pub(crate) facts: Arc<TenantFacts>,
     pub(crate) transports: Vec<Transport>,
-    pub(crate) token: Option<TokenSource>,
+    pub(crate) custom: Vec<CustomTransport>,
+    pub(crate) gateway: Option<Gateway>,
     pub(crate) jwks: Option<JwksSource>,
     pub(crate) access_tokens: Option<AccessTokenSource>,
     pub(crate) csrf: Option<CsrfRule>,
@@ -47,11 +54,54 @@ pub(crate) struct Caches {
     pub(crate) sessions: CacheSettings,
 }
 
+/// An application's authenticator, and where its credentials travel. Names of headers are in lower case.
+#[derive(Debug)]
+pub(crate) struct CustomTransport {
+    pub(crate) name: AuthenticatorName,
+    pub(crate) carriers: Vec<Carrier>,
+    pub(crate) port: Arc<dyn Authenticator>,
+}
+
 /// What every principal of the tenant shares. One `Arc`, so that a request counts one reference.
 #[derive(Debug)]
 pub(crate) struct TenantFacts {
     pub(crate) name: String,
     pub(crate) roles: RoleSource,
+}
+
+/// How the gateway proves identities. Each way reads headers of its own and verifies with keys of its own, so nothing that is
+/// made for one of them passes another (R020).
+#[derive(Debug)]
+pub(crate) enum Gateway {
+    Envelope(Box<EnvelopeSource>),
+    Forwarded(Box<ForwardedSource>),
+    Jwt(Box<TokenSource>),
+}
+
+/// Where the gateway's envelope is found, and what it is verified with.
+#[derive(Debug)]
+pub(crate) struct EnvelopeSource {
+    pub(crate) verifier: EnvelopeVerifier,
+    /// In lower case.
+    pub(crate) header: String,
+    /// In lower case.
+    pub(crate) signature_header: String,
+    pub(crate) replay: ReplayMode,
+}
+
+/// Where the gateway names identities, and what proves that the gateway did. There is a proof, a peer, or both. Names are in
+/// lower case.
+#[derive(Debug)]
+pub(crate) struct ForwardedSource {
+    pub(crate) header: String,
+    /// The header and the secret in it.
+    pub(crate) proof: Option<(String, Secret)>,
+    pub(crate) peers: Vec<Network>,
+    pub(crate) roles_header: Option<String>,
+    pub(crate) tenant_header: Option<String>,
+    /// Further headers that handlers may read.
+    pub(crate) headers: Vec<String>,
+    pub(crate) anonymous_subjects: Vec<String>,
 }
 
 /// Where the gateway's token is found, and what it is verified with.
@@ -113,6 +163,11 @@ impl Tenant {
         self.transports.first().copied().unwrap_or(Transport::Oathkeeper)
     }
 
+    /// Returns the transport of routes that name none, as a list.
+    pub(crate) fn default_transports(&self) -> &[Transport] {
+        self.transports.get(..1).unwrap_or_default()
+    }
+
     /// Returns all transports that credentials of this tenant may use.
     pub fn transports(&self) -> &[Transport] {
         &self.transports
@@ -120,7 +175,14 @@ impl Tenant {
 
     /// Returns what verifies the gateway's tokens.
     pub fn verifier(&self) -> Option<&Verifier> {
-        self.token.as_ref().map(|token| &token.verifier)
+        self.token().map(|token| &token.verifier)
+    }
+
+    fn token(&self) -> Option<&TokenSource> {
+        match &self.gateway {
+            Some(Gateway::Jwt(token)) => Some(token),
+            Some(Gateway::Envelope(_) | Gateway::Forwarded(_)) | None => None,
+        }
     }
 
     /// Returns where the keys are fetched from; nothing when they stand in the configuration.
@@ -186,14 +248,34 @@ impl Tenant {
 
     /// Returns which requests accept a token once only.
     pub fn replay(&self) -> ReplayMode {
-        self.token
-            .as_ref()
-            .map_or_else(ReplayMode::default, |token| token.replay)
+        match &self.gateway {
+            Some(Gateway::Envelope(envelope)) => envelope.replay,
+            Some(Gateway::Jwt(token)) => token.replay,
+            Some(Gateway::Forwarded(_)) | None => ReplayMode::default(),
+        }
     }
 
     /// Tells whether requests of other sites' pages are refused.
     pub const fn has_csrf_check(&self) -> bool {
         self.csrf.is_some()
+    }
+
+    fn custom_of(&self, name: AuthenticatorName) -> Option<&CustomTransport> {
+        self.custom.iter().find(|custom| custom.name == name)
+    }
+
+    /// Returns the application's authenticator of this name.
+    pub(crate) fn authenticator(&self, name: AuthenticatorName) -> Option<&dyn Authenticator> {
+        self.custom_of(name).map(|custom| custom.port.as_ref())
+    }
+
+    /// Reads the one credential in the carriers of the authenticator of this name.
+    pub(crate) fn presented<'a>(
+        &self,
+        name: AuthenticatorName,
+        head: &RequestHead<'a>,
+    ) -> Result<&'a [u8], Refusal> {
+        carrier::presented(self, Transport::Custom(name), head)
     }
 
     /// Refuses a request that a page of another site made with the caller's cookies.
@@ -205,7 +287,7 @@ impl Tenant {
     }
 
     pub(crate) fn credential_headers(&self) -> impl Iterator<Item = &str> {
-        let token = self.token.iter().map(|token| token.header.as_str());
+        let gateway = self.gateway.iter().flat_map(Gateway::headers);
         let access_token = self.access_tokens.iter().map(|_| "authorization");
         let csrf = self.csrf.iter().flat_map(|_| CsrfRule::HEADERS);
         let session = self.transports.iter().flat_map(|transport| {
@@ -216,7 +298,39 @@ impl Tenant {
             cookie.into_iter().flatten().chain(tokens.into_iter().flatten())
         });
 
-        token.chain(access_token).chain(csrf).chain(session)
+        let custom = self.custom.iter().flat_map(|custom| {
+            custom.carriers.iter().map(|carrier| match carrier {
+                Carrier::Cookie(_) => "cookie",
+                Carrier::Header(name) => name.as_str(),
+            })
+        });
+
+        gateway
+            .chain(access_token)
+            .chain(csrf)
+            .chain(session)
+            .chain(custom)
+    }
+}
+
+impl Gateway {
+    /// Returns the headers that are read, in lower case.
+    fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::Envelope(source) => vec![&source.header, &source.signature_header],
+            Self::Forwarded(source) => {
+                let proof = source.proof.as_ref().map(|(header, _)| header);
+                [&source.header]
+                    .into_iter()
+                    .chain(proof)
+                    .chain(&source.roles_header)
+                    .chain(&source.tenant_header)
+                    .chain(&source.headers)
+                    .map(String::as_str)
+                    .collect()
+            }
+            Self::Jwt(source) => vec![&source.header],
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Target, Tenant};
+use super::{Target, Tenant, carrier};
 use crate::{
     decision::{Reason, Refusal},
     requirement::{Access, EffectivePolicy, Freshness},
@@ -36,13 +36,14 @@ impl TenantRegistry {
         }
     }
 
-    /// Resolves the tenant and the transport that a policy asks for. A policy that names none, and a route without a policy, get
-    /// the default tenant and its first transport. A public route reads no credential, so its transport is not checked.
+    /// Resolves the tenant and the transports that a policy asks for. A policy that names none, and a route without a policy, get
+    /// the default tenant and its first transport. A public route reads no credential, so its transports are not checked.
     ///
     /// # Errors
     ///
-    /// [`Reason::UnknownTenant`] when no tenant has that name, or the tenant does not use the transport.
-    pub fn resolve(&self, policy: Option<&EffectivePolicy>) -> Result<Target<'_>, Refusal> {
+    /// [`Reason::UnknownTenant`] when no tenant has that name, or the tenant does not use a transport;
+    /// [`Reason::PolicyConflict`] when two of the transports would take one credential.
+    pub fn resolve<'r>(&'r self, policy: Option<&'r EffectivePolicy>) -> Result<Target<'r>, Refusal> {
         let tenant = match policy.and_then(EffectivePolicy::tenant) {
             None => &self.default,
             Some(name) => self.tenants.get(name).ok_or(Refusal::with_detail(
@@ -50,15 +51,20 @@ impl TenantRegistry {
                 "tenant_not_configured",
             ))?,
         };
-        let transport = policy
-            .and_then(EffectivePolicy::transport)
-            .unwrap_or_else(|| tenant.transport());
+        let transports = policy
+            .and_then(EffectivePolicy::transports)
+            .unwrap_or_else(|| tenant.default_transports());
         let access = policy.map_or(Access::Protected, EffectivePolicy::access);
-        if access != Access::Public && !tenant.transports().contains(&transport) {
-            return Err(Refusal::with_detail(
-                Reason::UnknownTenant,
-                "transport_not_configured",
-            ));
+        if access != Access::Public {
+            if !transports.iter().all(|named| tenant.transports().contains(named)) {
+                return Err(Refusal::with_detail(
+                    Reason::UnknownTenant,
+                    "transport_not_configured",
+                ));
+            }
+            if carrier::contend(tenant, transports) {
+                return Err(Refusal::with_detail(Reason::PolicyConflict, SHARED_CREDENTIAL));
+            }
         }
 
         Ok(Target {
@@ -66,7 +72,7 @@ impl TenantRegistry {
             freshness: policy.map_or(Freshness::Cached, EffectivePolicy::freshness),
             step_up: policy.map(EffectivePolicy::step_up).unwrap_or_default(),
             tenant,
-            transport,
+            transports,
         })
     }
 
@@ -95,3 +101,6 @@ impl TenantRegistry {
         self.development
     }
 }
+
+/// The detail of the refusal where two transports of a route take the same credentials.
+const SHARED_CREDENTIAL: &str = "transports_share_a_credential";

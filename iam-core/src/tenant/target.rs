@@ -1,22 +1,25 @@
 use std::sync::Arc;
 
-use super::{Tenant, Transport};
+use super::{Tenant, Transport, carrier};
+#[cfg(doc)]
+use crate::decision::Reason;
 use crate::{
-    decision::StepUp,
+    decision::{Refusal, StepUp},
+    request::RequestHead,
     requirement::{Access, Freshness},
 };
 
-/// The tenant and the transport that a request is decided for, and the access of its route.
+/// The tenant and the transports that a request is decided for, and the access of its route.
 ///
-/// Only [`TenantRegistry::resolve`](super::TenantRegistry::resolve) makes a target, so the tenant has the transport wherever a
-/// credential is read.
+/// Only [`TenantRegistry::resolve`](super::TenantRegistry::resolve) makes a target, so the tenant has the transports wherever a
+/// credential is read, and no credential can belong to two of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     pub(super) access: Access,
     pub(super) freshness: Freshness,
     pub(super) step_up: StepUp,
     pub(super) tenant: &'r Arc<Tenant>,
-    pub(super) transport: Transport,
+    pub(super) transports: &'r [Transport],
 }
 
 impl<'r> Target<'r> {
@@ -28,7 +31,7 @@ impl<'r> Target<'r> {
             freshness: Freshness::Cached,
             step_up: StepUp::default(),
             tenant,
-            transport: tenant.transport(),
+            transports: tenant.default_transports(),
         }
     }
 
@@ -52,8 +55,22 @@ impl<'r> Target<'r> {
         self.tenant
     }
 
-    /// Returns the transport.
-    pub const fn transport(&self) -> Transport {
-        self.transport
+    /// Returns the transports, in their order. Of nearly all routes it is one.
+    pub const fn transports(&self) -> &'r [Transport] {
+        self.transports
+    }
+
+    /// Returns the transport whose credential the request presents. Where there is one transport only, it is that one, and nothing is
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::AmbiguousCredential`] when two carriers of the transports hold a credential, or one holds two;
+    /// [`Reason::MissingCredential`] when none does; [`Reason::Malformed`] for a bearer token that none of the transports takes.
+    pub fn choose(&self, head: &RequestHead<'_>) -> Result<Transport, Refusal> {
+        match self.transports {
+            [only] => Ok(*only),
+            several => carrier::choose(self.tenant, several, head),
+        }
     }
 }

@@ -107,6 +107,7 @@ pub(crate) fn principal_of(mint: &Mint, tenant: &Arc<Tenant>, claims: &Value) ->
         method: "GET",
         authority: None,
         headers: &[("authorization", value.as_bytes())],
+        peer: None,
     };
     let now = Timestamp::from_secs(NOW);
     let target = Target::of(tenant);

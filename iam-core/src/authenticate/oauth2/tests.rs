@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::*;
@@ -21,6 +22,7 @@ fn head_of<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
         method: "POST",
         authority: None,
         headers,
+        peer: None,
     }
 }
 
@@ -480,6 +482,26 @@ fn ask_key(world: &TwoSigners) -> Option<authenticate::KeyLookup> {
         Ok(Authentication::Ask(Lookup::Key(lookup))) => Some(lookup),
         _ => None,
     }
+}
+
+/// R061
+#[test]
+fn unsigned_and_encrypted_access_tokens_are_refused() {
+    let world = TwoSigners::new(Some(&["at+jwt"]));
+    let header = |alg: &str| URL_SAFE_NO_PAD.encode(json!({"alg": alg, "typ": "at+jwt"}).to_string());
+    let payload = URL_SAFE_NO_PAD.encode(claims(&json!({})).to_string());
+
+    for alg in ["none", "None", "NONE", "HS256"] {
+        for signature in ["", "AAAA"] {
+            let token = format!("{}.{payload}.{signature}", header(alg));
+            assert!(world.ask(Transport::Oauth2, &token).is_err(), "{token}");
+        }
+    }
+    let encrypted = format!("{}.a.b.{payload}.c", header("RSA-OAEP"));
+    assert_eq!(
+        world.ask(Transport::Oauth2, &encrypted).map(|_| ()),
+        Err(Reason::Malformed.into())
+    );
 }
 
 /// R059

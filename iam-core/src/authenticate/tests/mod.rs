@@ -40,6 +40,7 @@ impl World {
             method,
             authority: None,
             headers: &headers,
+            peer: None,
         };
         known(&Target::of(self.tenant()), &head)
     }
@@ -200,7 +201,8 @@ fn identity_headers_of_the_caller_are_not_looked_at() {
 
 #[test]
 fn a_header_of_its_own_carries_the_bare_token() {
-    let world = World::with(|tenant| tenant.oathkeeper.as_mut().unwrap().header = "X-Id-Token".to_owned());
+    let world =
+        World::with(|tenant| tenant.oathkeeper.as_mut().unwrap().header = Some("X-Id-Token".to_owned()));
     let token = world.mint.token(&json!({}));
 
     assert!(world.ask("GET", &[("x-id-token", &token)]).is_ok());
@@ -225,6 +227,7 @@ fn with_several_tenants_a_token_of_none_belongs_to_none() {
             method: "GET",
             authority: None,
             headers: &[("authorization", value.as_bytes())],
+            peer: None,
         };
         let tenant = settings.registry().get(tenant).unwrap();
         known(&Target::of(tenant), &head)
@@ -250,7 +253,7 @@ fn another_transport_than_the_tenants_is_our_mistake() {
         let policy = EffectivePolicy::merge(&[&policy]).unwrap();
         let target = world.settings.registry().resolve(Some(&policy));
         if transport == Transport::Oathkeeper {
-            assert_eq!(target.unwrap().transport(), transport);
+            assert_eq!(target.unwrap().transports(), [transport]);
         } else {
             assert_eq!(target.unwrap_err().reason, Reason::UnknownTenant);
         }
@@ -270,6 +273,7 @@ fn a_token_of_an_unknown_key_asks_for_newer_keys_and_is_decided_by_them() {
             method,
             authority: None,
             headers: &headers,
+            peer: None,
         };
         match authenticate(&Target::of(world.tenant()), &head, Timestamp::from_secs(NOW)) {
             Ok(Authentication::Ask(Lookup::Key(lookup))) => lookup,

@@ -21,6 +21,7 @@ fn lookup(
         method,
         authority: None,
         headers: &headers,
+        peer: None,
     };
     let target = Target::of(settings.registry().default_tenant());
     match authenticate(&target, &head, Timestamp::from_secs(NOW)) {
@@ -131,6 +132,7 @@ fn conclude(transport: Transport, headers: &[(&str, &str)], answer: Reason) -> R
         method: "POST",
         authority: None,
         headers: &headers,
+        peer: None,
     };
     let target = Target::of(settings.registry().default_tenant());
     let now = Timestamp::from_secs(NOW);

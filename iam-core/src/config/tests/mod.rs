@@ -1,5 +1,6 @@
 //! What is no configuration does not start, and says all that is wrong with it.
 
+mod gateway;
 mod hydra;
 mod kratos;
 mod load;
@@ -190,8 +191,8 @@ fn a_transport_that_cannot_be_read_does_not_make_its_block_useless() {
     assert_eq!(
         problems(config),
         [
-            "`tenants.default.transports[0]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"; did you mean \"oathkeeper\"?",
-            "`tenants.default.transports[1]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"",
+            "`tenants.default.transports[0]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\", \"custom:NAME\"; did you mean \"oathkeeper\"?",
+            "`tenants.default.transports[1]`: expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\", \"custom:NAME\"",
         ]
     );
 }

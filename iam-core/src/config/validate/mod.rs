@@ -9,12 +9,15 @@ use super::{
     report::Report,
 };
 use crate::{
+    authenticate::Authenticator,
     credential::CsrfRule,
     role::RoleSource,
     tenant::{Tenant, TenantFacts, TenantRegistry, Transport},
 };
 
 mod cache;
+mod custom;
+mod gateway;
 mod header;
 mod hydra;
 mod keto;
@@ -56,7 +59,10 @@ impl Settings {
     }
 }
 
-pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
+pub(super) fn validate(
+    config: IamConfig,
+    authenticators: &[Arc<dyn Authenticator>],
+) -> Result<Settings, ConfigError> {
     let mut report = Report::new(config.problems, config.development);
     audit(&mut report, &config.audit);
 
@@ -64,7 +70,17 @@ pub(super) fn validate(config: IamConfig) -> Result<Settings, ConfigError> {
     let tenants: Vec<_> = config
         .tenants
         .iter()
-        .filter_map(|(name, written)| tenant(&mut report, name, written, several))
+        .filter_map(|(name, written)| {
+            tenant(
+                &mut report,
+                name,
+                written,
+                Around {
+                    authenticators,
+                    several,
+                },
+            )
+        })
         .map(Arc::new)
         .collect();
     hydra::apart(&mut report, &config.tenants);
@@ -108,7 +124,15 @@ fn default_tenant(
     None
 }
 
-fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool) -> Option<Tenant> {
+/// What a tenant is checked against.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    authenticators: &'a [Arc<dyn Authenticator>],
+    several: bool,
+}
+
+fn tenant(report: &mut Report, name: &str, written: &TenantConfig, around: Around<'_>) -> Option<Tenant> {
+    let several = around.several;
     let path = format!("tenants.{}", super::tree::printable(name));
     if check_tenant(name).is_err() {
         report.add(&path, "not a tenant name");
@@ -116,15 +140,25 @@ fn tenant(report: &mut Report, name: &str, written: &TenantConfig, several: bool
     upstream::check(report, &path, written);
     transports(report, &path, written);
 
-    let token = match &written.oathkeeper {
-        Some(oathkeeper) => token::token(report, &path, name, written, oathkeeper, several),
+    let gateway = match &written.oathkeeper {
+        Some(oathkeeper) => gateway::gateway(
+            report,
+            token::Place {
+                path: &format!("{path}.oathkeeper"),
+                name,
+                tenant: written,
+                written: oathkeeper,
+                several,
+            },
+        ),
         None => None,
     };
-    let (token, jwks) = token.unzip();
+    let (gateway, jwks) = gateway.unzip();
     let roles = roles(report, &path, &written.roles_from);
     Some(Tenant {
+        custom: custom::transports(report, &path, written, around.authenticators),
         transports: written.transports.clone(),
-        token,
+        gateway,
         jwks: jwks.flatten(),
         access_tokens: written
             .hydra

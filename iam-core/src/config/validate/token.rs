@@ -5,71 +5,59 @@ use std::{sync::Arc, time::Duration};
 use super::{MILLISECOND, MINUTE, header};
 use crate::{
     config::{
-        JwksConfig, OathkeeperConfig, TenantConfig, VerifierKind,
+        JwksConfig, OathkeeperConfig, TenantConfig,
         report::{PlainHttp, Report},
         tree::printable,
     },
     http::CallLimits,
     jwks::{KeyLimits, KeySet, KeyStore, RefreshPolicy},
     jwt::{
-        Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, MAX_NAME_BYTES, MAX_TOKEN_BYTES, Profile, SCOPE,
-        TenantRule, Verifier, is_subject,
+        Algorithm, CLAIMS_OF_EVERY_TOKEN, MAX_CLOCK_SKEW, MAX_NAME_BYTES, MAX_TOKEN_BYTES, Profile,
+        ProfileBuilder, SCOPE, TenantRule, Verifier, is_subject,
     },
     tenant::{JwksSource, ReplayMode, TokenSource},
 };
 
-pub(super) fn token(
-    report: &mut Report,
-    path: &str,
-    name: &str,
-    tenant: &TenantConfig,
-    written: &OathkeeperConfig,
-    several: bool,
-) -> Option<(TokenSource, Option<JwksSource>)> {
-    match written.verifier {
-        VerifierKind::Jwt => {}
-    }
-    let path = format!("{path}.oathkeeper");
-    let at = |key: &str| format!("{path}.{key}");
+/// The `oathkeeper` table of one tenant.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'c> {
+    /// The path of the table.
+    pub(super) path: &'c str,
+    pub(super) name: &'c str,
+    pub(super) tenant: &'c TenantConfig,
+    pub(super) written: &'c OathkeeperConfig,
+    /// Whether there is more than one tenant.
+    pub(super) several: bool,
+}
 
-    let header = header(report, &at("header"), &written.header);
-    report.text(&at("issuer"), &written.issuer);
-    audience(report, &at("audience"), &written.audience);
-    let algorithms = algorithms(report, &at("algorithms"), &written.algorithms);
-    report.duration(
-        &at("clock_skew"),
-        written.clock_skew,
-        Duration::ZERO..=MAX_CLOCK_SKEW,
-    );
-    report.duration(&at("max_lifetime"), written.max_lifetime, SECOND..=LONGEST_LIFE);
-    claims(report, &at("tenant_claim"), &at("metadata_claim"), written);
-    scope_claims(report, &path, written);
-    anonymous_subjects(report, &at("anonymous_subjects"), &written.anonymous_subjects);
-    max_token(report, &at("max_token"), written.max_token);
+impl Place<'_> {
+    pub(super) fn at(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+}
+
+pub(super) fn token(report: &mut Report, place: Place<'_>) -> Option<(TokenSource, Option<JwksSource>)> {
+    let (written, tenant) = (place.written, place.tenant);
+    let header = header(report, &place.at("header"), written.header_name());
+    report.text(&place.at("issuer"), &written.issuer);
+    audience(report, &place.at("audience"), &written.audience);
+    let algorithms = algorithms(report, &place.at("algorithms"), &written.algorithms);
+    limits(report, place);
     report.range(
-        &format!("{}.cache.verified_tokens", path.trim_end_matches(".oathkeeper")),
+        &format!(
+            "{}.cache.verified_tokens",
+            place.path.trim_end_matches(".oathkeeper")
+        ),
         tenant.cache.verified_tokens,
         0..=10_000_000,
     );
-    let (store, source) = keys(report, &at("jwks"), &written.jwks)?;
+    let (store, source) = keys(report, &place.at("jwks"), &written.jwks)?;
 
-    let rule = TenantRule::new(written.tenant_claim.as_str(), name);
-    let profile = Profile::builder(written.issuer.as_str(), written.audience.clone())
+    let profile = profile(place, &written.issuer)
         .algorithms(algorithms)
-        .clock_skew(written.clock_skew)
-        .max_lifetime(written.max_lifetime)
-        // D9: with several tenants a token that names none belongs to none.
-        .tenant(if several { rule.required() } else { rule })
-        .metadata_claim(written.metadata_claim.as_str())
-        .jti_required(written.replay == ReplayMode::Always)
-        .scope_claims(written.scope_claim.clone())
-        .anonymous_subjects(written.anonymous_subjects.clone())
-        .max_token(written.max_token)
-        // The first step names the metadata.
-        .roles_path(tenant.roles_from.split('.').skip(1).map(str::to_owned).collect())
         .build()
         // INVARIANT: the report holds every fault of the profile by now.
-        .map_err(|err| report.add_of_table(&path, err.to_string()))
+        .map_err(|err| report.add_of_table(place.path, err.to_string()))
         .ok()?;
     let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
     let source = source.map(|source| *source);
@@ -84,7 +72,62 @@ pub(super) fn token(
     ))
 }
 
-fn header(report: &mut Report, path: &str, written: &str) -> String {
+/// Checks what holds for tokens and envelopes alike.
+pub(super) fn limits(report: &mut Report, place: Place<'_>) {
+    let written = place.written;
+    report.duration(
+        &place.at("clock_skew"),
+        written.clock_skew,
+        Duration::ZERO..=MAX_CLOCK_SKEW,
+    );
+    report.duration(
+        &place.at("max_lifetime"),
+        written.max_lifetime,
+        SECOND..=LONGEST_LIFE,
+    );
+    claims(
+        report,
+        &place.at("tenant_claim"),
+        &place.at("metadata_claim"),
+        written,
+    );
+    scope_claims(report, place.path, written);
+    anonymous_subjects(
+        report,
+        &place.at("anonymous_subjects"),
+        &written.anonymous_subjects,
+    );
+    max_token(report, &place.at("max_token"), written.max_token);
+}
+
+/// Returns the rules for tokens and envelopes alike.
+pub(super) fn profile(place: Place<'_>, issuer: &str) -> ProfileBuilder {
+    let written = place.written;
+    let rule = TenantRule::new(written.tenant_claim.as_str(), place.name);
+
+    Profile::builder(issuer, written.audience.clone())
+        .clock_skew(written.clock_skew)
+        .max_lifetime(written.max_lifetime)
+        // D9: with several tenants a token that names none belongs to none.
+        .tenant(if place.several { rule.required() } else { rule })
+        .metadata_claim(written.metadata_claim.as_str())
+        .jti_required(written.replay == ReplayMode::Always)
+        .scope_claims(written.scope_claim.clone())
+        .anonymous_subjects(written.anonymous_subjects.clone())
+        .max_token(written.max_token)
+        // The first step names the metadata.
+        .roles_path(
+            place
+                .tenant
+                .roles_from
+                .split('.')
+                .skip(1)
+                .map(str::to_owned)
+                .collect(),
+        )
+}
+
+pub(super) fn header(report: &mut Report, path: &str, written: &str) -> String {
     let name = written.to_ascii_lowercase();
     if let Some(fault) = header::fault(&name) {
         report.add(path, fault);
@@ -168,7 +211,7 @@ fn scope_claims(report: &mut Report, path: &str, written: &OathkeeperConfig) {
 }
 
 /// The gateway can sign an empty subject. An empty list makes every subject a principal.
-fn anonymous_subjects(report: &mut Report, path: &str, written: &[String]) {
+pub(super) fn anonymous_subjects(report: &mut Report, path: &str, written: &[String]) {
     for (index, subject) in written.iter().enumerate() {
         let at = report.element(path, index);
         if !is_subject(subject) {

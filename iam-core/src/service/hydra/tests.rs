@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    clock::Timestamp,
     decision::{Reason, Refusal},
     http::{HttpClient, TransportError},
     secret::Secret,
+    service::Validity,
     testing::{NOW, ScriptedClient, block_on, hydra_with},
 };
 
@@ -171,13 +173,21 @@ fn two_content_types_are_unavailable() {
     assert!(ask(&client, "", "t").is_err());
 }
 
-/// R122: no member is read as another type.
+/// R122, D36: no member is read as another type, and a time beyond all dates is one.
 #[test]
 fn mistyped_member_is_unavailable() {
     for (member, values) in [
         (
             "exp",
-            vec![json!("1"), json!(null), json!(-1), json!([1]), json!(true)],
+            vec![
+                json!("1"),
+                json!(null),
+                json!(-1),
+                json!([1]),
+                json!(true),
+                json!(u64::MAX),
+                json!(1e300),
+            ],
         ),
         ("iat", vec![json!("1"), json!(null), json!({})]),
         ("nbf", vec![json!("1"), json!(null), json!(1e300)]),
@@ -241,6 +251,20 @@ fn members_of_an_inactive_token_mean_nothing() {
             "{body}"
         );
     }
+}
+
+/// R078, R080, R083
+#[test]
+fn only_the_token_of_somebody_is_kept_and_no_longer_than_it_lasts() {
+    let of = |body: &str| answered(200, JSON, body).unwrap().validity();
+    let mut nobody = active();
+    nobody["sub"] = json!("");
+    nobody.as_object_mut().unwrap().remove("client_id");
+
+    let end = Timestamp::from_secs(NOW.saturating_add(600));
+    assert_eq!(of(&active().to_string()), Validity::Until(end));
+    assert_eq!(of(&nobody.to_string()), Validity::Never);
+    assert_eq!(of(r#"{"active":false}"#), Validity::Refusal);
 }
 
 #[test]

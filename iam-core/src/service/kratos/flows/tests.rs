@@ -22,6 +22,7 @@ fn context(kind: FlowKind, headers: &[(&str, &str)]) -> FlowContext {
             method: "GET",
             authority: None,
             headers: &headers,
+            peer: None,
         },
     )
 }

@@ -38,6 +38,7 @@ fn ask_at(
         method: "GET",
         authority: None,
         headers: &[("cookie", b"ory_kratos_session=canary")],
+        peer: None,
     };
     let Authentication::Ask(Lookup::Session(lookup)) = authenticate(&target, &head, now)? else {
         panic!("Kratos has to be asked");
@@ -466,6 +467,7 @@ fn nothing_but_the_credential_and_the_request_id_is_sent() {
                 ("user-agent", b"browser"),
                 ("traceparent", b"00-1"),
             ],
+            peer: None,
         };
         let Ok(Authentication::Ask(Lookup::Session(lookup))) = authenticate(&target, &head, login()) else {
             panic!("Kratos has to be asked");
@@ -521,6 +523,46 @@ fn a_kept_answer_tells_what_it_is_about() {
     );
 }
 
+/// R080, R108: what a good session is kept for must not keep a bad one.
+#[test]
+fn only_a_good_session_is_kept_and_no_longer_than_it_lasts() {
+    let limits = JsonLimits::new(1 << 20, MAX_DEPTH);
+    let of = |response: &Response<Bytes>, required| answer(response, limits).unwrap().validity(required);
+    let good = recorded("whoami: cookie");
+    let end = answer(&good, limits).unwrap().expires_at().unwrap();
+    let due = answered(
+        403,
+        "application/json",
+        json!({ "error": { "id": SECOND_FACTOR_DUE } }).to_string(),
+    );
+
+    for (name, response, required, expected) in [
+        ("good", &good, AssuranceLevel::Aal1, Validity::Until(end)),
+        ("below the level", &good, AssuranceLevel::Aal2, Validity::Never),
+        ("due", &due, AssuranceLevel::Aal1, Validity::Never),
+        (
+            "unknown",
+            &recorded("whoami: unknown token"),
+            AssuranceLevel::Aal1,
+            Validity::Refusal,
+        ),
+        (
+            "not active",
+            &changed("/active", Some(json!(false))),
+            AssuranceLevel::Aal2,
+            Validity::Refusal,
+        ),
+        (
+            "of an inactive identity",
+            &changed("/identity/state", Some(json!("inactive"))),
+            AssuranceLevel::Aal1,
+            Validity::Refusal,
+        ),
+    ] {
+        assert_eq!(of(response, required), expected, "{name}");
+    }
+}
+
 /// The name of the cookie is the tenant's, and the one of another tenant is not looked at.
 #[test]
 fn the_cookie_has_the_configured_name() {
@@ -532,6 +574,7 @@ fn the_cookie_has_the_configured_name() {
             method: "GET",
             authority: None,
             headers: &[("cookie", cookie.as_bytes())],
+            peer: None,
         };
         authenticate(&target, &head, login()).map(drop)
     };
