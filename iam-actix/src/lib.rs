@@ -159,6 +159,15 @@
 //! introduced it, travel in `X-Session-Token` on such a route. Transports that would take the same credential cannot be listed together, such
 //! as `oauth2` and an `oathkeeper` whose header is `Authorization`: [`Iam::check`] reports the route, and it answers 500.
 //!
+//! # Credentials of an application's own
+//!
+//! An [`Authenticator`](authenticator::Authenticator) accepts credentials that Ory does not issue: API keys, sessions of an older system,
+//! tokens that another server reviews. [`Ports::authenticator`] registers it; its name is the transport `custom:NAME` in the
+//! configuration, in [`macro@transport`] and in lists. It names its carriers and gets the one credential in them: a repeated or second one is
+//! refused before. What it states is checked before it becomes a principal: this very tenant, an expiry that is not over, well-formed
+//! subject, roles and scopes. A look-up of its own is awaited for its `timeout` at most; without an answer the request is 503. The CSRF
+//! check is on unless it says otherwise. `examples/api-keys` keeps hashed API keys in a table.
+//!
 #![doc = include_str!("failures.md")]
 //!
 //! # Limits

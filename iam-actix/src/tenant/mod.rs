@@ -172,7 +172,7 @@ impl TenantRuntime {
     /// Tells whether good answers to a lookup are kept.
     pub(crate) fn keeps_answers_to(&self, lookup: &Lookup) -> bool {
         let settings = match lookup {
-            Lookup::Key(_) => return false,
+            Lookup::Custom(_) | Lookup::Key(_) => return false,
             Lookup::Session(_) => self.tenant.session_cache(),
             Lookup::Token(_) => self.tenant.introspection_cache(),
         };

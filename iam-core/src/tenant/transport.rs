@@ -149,7 +149,7 @@ const NAMES: [&str; 6] = [
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct AuthenticatorName {
     /// Zeros fill the rest.
-    bytes: [u8; AuthenticatorName::LONGEST],
+    bytes: [u8; Self::LONGEST],
 }
 
 impl AuthenticatorName {

@@ -323,7 +323,7 @@ impl CustomLookup {
     ) -> Result<Authenticated, Refusal> {
         let refuse = |detail| Refusal::with_detail(Reason::AuthenticatorUnavailable, detail);
         let stated = answer
-            .ok_or(refuse("look_up_timeout"))?
+            .ok_or_else(|| refuse("look_up_timeout"))?
             .map_err(|LookUpError| refuse("look_up_failed"))?;
 
         conclude(tenant, self.name, stated, self.same_site, now)

@@ -81,8 +81,10 @@ fn validated(transports: &[&str], ports: Vec<Scripted>) -> Result<Settings, Vec<
         .into_iter()
         .map(|port| Arc::new(port) as Arc<dyn Authenticator>)
         .collect();
-    let mut tenant = TenantConfig::default();
-    tenant.transports = transports.iter().map(|name| name.parse().unwrap()).collect();
+    let tenant = TenantConfig {
+        transports: transports.iter().map(|name| name.parse().unwrap()).collect(),
+        ..TenantConfig::default()
+    };
     let config = IamConfig::new().tenant("default", tenant);
     config.validate_with(&ports).map_err(|err| {
         err.problems()

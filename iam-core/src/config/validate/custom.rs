@@ -26,10 +26,10 @@ pub(super) fn transports(
     });
 
     let transports = names.filter_map(|name| {
-        let mut named = authenticators
+        let mut candidates = authenticators
             .iter()
             .filter(|port| AuthenticatorName::named(port.name()) == Some(name));
-        let (port, further) = (named.next(), named.next());
+        let (port, further) = (candidates.next(), candidates.next());
         let fault = match port {
             None => Some("no authenticator has the name: register one with `Ports::authenticator`, or correct the name"),
             Some(_) if further.is_some() => Some("two authenticators have the name: register one of them"),
