@@ -89,15 +89,18 @@ impl Access {
     }
 }
 
-const TRANSPORTS: [Transport; 4] = [
-    Transport::Cookie,
-    Transport::Bearer,
-    Transport::CookieOrBearer,
-    Transport::Oauth2,
+/// The transports of a route. The last one is a chain.
+const TRANSPORTS: [&[Transport]; 5] = [
+    &[Transport::Cookie],
+    &[Transport::Bearer],
+    &[Transport::CookieOrBearer],
+    &[Transport::Oauth2],
+    &[Transport::Oauth2, Transport::CookieOrBearer],
 ];
 
-fn path(transport: Transport, access: Access) -> String {
-    format!("/{transport}/{access:?}")
+fn path(transports: &[Transport], access: Access) -> String {
+    let names: Vec<_> = transports.iter().map(ToString::to_string).collect();
+    format!("/{}/{access:?}", names.join("+"))
 }
 
 /// Sessions and tokens of one world, by what they are.
@@ -242,18 +245,18 @@ impl Events {
 /// Sends all requests, and returns their answers by name.
 async fn answers(iam: &Iam, mut events: Events, credentials: &Credentials) -> BTreeMap<String, Answer> {
     let mut app = App::new();
-    for (transport, access) in routes() {
-        let route = web::route().to(who).transport(transport);
-        app = app.route(&path(transport, access), access.secure(route));
+    for (transports, access) in routes() {
+        let route = web::route().to(who).transports(transports.iter().copied());
+        app = app.route(&path(transports, access), access.secure(route));
     }
     let app = init_service(app.wrap(iam.middleware())).await;
 
     let mut answers = BTreeMap::new();
     for presented in credentials.presented() {
-        for (transport, access) in routes() {
-            let name = format!("{} to {}", presented.name, path(transport, access));
+        for (transports, access) in routes() {
+            let name = format!("{} to {}", presented.name, path(transports, access));
             let id = Uuid::new_v4().to_string();
-            let mut request = TestRequest::with_uri(&path(transport, access))
+            let mut request = TestRequest::with_uri(&path(transports, access))
                 .insert_header(("x-request-id", id.as_str()))
                 .insert_header(("host", "api.example"));
             if matches!(access, Access::CrossSite) {
@@ -275,10 +278,10 @@ async fn answers(iam: &Iam, mut events: Events, credentials: &Credentials) -> BT
     answers
 }
 
-fn routes() -> impl Iterator<Item = (Transport, Access)> {
+fn routes() -> impl Iterator<Item = (&'static [Transport], Access)> {
     TRANSPORTS
         .into_iter()
-        .flat_map(|transport| Access::ALL.map(|access| (transport, access)))
+        .flat_map(|transports| Access::ALL.map(|access| (transports, access)))
 }
 
 async fn who(caller: Option<Principal>) -> HttpResponse {

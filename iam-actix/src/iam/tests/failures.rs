@@ -1,6 +1,6 @@
 //! The failure table: every upstream with every fault, over real sockets. The documentation shows what is tested here.
 
-use std::{collections::BTreeMap, net::TcpListener};
+use std::collections::BTreeMap;
 
 use actix_web::test::read_body;
 use iam_core::{
@@ -16,7 +16,10 @@ use super::*;
 /// A server that a request needs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Server {
+    /// At the first fetch of the keys.
     Jwks,
+    /// At a later fetch, for a token whose key is new.
+    NewKey,
     Kratos,
     Keto,
     Hydra,
@@ -41,11 +44,12 @@ enum Fault {
 }
 
 impl Server {
-    const ALL: [Self; 4] = [Self::Jwks, Self::Kratos, Self::Keto, Self::Hydra];
+    const ALL: [Self; 5] = [Self::Jwks, Self::NewKey, Self::Kratos, Self::Keto, Self::Hydra];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Jwks => "JWKS",
+            Self::NewKey => "JWKS, new key",
             Self::Kratos => "Kratos",
             Self::Keto => "Keto",
             Self::Hydra => "Hydra",
@@ -54,7 +58,8 @@ impl Server {
 
     const fn asked(self) -> &'static str {
         match self {
-            Self::Jwks => "the keys of tokens, at the first fetch",
+            Self::Jwks => "the keys of tokens, for the first time",
+            Self::NewKey => "the keys of tokens, for one with a new key",
             Self::Kratos => "`GET /sessions/whoami`",
             Self::Keto => "`POST /relation-tuples/batch/check`",
             Self::Hydra => "`POST /admin/oauth2/introspect`",
@@ -66,7 +71,7 @@ impl Server {
         let now = SystemClock::new().now();
         let later = now.saturating_add(Duration::from_secs(600));
         match self {
-            Self::Jwks => issuer.key_set(),
+            Self::Jwks | Self::NewKey => issuer.key_set(),
             Self::Kratos => json!({
                 "id": "s-1", "active": true, "expires_at": later.to_rfc3339(),
                 "authenticated_at": now.to_rfc3339(), "authenticator_assurance_level": "aal1",
@@ -90,10 +95,12 @@ impl Server {
         upstream.max_body = Some(MAX_BODY);
         let gateway = OathkeeperConfig::new(ISSUER, ["orders-api"]);
         let mut tenant = match self {
-            Self::Jwks => {
+            Self::Jwks | Self::NewKey => {
                 let mut gateway = gateway.jwks_url(format!("{url}/jwks.json"));
                 gateway.jwks.timeout = Some(DEADLINE);
-                gateway.jwks.wait = Some(DEADLINE);
+                // Longer than a fetch takes, so that its end decides.
+                gateway.jwks.wait = Some(DEADLINE.saturating_mul(2));
+                gateway.jwks.refetch_interval = Some(Duration::from_millis(100));
                 gateway.jwks.max_body = Some(MAX_BODY);
                 TenantConfig::behind(gateway)
             }
@@ -109,7 +116,7 @@ impl Server {
                 tenant
             }
         };
-        if !matches!(self, Self::Jwks) {
+        if !matches!(self, Self::Jwks | Self::NewKey) {
             tenant.upstream = upstream;
         }
         IamConfig::new().tenant("default", tenant)
@@ -117,7 +124,7 @@ impl Server {
 
     fn request(self, issuer: &TestIssuer) -> Request {
         let (name, value) = match self {
-            Self::Jwks | Self::Keto => {
+            Self::Jwks | Self::NewKey | Self::Keto => {
                 let token = issuer.sign(&claims(&SystemClock::new())).unwrap();
                 ("authorization", format!("Bearer {token}"))
             }
@@ -197,7 +204,6 @@ impl Fault {
             }
             // Good JSON otherwise: white space may follow.
             Self::Huge => Answer::Json(200, format!("{good}{}", " ".repeat(MAX_BODY))),
-            // The target would admit the caller.
             Self::Redirect => Answer::Raw(
                 format!("HTTP/1.1 302 Found\r\nLocation: /{MARKER}\r\nContent-Length: 0\r\n\r\n")
                     .into_bytes(),
@@ -218,41 +224,80 @@ struct Cell {
     detail: &'static str,
 }
 
+/// A server, and what the test can turn.
+struct Stand {
+    issuer: Arc<TestIssuer>,
+    is_failing: Arc<AtomicBool>,
+    /// Dropped where the server refuses connections.
+    upstream: Option<TestUpstream>,
+    url: String,
+}
+
+impl Stand {
+    /// Starts a server that fails from the beginning, except where the keys are fetched once before.
+    fn start(server: Server, fault: Fault) -> Self {
+        let issuer = Arc::new(TestIssuer::new().unwrap());
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let (of_upstream, failing) = (Arc::clone(&issuer), Arc::clone(&is_failing));
+        let upstream = TestUpstream::start(move |request| {
+            let good = server.good(&of_upstream);
+            // What a redirect points to would admit the caller.
+            let fails = failing.load(Ordering::SeqCst) && !request.line.contains(MARKER);
+            let answer = fails.then(|| fault.answer(&good)).flatten();
+            answer.unwrap_or(Answer::Json(200, good))
+        });
+        let mut stand = Self {
+            issuer,
+            is_failing,
+            url: upstream.url(""),
+            upstream: Some(upstream),
+        };
+        if server != Server::NewKey {
+            stand.fail(fault);
+        }
+        stand
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.is_failing.store(true, Ordering::SeqCst);
+        if matches!(fault, Fault::Down) {
+            self.upstream = None;
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let upstream = self.upstream.iter();
+        let requests = upstream.flat_map(TestUpstream::requests);
+        requests.map(|request| request.line).collect()
+    }
+}
+
 /// Sends one request while `server` fails, and asserts what holds for every fault.
 async fn cell(server: Server, fault: Fault) -> Cell {
-    let issuer = TestIssuer::new().unwrap();
-    let good = server.good(&issuer);
-    let (upstream, url) = match fault.answer(&good) {
-        Some(answer) => {
-            let upstream = TestUpstream::start(move |request| {
-                if request.line.contains(MARKER) {
-                    Answer::Json(200, good.clone())
-                } else {
-                    answer.clone()
-                }
-            });
-            let url = upstream.url("");
-            (Some(upstream), url)
-        }
-        None => (None, refused_url()),
-    };
+    let case = format!("{} that {}", server.name(), fault.name());
+    let mut stand = Stand::start(server, fault);
     let (sink, mut events) = audit_channel();
     let began = Instant::now();
-    let iam = Iam::builder(server.config(&url, &issuer))
+    let iam = Iam::builder(server.config(&stand.url, &stand.issuer))
         .audit_sink(Arc::new(sink))
         .start()
         .await
         .unwrap();
-    let case = format!("{} that {}", server.name(), fault.name());
     assert!(
         began.elapsed() < DEADLINE.saturating_add(TOLERANCE),
         "start: {case}"
     );
     let handled = web::Data::new(AtomicBool::new(false));
     let app = counting(&iam, &handled).await;
+    let with_known_key = server.request(&stand.issuer);
+    if server == Server::NewKey {
+        stand.issuer.add_key().unwrap();
+        stand.fail(fault);
+    }
+    let before = stand.asked().len();
 
     let began = Instant::now();
-    let response = call_service(&app, server.request(&issuer)).await;
+    let response = call_service(&app, server.request(&stand.issuer)).await;
     assert!(began.elapsed() < DEADLINE.saturating_add(TOLERANCE), "{case}");
 
     let status = response.status().as_u16();
@@ -261,19 +306,25 @@ async fn cell(server: Server, fault: Fault) -> Cell {
     let head = format!("{:?}", response.headers());
     let body = read_body(response).await;
     assert!(!handled.load(Ordering::SeqCst), "the handler ran: {case}");
-    if let Some(upstream) = &upstream {
-        assert!(upstream.count() > 0, "nothing was asked: {case}");
-        let followed = upstream.requests().iter().any(|sent| sent.line.contains(MARKER));
-        assert!(!followed, "a redirect was followed: {case}");
-    }
+    let asked = stand.asked();
+    // Without keys, requests are refused at once: the fetch was that of the start.
+    let needed = if server == Server::Jwks { 0 } else { before };
+    assert!(
+        asked.len() > needed || matches!(fault, Fault::Down),
+        "nothing was asked: {case}"
+    );
+    let followed = asked.iter().any(|line| line.contains(MARKER));
+    assert!(!followed, "a redirect was followed: {case}");
     let shown = format!("{head}{}", String::from_utf8_lossy(&body));
     assert!(!shown.contains(MARKER), "{case} is shown: {shown}");
-    let mut event = events.next().await.unwrap();
-    // The key refresh may have an event of its own before.
-    while event.outcome != Outcome::Deny || event.reason.is_none() {
-        event = events.next().await.unwrap();
-    }
+    let event = events.next().await.unwrap();
+    assert_eq!(event.outcome, Outcome::Deny, "{case}");
     assert_eq!(events.drain(), [], "{case}");
+
+    if server == Server::NewKey {
+        let known = call_service(&app, with_known_key).await;
+        assert_eq!(known.status(), 200, "the key of this token is known: {case}");
+    }
     Cell {
         status,
         retry_after,
@@ -306,12 +357,6 @@ async fn counting(
     .await
 }
 
-/// Returns the URL of a port on which nothing listens.
-fn refused_url() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
-
 /// Writes the two tables of the documentation: what all faults of an upstream have in common, and what tells them apart.
 fn tables(cells: &BTreeMap<(usize, Server), Cell>) -> [String; 2] {
     let usual = |server| &cells[&(0, server)];
@@ -335,7 +380,7 @@ fn tables(cells: &BTreeMap<(usize, Server), Cell>) -> [String; 2] {
 
     let mut lines = vec![
         format!("| The upstream | {} |", Server::ALL.map(Server::name).join(" | ")),
-        "|---|---|---|---|---|".to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
     ];
     for (row, fault) in Fault::ALL.iter().enumerate() {
         let details = Server::ALL.map(|server| {
@@ -357,7 +402,7 @@ fn tables(cells: &BTreeMap<(usize, Server), Cell>) -> [String; 2] {
     [common, lines.join("\n")]
 }
 
-/// D16, D73, D77, D78, R079, R083, R135: no fault of an upstream admits anybody, costs more than the deadline, or is shown.
+/// D16, D73, D77, D78, R079, R083, R135, R137: no fault of an upstream admits anybody, costs more than the deadline, or is shown.
 #[expect(clippy::print_stdout, reason = "for the documentation")]
 #[actix_web::test]
 async fn every_fault_of_an_upstream_ends_as_the_documentation_says() {
@@ -373,7 +418,7 @@ async fn every_fault_of_an_upstream_ends_as_the_documentation_says() {
                 assert_eq!(cell.status, 503, "{server:?} {fault:?} {cell:?}");
                 assert_eq!(cell.retry_after.as_deref(), Some("1"), "{server:?} {fault:?}");
                 let expected = match server {
-                    Server::Jwks => ("auth.failure.upstream", "keys_unavailable"),
+                    Server::Jwks | Server::NewKey => ("auth.failure.upstream", "keys_unavailable"),
                     Server::Kratos => ("auth.failure.upstream", "session_unavailable"),
                     Server::Keto => ("authz.upstream_unavailable", "permission_unavailable"),
                     Server::Hydra => ("auth.failure.upstream", "introspection_unavailable"),
@@ -384,11 +429,12 @@ async fn every_fault_of_an_upstream_ends_as_the_documentation_says() {
         }
     }
 
-    for table in tables(&cells) {
-        println!("{table}\n");
+    let tables = tables(&cells);
+    println!("{}", tables.join("\n\n"));
+    for table in &tables {
         assert!(
-            include_str!("../../failures.md").contains(&table),
-            "`failures.md` does not show what happens:\n{table}"
+            include_str!("../../failures.md").contains(table),
+            "`failures.md` does not show what happens"
         );
     }
 }
