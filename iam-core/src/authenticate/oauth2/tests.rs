@@ -498,7 +498,10 @@ fn unsigned_and_encrypted_access_tokens_are_refused() {
         }
     }
     let encrypted = format!("{}.a.b.{payload}.c", header("RSA-OAEP"));
-    assert_eq!(reason(world.ask(Transport::Oauth2, &encrypted)), Reason::Malformed);
+    assert_eq!(
+        reason(world.ask(Transport::Oauth2, &encrypted)),
+        Reason::Malformed
+    );
 }
 
 /// R059
