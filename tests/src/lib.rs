@@ -8,7 +8,6 @@
 //!
 //! | Row | Why there is no test |
 //! |---|---|
-//! | R031 | the comparison of MACs is that of aws-lc, in constant time; a test of its time would depend on the machine |
 //! | R055 | thumbprints of keys are neither shown nor used as ids |
 //! | D22 | an `Iam` has one builder: there is no second way of construction that could ignore a setting |
 //! | D27 | there is one kind of request in Actix Web |

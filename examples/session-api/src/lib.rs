@@ -25,9 +25,9 @@ use actix_web::{
     web::{self, Data, Json, JsonConfig, ServiceConfig},
 };
 use iam_actix::{
-    Body, Iam, Identity, Ports, Principal, ProblemDetails, RequestId, Session, TenantServices, anonymous,
-    optional, principal, public, require_aal, require_fresh_session, require_permission, require_scope,
-    transport,
+    AdminError, Body, Iam, Identity, Ports, Principal, ProblemDetails, RequestId, Session, TenantServices,
+    anonymous, optional, principal, public, require_aal, require_fresh_session, require_permission,
+    require_scope, transport,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -110,10 +110,11 @@ async fn delete_account(
     tenant: Data<TenantServices>,
 ) -> Result<HttpResponse, ProblemDetails> {
     let identities = tenant.identities().ok_or(UNAVAILABLE)?;
-    identities
-        .delete(user.subject(), id.as_str())
-        .await
-        .map_err(|_| UNAVAILABLE)?;
+    match identities.delete(user.subject(), id.as_str()).await {
+        // Somebody else deleted it first.
+        Ok(()) | Err(AdminError::NotFound) => {}
+        Err(_) => return Err(UNAVAILABLE),
+    }
     notes.forget(user.subject());
     Ok(HttpResponse::NoContent().finish())
 }
@@ -207,7 +208,7 @@ pub async fn run(config: Config, ports: Ports) -> Result<Running, BoxError> {
 
 const NO_MORE_NOTES: ProblemDetails =
     ProblemDetails::new(StatusCode::INSUFFICIENT_STORAGE).detail("there is no room for another note");
-/// Kratos did not do what was asked of it: nothing has changed.
+/// Kratos did not confirm what it was asked for. The caller may try again.
 const UNAVAILABLE: ProblemDetails = ProblemDetails::new(StatusCode::SERVICE_UNAVAILABLE);
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16 << 10;

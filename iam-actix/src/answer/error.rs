@@ -34,7 +34,7 @@ use crate::{
 /// | 401 | `missing_credential`, `malformed`, `invalid_signature`, `expired`, `not_yet_valid`, `audience_mismatch`, `issuer_mismatch`, `unknown_key`, `replay`, `session_inactive`, `token_inactive`, `insufficient_level`, `tenant_mismatch` |
 /// | 403 | `csrf`, `already_authenticated`, `role_deny`, `scope_deny`, `permission_deny` |
 /// | 500 | `policy_conflict`, `invalid_requirement`, `unknown_tenant` |
-/// | 503 | `keys_unavailable`, `session_unavailable`, `introspection_unavailable`, `permission_unavailable`, `replay_unavailable` |
+/// | 503 | `keys_unavailable`, `session_unavailable`, `introspection_unavailable`, `authenticator_unavailable`, `permission_unavailable`, `replay_unavailable` |
 ///
 /// ```
 /// use actix_web::{HttpResponse, web};

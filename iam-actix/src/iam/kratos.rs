@@ -70,7 +70,8 @@ impl Identities {
     }
 }
 
-/// Drops what is cached when Kratos confirms the end, and also when the caller goes away first: Kratos may have done it.
+/// Drops what is cached when Kratos confirms the end, and also when no confirmation arrives or the caller goes away first: Kratos may
+/// have done it.
 struct Ending<'r> {
     tenant: &'r TenantServices,
     revocation: Option<Revocation<'r>>,
@@ -87,6 +88,8 @@ impl<'r> Ending<'r> {
     fn with(mut self, answer: Result<(), AdminError>) -> Result<(), AdminError> {
         match answer {
             Ok(()) | Err(AdminError::NotFound) => {}
+            // Kratos is asked again: it may have done it.
+            Err(error) if error.is_unclear() => {}
             // It still counts as it did.
             Err(_) => self.revocation = None,
         }

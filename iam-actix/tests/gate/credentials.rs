@@ -518,7 +518,7 @@ async fn a_revocation_that_kratos_does_not_confirm_changes_nothing() {
 
     world.ory.is_down.store(true, SeqCst);
     let sessions = world.iam.default_tenant().sessions().unwrap();
-    sessions.revoke("s-9", "r-1").await.unwrap_err();
+    sessions.revoke("s-1", "r-1").await.unwrap_err();
 
     assert_eq!(world.get(&app, "/me", "cookie a").await, (200, 0));
 }

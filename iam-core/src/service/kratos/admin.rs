@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use crate::{
-    http::HttpClient,
+    http::{HttpClient, TransportError},
     service::{CallError, call},
     tenant::KratosSettings,
 };
@@ -85,6 +85,25 @@ pub enum AdminError {
     NotFound,
 }
 
+impl AdminError {
+    /// Tells whether Kratos may have done what it was asked for although no confirmation arrived.
+    pub const fn is_unclear(self) -> bool {
+        match self {
+            Self::Call(CallError::Unreadable) => true,
+            Self::Call(CallError::Transport(error)) => match error {
+                TransportError::Cancel
+                | TransportError::Protocol
+                | TransportError::Timeout
+                | TransportError::TooLarge => true,
+                TransportError::Busy | TransportError::Connect | TransportError::Tls => false,
+            },
+            Self::Call(CallError::Credential | CallError::Request | CallError::Status)
+            | Self::NoAdminPort
+            | Self::NotFound => false,
+        }
+    }
+}
+
 /// The longest id.
 const MAX_ID: usize = 128;
 
@@ -94,7 +113,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::TransportError,
         secret::Secret,
         testing::{ScriptedClient, block_on, config_with, settings_with},
     };
@@ -176,6 +194,21 @@ mod tests {
 
         assert_eq!(delete(&script), Ok(()));
         assert_eq!(sent(&script).uri().path(), format!("/admin/identities/{ID}"));
+    }
+
+    #[test]
+    fn only_an_answer_that_was_lost_on_its_way_is_unclear() {
+        for (error, is_unclear) in [
+            (CallError::Transport(TransportError::Timeout), true),
+            (CallError::Transport(TransportError::Protocol), true),
+            (CallError::Transport(TransportError::Connect), false),
+            (CallError::Transport(TransportError::Busy), false),
+            (CallError::Status, false),
+            (CallError::Credential, false),
+        ] {
+            assert_eq!(AdminError::from(error).is_unclear(), is_unclear, "{error:?}");
+        }
+        assert!(!AdminError::NotFound.is_unclear() && !AdminError::NoAdminPort.is_unclear());
     }
 
     #[test]
