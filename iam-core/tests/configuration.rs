@@ -167,7 +167,7 @@ fn values_that_do_not_work_are_refused_with_those_that_do() {
             "transports",
             "[\"oathkeeper\", \"pigeon\"]",
             "transports[1]",
-            "expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\"",
+            "expected one of \"bearer\", \"cookie\", \"cookie-or-bearer\", \"oathkeeper\", \"oauth2\", \"custom:NAME\"",
         ),
     ] {
         let refused = refused(&sound_with(path, value));
