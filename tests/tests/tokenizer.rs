@@ -69,7 +69,7 @@ impl Stand {
             OathkeeperConfig::new(kratos.public_url().as_str(), ["orders-api"]),
             OathkeeperConfig::key,
         );
-        gateway.metadata_claim = "metadataPublic".to_owned();
+        "metadataPublic".clone_into(&mut gateway.metadata_claim);
         let mut tenant = TenantConfig::behind(gateway);
         tenant.kratos = Some(KratosConfig::new(kratos.public_url().as_str()));
         tenant.transports.push(Transport::CookieOrBearer);
