@@ -26,7 +26,7 @@ fn message(answer: &Answer) -> String {
 
 #[test]
 fn what_is_no_tuple_is_refused_and_nothing_is_stored() {
-    let keto = start();
+    let keto = start("config");
     let deep = format!(
         "{{\"namespace\":{}1{}}}",
         "[".repeat(100_000),
@@ -79,7 +79,7 @@ fn what_is_no_tuple_is_refused_and_nothing_is_stored() {
 
 #[test]
 fn an_oversized_body_is_refused_on_every_path() {
-    let keto = start();
+    let keto = start("config");
     let large = vec![b' '; 2 * 1024 * 1024 + 1];
     for (to, method, target) in [
         (keto.write(), "PUT", PUT),
@@ -102,7 +102,7 @@ fn an_oversized_body_is_refused_on_every_path() {
 
 #[test]
 fn bad_checks_are_refused_and_never_allowed() {
-    let keto = start();
+    let keto = start("config");
     let tuple = "orders:1#owners@zoe"
         .parse::<iam_grammar::RelationTuple>()
         .unwrap();
@@ -161,7 +161,7 @@ fn bad_checks_are_refused_and_never_allowed() {
 
 #[test]
 fn bad_lists_and_deletes_are_refused() {
-    let keto = start();
+    let keto = start("config");
     let tuple = "orders:1#owners@zoe"
         .parse::<iam_grammar::RelationTuple>()
         .unwrap();
@@ -201,7 +201,7 @@ fn bad_lists_and_deletes_are_refused() {
 
 #[test]
 fn bad_permission_files_are_reported_and_never_end_the_server() {
-    let keto = start();
+    let keto = start("config");
     let nested = format!(
         "class a implements Namespace {{ permits = {{ p: (ctx) => {}",
         "(".repeat(50_000)

@@ -38,7 +38,7 @@ fn all(keto: &Keto) -> Vec<Tuple> {
 
 #[test]
 fn answers_follow_what_is_written_and_removed() {
-    let keto = start();
+    let keto = start("config");
     let tuple = json!({ "namespace": "listings", "object": "7", "relation": "view", "subject_id": "zoe" });
     let allowed = || send_json(keto.read(), "POST", "/relation-tuples/check/openapi", &tuple).value();
 
@@ -134,7 +134,7 @@ fn permits_in_a_circle_are_422_and_an_error_in_a_batch() {
 
 #[test]
 fn a_tuple_created_twice_is_listed_twice_and_one_delete_removes_both() {
-    let keto = start();
+    let keto = start("config");
     let tuple =
         json!({ "namespace": "orders", "object": "twice", "relation": "owners", "subject_id": "zoe" });
     for _ in 0..2 {
@@ -154,7 +154,7 @@ fn a_tuple_created_twice_is_listed_twice_and_one_delete_removes_both() {
 
 #[test]
 fn a_tuple_with_both_subjects_is_stored_as_the_id() {
-    let keto = start();
+    let keto = start("config");
     let both = json!({
         "namespace": "orders", "object": "1", "relation": "owners", "subject_id": "zoe",
         "subject_set": { "namespace": "user", "object": "bob", "relation": "" },
@@ -171,7 +171,7 @@ fn a_tuple_with_both_subjects_is_stored_as_the_id() {
 
 #[test]
 fn a_patch_changes_all_or_nothing() {
-    let keto = start();
+    let keto = start("config");
     let tuple = |namespace: &str, object: &str| json!({ "namespace": namespace, "object": object, "relation": "owners", "subject_id": "zoe" });
     let patch = |deltas: Value| send_json(keto.write(), "PATCH", "/admin/relation-tuples", &deltas).status;
     let insert = |tuple: Value| json!({ "action": "insert", "relation_tuple": tuple });
@@ -204,7 +204,7 @@ fn a_patch_changes_all_or_nothing() {
 
 #[test]
 fn pages_of_any_size_list_everything_once() {
-    let keto = start();
+    let keto = start("config");
     for index in 0..7 {
         let set = SubjectSet {
             namespace: "group".into(),
@@ -246,7 +246,7 @@ fn pages_of_any_size_list_everything_once() {
 
 #[test]
 fn a_page_token_that_this_server_did_not_issue_gets_no_answer() {
-    let (keto, other) = (start(), start());
+    let (keto, other) = (start("config"), start("config"));
     for server in [&keto, &other] {
         for subject in ["a", "b"] {
             let tuple = format!("orders:1#owners@{subject}")
@@ -271,7 +271,7 @@ fn a_page_token_that_this_server_did_not_issue_gets_no_answer() {
 
 #[test]
 fn expand_ends_in_a_circle_and_at_the_depth() {
-    let keto = start();
+    let keto = start("config");
     for tuple in [
         "group:a#members@(group:b#members)",
         "group:b#members@(group:a#members)",
@@ -309,7 +309,7 @@ fn expand_ends_in_a_circle_and_at_the_depth() {
 
 #[test]
 fn another_method_on_a_known_path_is_405_and_names_the_known_ones() {
-    let keto = start();
+    let keto = start("config");
     for (to, method, target, allow) in [
         (keto.read(), "POST", "/relation-tuples", "GET, HEAD"),
         (keto.read(), "PUT", "/relation-tuples/check", "GET, HEAD, POST"),
@@ -336,7 +336,7 @@ fn another_method_on_a_known_path_is_405_and_names_the_known_ones() {
 
 #[test]
 fn syntax_mistakes_are_reported_with_the_places_that_keto_counts() {
-    let keto = start();
+    let keto = start("config");
     let errors = |source: &str| {
         send(keto.opl(), "POST", "/opl/syntax/check", Some(source.as_bytes()))
             .unwrap()

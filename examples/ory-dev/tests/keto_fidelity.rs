@@ -258,7 +258,9 @@ fn every_recording_is_in_the_list_and_the_list_has_no_other() {
 
 #[test]
 fn every_recorded_exchange_is_answered_as_the_real_server_did() {
-    let (keto, fresh) = (start(), Fresh::new());
+    // The permission file of the recordings.
+    let keto = start("tests/recordings");
+    let fresh = Fresh::new();
     let mut token = String::new();
 
     for (recording, (name, growth)) in recordings().iter().zip(EXCHANGES) {

@@ -9,11 +9,12 @@ use std::{
 use ory_dev::{config::Vars, keto::Keto};
 use serde_json::Value;
 
-/// Starts a Keto with the shipped files on its own ports.
-pub(crate) fn start() -> Keto {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
-    let file = format!("{folder}/keto.yml");
-    let config = Keto::from_files(file.as_ref(), &Vars::new(folder, folder)).unwrap();
+/// Starts a Keto on its own ports, with the permission file in a folder of this package: `config` has the shipped one.
+pub(crate) fn start(folder: &str) -> Keto {
+    let package = env!("CARGO_MANIFEST_DIR");
+    let folder = format!("{package}/{folder}");
+    let file = format!("{package}/config/keto.yml");
+    let config = Keto::from_files(file.as_ref(), &Vars::new(&folder, &folder)).unwrap();
     Keto::start(config.any_ports()).unwrap()
 }
 
