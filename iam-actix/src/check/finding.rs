@@ -130,9 +130,9 @@ pub enum Finding {
     },
     /// A route accepts each credential once, and no transport of it carries credentials with an id. The route answers 500.
     #[error(
-        "`{pattern}`: `single_use` needs credentials with an id, and those of the tenant `{tenant}` by {} have none, as \
-         sessions, introspected access tokens and plain headers: leave `single_use` out, or name a transport whose tokens have \
-         an id, as \"oathkeeper\" with `verifier = \"jwt\"` or \"hmac\", or \"oauth2\" with `tokens = \"jwt\"`; {declared}",
+        "`{pattern}`: `single_use` needs credentials with an id, and those of {} of the tenant `{tenant}` have none: leave \
+         `single_use` out, or name a transport of signed tokens, such as \"oathkeeper\" with `verifier = \"jwt\"` or \"oauth2\" \
+         with `tokens = \"jwt\"`; {declared}",
         listed(.transports)
     )]
     NoReplayId {
@@ -147,9 +147,8 @@ pub enum Finding {
     },
     /// A route requires a scope, and no transport of it carries credentials with scopes. The route answers 403.
     #[error(
-        "`{pattern}`: `{requirement}` needs credentials with scopes, and those of the tenant `{tenant}` by {} have none, as \
-         sessions and plain headers: require a role or a permission instead, or name a transport whose tokens have scopes, as \
-         \"oauth2\"; {declared}",
+        "`{pattern}`: `{requirement}` needs credentials with scopes, and those of {} of the tenant `{tenant}` have none: require a \
+         role or a permission instead, or name a transport of tokens with scopes, such as \"oauth2\"; {declared}",
         listed(.transports)
     )]
     NoScopes {
@@ -167,8 +166,8 @@ pub enum Finding {
     /// A route requires a level or an age of a session, and no transport of it carries sessions. The route answers 401, and a new
     /// login does not help.
     #[error(
-        "`{pattern}`: `{requirement}` needs a session, and no credential of the tenant `{tenant}` by {} is one: remove the \
-         requirement, or name a transport of sessions: \"cookie\", \"bearer\" or \"cookie-or-bearer\"; {declared}",
+        "`{pattern}`: `{requirement}` needs a session, and {} of the tenant `{tenant}` carries none: remove the requirement, or \
+         name a transport of sessions (\"cookie\", \"bearer\" or \"cookie-or-bearer\"); {declared}",
         listed(.transports)
     )]
     NoSession {

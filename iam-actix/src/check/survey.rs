@@ -315,13 +315,17 @@ fn find_faults_of_transports(
 
     // An application's authenticator states no session, so its credentials meet no level and no age.
     if !transports.iter().any(|transport| transport.is_of_sessions()) {
-        findings.extend(policy.step_up_requirements().map(|requirement| Finding::NoSession {
-            declared: declared.clone(),
-            pattern: pattern.to_owned(),
-            requirement,
-            tenant: tenant.name().to_owned(),
-            transports: transports.to_vec(),
-        }));
+        findings.extend(
+            policy
+                .step_up_requirements()
+                .map(|requirement| Finding::NoSession {
+                    declared: declared.clone(),
+                    pattern: pattern.to_owned(),
+                    requirement,
+                    tenant: tenant.name().to_owned(),
+                    transports: transports.to_vec(),
+                }),
+        );
     }
     if !transports
         .iter()

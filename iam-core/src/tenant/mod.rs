@@ -377,3 +377,6 @@ pub enum ReplayMode {
     #[default]
     SingleUse,
 }
+
+#[cfg(test)]
+mod tests;
