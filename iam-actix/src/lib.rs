@@ -145,7 +145,8 @@
 //!
 //! A client that acts for itself (`sub` equals `client_id`) is a [`Client`]. A person through a client is an [`Identity`] whose
 //! `acting_client` names the client. Both have the scopes of the token, and no roles. A missing scope is 403, and the challenge names the
-//! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] refuses introspected tokens, because they have no id.
+//! scopes that the route requires (RFC 6750 §3.1). A route of [`single_use`] cannot accept introspected tokens, because they
+//! have no id: [`Iam::check`] finds such a route, and it answers 500.
 //!
 //! # Several transports on one route
 //!

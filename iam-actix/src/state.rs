@@ -15,7 +15,7 @@ use iam_core::{
     clock::{Clock, Timestamp},
     decision::{Reason, Refusal},
     replay::ReplayStore,
-    tenant::{KetoSettings, Signer, Tenant, TenantRegistry},
+    tenant::{KetoSettings, Signer, Tenant, TenantRegistry, Transport},
 };
 
 use crate::{
@@ -139,21 +139,20 @@ impl State {
         }
     }
 
-    /// Claims a credential that is accepted once only.
+    /// Claims a credential that is accepted once only. `used` is the transport by which it was presented.
     ///
     /// # Errors
     ///
     /// A refusal when it was used before, has no id, or the replay store gives no answer.
-    pub(crate) async fn claim(&self, tenant: &Tenant, authenticated: &Authenticated) -> Result<(), Refusal> {
-        if authenticated.principal().session().is_some() {
-            return Err(Refusal::with_detail(
-                Reason::InvalidRequirement,
-                "session_is_not_single_use",
-            ));
-        }
+    pub(crate) async fn claim(
+        &self,
+        tenant: &Tenant,
+        used: Option<Transport>,
+        authenticated: &Authenticated,
+    ) -> Result<(), Refusal> {
         let (id, until) = authenticated
             .replay_id()
-            .ok_or(Refusal::with_detail(Reason::Malformed, "token_id_missing"))?;
+            .ok_or_else(|| without_replay_id(tenant, used))?;
 
         self.replay.claim(tenant.name(), id, until, self.now()).await
     }
@@ -197,6 +196,20 @@ impl State {
     #[cfg(test)]
     pub(crate) const fn has_threads(&self) -> bool {
         self.threads.is_some()
+    }
+}
+
+/// Returns the refusal of a credential without an id. A new credential helps its caller only where credentials of the transport can
+/// have an id. Elsewhere a 401 would make clients fetch new ones forever.
+fn without_replay_id(tenant: &Tenant, used: Option<Transport>) -> Refusal {
+    match used {
+        Some(transport) if transport.is_of_sessions() => {
+            Refusal::with_detail(Reason::InvalidRequirement, "session_is_not_single_use")
+        }
+        Some(transport) if !tenant.may_have_replay_id(transport) => {
+            Refusal::with_detail(Reason::InvalidRequirement, "credential_is_not_single_use")
+        }
+        Some(_) | None => Refusal::with_detail(Reason::Malformed, "token_id_missing"),
     }
 }
 

@@ -54,6 +54,10 @@ fn remedy(refusal: Refusal) -> &'static str {
         Some("session_is_not_single_use") => {
             "a session is used many times, so a route cannot accept it once: leave `single_use` out, or choose the transport \"oathkeeper\""
         }
+        Some("credential_is_not_single_use") => {
+            "introspected access tokens and plain headers have no id, so a route cannot accept them once: leave `single_use` out, \
+             or choose a transport whose tokens have an id, as with `hydra.tokens = \"jwt\"` or `oathkeeper.verifier = \"jwt\"`"
+        }
         Some("nothing_granted" | "not_one_parameter") => {
             "`Granted` needs a route whose permission asks for exactly one path parameter"
         }
@@ -95,5 +99,7 @@ mod tests {
         }
         let refusal = Refusal::with_detail(Reason::InvalidRequirement, "placeholder_missing");
         assert!(remedy(refusal).contains("placeholder"));
+        let refusal = Refusal::with_detail(Reason::InvalidRequirement, "credential_is_not_single_use");
+        assert!(remedy(refusal).contains("leave `single_use` out"));
     }
 }

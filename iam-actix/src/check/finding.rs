@@ -128,6 +128,60 @@ pub enum Finding {
         /// The tenant's name.
         tenant: String,
     },
+    /// A route accepts each credential once, and no transport of it carries credentials with an id. The route answers 500.
+    #[error(
+        "`{pattern}`: `single_use` needs credentials with an id, and those of {} of the tenant `{tenant}` have none: leave \
+         `single_use` out, or name a transport of signed tokens, such as \"oathkeeper\" with `verifier = \"jwt\"` or \"oauth2\" \
+         with `tokens = \"jwt\"`; {declared}",
+        listed(.transports)
+    )]
+    NoReplayId {
+        /// Where the innermost policy is declared.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The tenant's name.
+        tenant: String,
+        /// The route's transports, in their order.
+        transports: Vec<Transport>,
+    },
+    /// A route requires a scope, and no transport of it carries credentials with scopes. The route answers 403.
+    #[error(
+        "`{pattern}`: `{requirement}` needs credentials with scopes, and those of {} of the tenant `{tenant}` have none: require a \
+         role or a permission instead, or name a transport of tokens with scopes, such as \"oauth2\"; {declared}",
+        listed(.transports)
+    )]
+    NoScopes {
+        /// Where the innermost policy is declared.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The scope, as audit events write it.
+        requirement: String,
+        /// The tenant's name.
+        tenant: String,
+        /// The route's transports, in their order.
+        transports: Vec<Transport>,
+    },
+    /// A route requires a level or an age of a session, and no transport of it carries sessions. The route answers 401, and a new
+    /// login does not help.
+    #[error(
+        "`{pattern}`: `{requirement}` needs a session, and {} of the tenant `{tenant}` carries none: remove the requirement, or \
+         name a transport of sessions (\"cookie\", \"bearer\" or \"cookie-or-bearer\"); {declared}",
+        listed(.transports)
+    )]
+    NoSession {
+        /// Where the innermost policy is declared.
+        declared: Declaration,
+        /// The route's pattern.
+        pattern: String,
+        /// The level or the age, as audit events write it.
+        requirement: String,
+        /// The tenant's name.
+        tenant: String,
+        /// The route's transports, in their order.
+        transports: Vec<Transport>,
+    },
     /// A route is served by an application whose gate is further in. Nothing protects the route.
     #[error("`{route}` is outside of the gate: register `iam.middleware()` on the application itself")]
     OutsideGate {
@@ -189,9 +243,9 @@ pub enum Finding {
     },
     /// A policy lists transports that would take one credential. The route answers 500.
     #[error(
-        "`{pattern}`: of the transports \"{}\" of the tenant `{tenant}`, two take the same credential: leave one of them out; \
+        "`{pattern}`: of the transports {} of the tenant `{tenant}`, two take the same credential: leave one of them out; \
          {declared}",
-        .transports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\", \"")
+        listed(.transports)
     )]
     SharedCredential {
         /// Where the innermost policy is declared.
@@ -257,5 +311,14 @@ impl fmt::Debug for Finding {
 /// Writes names in backticks, separated by commas.
 pub(super) fn list(names: &[String]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// Writes transports in quotes, as attributes do, separated by commas.
+fn listed(transports: &[Transport]) -> String {
+    let quoted: Vec<_> = transports
+        .iter()
+        .map(|transport| format!("\"{transport}\""))
+        .collect();
     quoted.join(", ")
 }

@@ -7,7 +7,7 @@ use actix_web::{
 };
 use iam_core::{
     requirement::{EffectivePolicy, RoutePolicy},
-    tenant::TenantRegistry,
+    tenant::{Target, TenantRegistry},
 };
 
 use super::{
@@ -296,7 +296,62 @@ fn find_faults_of_tenant(
             requirement: format!("permission:{permission}"),
             tenant: tenant.name().to_owned(),
         });
-    permissions.collect()
+    permissions
+        .chain(find_faults_of_transports(&target, policy, declared, pattern))
+        .collect()
+}
+
+/// Finds what a policy needs and no credential of the route's transports can have. One transport whose credentials can have it is
+/// enough.
+fn find_faults_of_transports(
+    target: &Target<'_>,
+    policy: &EffectivePolicy,
+    declared: &Declaration,
+    pattern: &str,
+) -> Vec<Finding> {
+    let tenant = target.tenant();
+    let transports = target.transports();
+    let mut findings = Vec::new();
+
+    // An application's authenticator states no session, so its credentials meet no level and no age.
+    if !transports.iter().any(|transport| transport.is_of_sessions()) {
+        findings.extend(
+            policy
+                .step_up_requirements()
+                .map(|requirement| Finding::NoSession {
+                    declared: declared.clone(),
+                    pattern: pattern.to_owned(),
+                    requirement,
+                    tenant: tenant.name().to_owned(),
+                    transports: transports.to_vec(),
+                }),
+        );
+    }
+    if !transports
+        .iter()
+        .any(|transport| tenant.may_have_scopes(*transport))
+    {
+        findings.extend(policy.scopes().map(|scope| Finding::NoScopes {
+            declared: declared.clone(),
+            pattern: pattern.to_owned(),
+            requirement: format!("scope:{scope}"),
+            tenant: tenant.name().to_owned(),
+            transports: transports.to_vec(),
+        }));
+    }
+    if policy.is_single_use()
+        && !transports
+            .iter()
+            .any(|transport| tenant.may_have_replay_id(*transport))
+    {
+        findings.push(Finding::NoReplayId {
+            declared: declared.clone(),
+            pattern: pattern.to_owned(),
+            tenant: tenant.name().to_owned(),
+            transports: transports.to_vec(),
+        });
+    }
+    findings
 }
 
 /// Tells why a policy has no target: its tenant is not configured, or does not use a transport, or two transports take the same

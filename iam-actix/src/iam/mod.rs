@@ -95,7 +95,8 @@ impl Iam {
     /// Checks the application that `factory` builds, and returns its access map. The check finds
     ///
     /// - routes outside of the gate, a second gate on the way to a route, and CORS middleware inside the gate;
-    /// - policies that contradict each other, that no request can fulfil, or that a middleware hides from the gate;
+    /// - policies that contradict each other, that no request can fulfil, or that a middleware hides from the gate: a credential without an
+    ///   id is not accepted once, one without scopes has none of them, and only sessions have a level and an age;
     /// - tenants that are not configured, transports that the tenant does not use or that take the same credentials, permissions of a tenant without Keto, and
     ///   placeholders that the path cannot fill.
     ///

@@ -251,7 +251,11 @@ impl RequestState {
                 continue;
             }
 
-            if let Err(refusal) = self.shared().claim(attempt.tenant(), authenticated).await {
+            let claimed = self
+                .shared()
+                .claim(attempt.tenant(), attempt.used(), authenticated)
+                .await;
+            if let Err(refusal) = claimed {
                 attempt.set_claim(ClaimState::Refused);
                 self.withdraw_admission();
                 return Err(refusal);

@@ -387,6 +387,23 @@ async fn what_is_no_token_asks_nobody() {
     touched.nothing();
 }
 
+/// Hydra tells no id of a token. The route answered 401 `invalid_token`, and clients fetched new tokens forever.
+#[actix_web::test]
+async fn an_introspected_token_was_called_invalid_where_a_credential_is_accepted_once() {
+    let (mut world, hydra) = world().await;
+    let touched = Touched::default();
+    let app = app!(world, touched, .route("/once", web::post().to(handler).single_use()));
+    hydra.tells(&active(&json!({ "jti": "told-but-unused" })));
+
+    let response = send!(app, POST "/once", TOKEN);
+
+    assert_refusal(&response, 500);
+    assert!(!response.headers().contains_key("www-authenticate"));
+    let event = world.denied(Reason::InvalidRequirement).await;
+    assert_eq!(event.detail, Some("credential_is_not_single_use"));
+    touched.nothing();
+}
+
 /// R062: RFC 6750 §3.1 names what is missing. Roles and permissions stay as they are.
 #[actix_web::test]
 async fn missing_scope_is_named_in_the_challenge() {

@@ -498,7 +498,8 @@ async fn a_token_without_id_is_refused_where_it_would_have_to_be_used_up() {
         &send!(app, POST "/once", world.bearer_with(&json!({ "jti": null }))),
         401,
     );
-    world.denied(Reason::Malformed).await;
+    let event = world.denied(Reason::Malformed).await;
+    assert_eq!(event.detail, Some("token_id_missing"));
     touched.nothing();
 }
 

@@ -271,16 +271,19 @@ async fn headers_admit_only_with_the_gateways_secret() {
     assert_eq!(world.next_event().await.unwrap().outcome, Outcome::Allow);
 }
 
-/// Headers have no id that could be claimed, so they never do what may be done once.
+/// Headers have no id that could be claimed. Their route answered 401, and no new credential helped.
 #[actix_web::test]
-async fn headers_are_refused_where_a_credential_is_accepted_once() {
+async fn headers_were_called_invalid_where_a_credential_is_accepted_once() {
     let world = world(HEADERS);
     let iam = world.start().await.unwrap();
     let app = gateway_app(&iam).await;
 
     let answer = send(&world, &app, "/once", &world.forwarded("alice").headers()).await;
 
-    assert_eq!(answer, refused(StatusCode::UNAUTHORIZED, Reason::Malformed));
+    assert_eq!(
+        answer,
+        refused(StatusCode::INTERNAL_SERVER_ERROR, Reason::InvalidRequirement)
+    );
 }
 
 /// R151: the address of the connection counts, and nothing that a header says about it.

@@ -486,19 +486,23 @@ impl EffectivePolicy {
             .map(|permission| format!("permission:{permission}"));
         let fresh = (self.freshness() == Freshness::Fresh).then(|| "fresh_permissions".to_owned());
         let once = self.is_single_use().then(|| "single_use".to_owned());
-        let step_up = self.step_up();
-        let level = step_up.level.map(|level| format!("aal:{level}"));
-        let age = step_up.max_age.map(|age| format!("max_age:{}s", age.as_secs()));
 
-        level
-            .into_iter()
-            .chain(age)
+        self.step_up_requirements()
             .chain(roles)
             .chain(scopes)
             .chain(permissions)
             .chain(fresh)
             .chain(once)
             .collect()
+    }
+
+    /// Returns what a session has to meet, as an audit event and the access map write it.
+    pub fn step_up_requirements(&self) -> impl Iterator<Item = String> + use<> {
+        let step_up = self.step_up();
+        let level = step_up.level.map(|level| format!("aal:{level}"));
+        let age = step_up.max_age.map(|age| format!("max_age:{}s", age.as_secs()));
+
+        level.into_iter().chain(age)
     }
 
     fn all_permissions(&self) -> Result<Option<Permission>, Conflict> {

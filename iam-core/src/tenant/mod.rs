@@ -255,6 +255,35 @@ impl Tenant {
         }
     }
 
+    /// Tells whether credentials of the transport can have an id that a route of single use claims. An application's authenticator
+    /// may state one for each of its credentials.
+    pub const fn may_have_replay_id(&self, transport: Transport) -> bool {
+        match transport {
+            Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => false,
+            Transport::Custom(_) => true,
+            Transport::Oathkeeper => self.has_signing_gateway(),
+            // RFC 7662 §2.2 allows a `jti` in the answer about a token. Hydra sends none.
+            Transport::Oauth2 => matches!(self.access_tokens, Some(AccessTokenSource::Jwt(_))),
+        }
+    }
+
+    /// Tells whether credentials of the transport can have scopes. An application's authenticator may state them.
+    pub const fn may_have_scopes(&self, transport: Transport) -> bool {
+        match transport {
+            Transport::Bearer | Transport::Cookie | Transport::CookieOrBearer => false,
+            Transport::Custom(_) | Transport::Oauth2 => true,
+            Transport::Oathkeeper => self.has_signing_gateway(),
+        }
+    }
+
+    /// Tells whether the gateway signs what it says about a caller. Plain headers have neither ids nor scopes.
+    const fn has_signing_gateway(&self) -> bool {
+        match self.gateway {
+            Some(Gateway::Envelope(_) | Gateway::Jwt(_)) => true,
+            Some(Gateway::Forwarded(_)) | None => false,
+        }
+    }
+
     /// Tells whether requests of other sites' pages are refused.
     pub const fn has_csrf_check(&self) -> bool {
         self.csrf.is_some()
@@ -348,3 +377,6 @@ pub enum ReplayMode {
     #[default]
     SingleUse,
 }
+
+#[cfg(test)]
+mod tests;

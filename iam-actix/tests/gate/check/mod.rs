@@ -1,6 +1,7 @@
 //! The access map, and the findings of `Iam::check`.
 
 mod faults;
+mod unfulfilled;
 
 use actix_web::{
     App, Error, Responder, Route,
