@@ -76,7 +76,7 @@ pub(crate) enum Finding {
     /// 403 `session_aal2_required`.
     SecondFactorDue,
     Session(Found),
-    /// 401.
+    /// 401 with an error of Kratos.
     Unknown,
 }
 
@@ -130,7 +130,9 @@ fn answer(response: &Response<Bytes>, limits: JsonLimits) -> Result<Whoami, Call
     let finding = match response.status() {
         StatusCode::OK => Finding::Session(found(&object(response, limits)?).ok_or(CallError::Unreadable)?),
         // Unknown, revoked, expired, or of an inactive or deleted identity: Kratos tells none of them apart.
-        StatusCode::UNAUTHORIZED => Finding::Unknown,
+        // A 401 of something else, such as a proxy in front of Kratos, would end the sessions of everybody.
+        StatusCode::UNAUTHORIZED if has_error(&object(response, limits)?) => Finding::Unknown,
+        StatusCode::UNAUTHORIZED => return Err(CallError::Unreadable),
         StatusCode::FORBIDDEN if error_id(&object(response, limits)?) == Some(SECOND_FACTOR_DUE) => {
             Finding::SecondFactorDue
         }
@@ -146,6 +148,11 @@ fn object(response: &Response<Bytes>, limits: JsonLimits) -> Result<Value, CallE
     json::parse_object(response.body(), limits)
         .map(Value::Object)
         .map_err(|_| CallError::Unreadable)
+}
+
+/// Tells whether a body has the form of Kratos's errors.
+fn has_error(body: &Value) -> bool {
+    body.get("error").is_some_and(Value::is_object)
 }
 
 fn error_id(body: &Value) -> Option<&str> {

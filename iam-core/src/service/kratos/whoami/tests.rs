@@ -194,6 +194,44 @@ fn a_session_that_kratos_does_not_know_is_over() {
     }
 }
 
+/// D73, R083: a proxy in front of Kratos that answers 401 by itself logs nobody out.
+#[test]
+fn a_401_that_is_no_error_of_kratos_is_503() {
+    let error = entry("whoami: unknown token")["response"]["body"].to_string();
+    let twice = Response::builder()
+        .status(401)
+        .header("content-type", "application/json")
+        .header("content-type", "text/html")
+        .body(error.clone().into())
+        .unwrap();
+
+    for response in [
+        answered(401, "text/html", "<html>Unauthorized</html>"),
+        answered(401, "text/html", error.clone()),
+        answered(401, "", error.clone()),
+        twice,
+        answered(401, "application/json", ""),
+        answered(401, "application/json", "<html>"),
+        answered(401, "application/json", format!("[{error}]")),
+        answered(401, "application/json", "{}"),
+        answered(401, "application/json", r#"{"error":null}"#),
+        answered(401, "application/json", r#"{"error":"invalid_token"}"#),
+        answered(401, "application/json", r#"{"message":"Unauthorized"}"#),
+        answered(401, "application/json", format!("{error}{error}")),
+    ] {
+        let told = format!("{response:?}");
+        assert_eq!(
+            refused(response),
+            (Reason::SessionUnavailable, "upstream_unreadable"),
+            "{told}"
+        );
+    }
+    for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+        let unknown = refused(answered(401, kind, error.clone()));
+        assert_eq!(unknown, (Reason::SessionInactive, "session_unknown"), "{kind}");
+    }
+}
+
 /// D23, R111: a due second factor is a step-up, and the URL that Kratos names is not part of it.
 #[test]
 fn a_due_second_factor_is_told_apart_from_every_other_403() {
