@@ -18,7 +18,7 @@ use crate::{
     json::{self, JsonLimits},
     jwt::{MAX_NAME_BYTES, is_blank, numeric_date},
     secret::Secret,
-    service::{CallError, Validity, call},
+    service::{CallError, Validity, call, validity::MAX_KEPT_BODY},
     tenant::HydraSettings,
 };
 
@@ -64,11 +64,12 @@ pub enum Introspection {
 }
 
 impl Introspection {
-    /// Returns how long the answer may be kept.
+    /// Returns how long the answer may be kept. One of more than 64 KiB about an active token is never kept.
     pub fn validity(&self) -> Validity {
         match self {
             // The token of nobody is no answer (R078): the next request asks again.
             Self::Active(told) if told.subject.is_none() && told.client_id.is_none() => Validity::Never,
+            Self::Active(told) if told.body_bytes > MAX_KEPT_BODY => Validity::Never,
             Self::Active(told) => Validity::Until(told.expires_at),
             Self::Inactive => Validity::Refusal,
         }
@@ -87,6 +88,8 @@ impl Introspection {
 #[derive(Clone)]
 pub struct IntrospectedToken {
     pub(crate) audience: Vec<String>,
+    /// The length of the answer.
+    body_bytes: usize,
     pub(crate) client_id: Option<String>,
     pub(crate) expires_at: Timestamp,
     pub(crate) ext: Map<String, Value>,
@@ -146,15 +149,18 @@ fn read(response: &Response<Bytes>, max_body: usize) -> Result<Introspection, Ca
     match members.get("active") {
         // R075: the other members of an inactive token mean nothing.
         Some(Value::Bool(false)) => Ok(Introspection::Inactive),
-        Some(Value::Bool(true)) => token(&members).map(|token| Introspection::Active(Arc::new(token))),
+        Some(Value::Bool(true)) => {
+            token(&members, response.body().len()).map(|token| Introspection::Active(Arc::new(token)))
+        }
         Some(Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_))
         | None => Err(CallError::Unreadable),
     }
 }
 
-fn token(members: &Map<String, Value>) -> Result<IntrospectedToken, CallError> {
+fn token(members: &Map<String, Value>, body_bytes: usize) -> Result<IntrospectedToken, CallError> {
     Ok(IntrospectedToken {
         audience: audience(members.get("aud"))?,
+        body_bytes,
         client_id: name(members, "client_id")?,
         expires_at: time(members, "exp")?.ok_or(CallError::Unreadable)?,
         ext: match members.get("ext") {

@@ -267,6 +267,28 @@ fn only_the_token_of_somebody_is_kept_and_no_longer_than_it_lasts() {
     assert_eq!(of(r#"{"active":false}"#), Validity::Refusal);
 }
 
+/// A consent application fills `ext`: thousands of long answers would fill the memory.
+#[test]
+fn a_token_in_a_long_answer_is_active_and_never_kept() {
+    let of_length = |length: usize| {
+        let body = active().to_string();
+        let padding = " ".repeat(length - body.len());
+        answered(200, JSON, &format!("{body}{padding}")).unwrap()
+    };
+    let longest = 64 * 1024;
+
+    let end = Timestamp::from_secs(NOW.saturating_add(600));
+    assert_eq!(of_length(longest).validity(), Validity::Until(end));
+    let long = of_length(longest + 1);
+    assert!(matches!(long, Introspection::Active(_)));
+    assert_eq!(long.validity(), Validity::Never);
+
+    let mut body = active();
+    body["ext"] = json!({ "note": "x".repeat(longest) });
+    let long = answered(200, JSON, &body.to_string()).unwrap();
+    assert_eq!(long.validity(), Validity::Never);
+}
+
 #[test]
 fn answer_is_read_with_any_parameters_and_letter_case_of_its_content_type() {
     for content_type in ["application/json", "Application/JSON ; charset=utf-8"] {

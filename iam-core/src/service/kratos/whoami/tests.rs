@@ -601,6 +601,46 @@ fn only_a_good_session_is_kept_and_no_longer_than_it_lasts() {
     }
 }
 
+/// Traits are the person's own to fill: thousands of long answers would fill the memory.
+#[test]
+fn a_session_in_a_long_answer_counts_and_is_never_kept() {
+    let limits = JsonLimits::new(1 << 20, MAX_DEPTH);
+    let of_length = |pointer: &str, value: Option<Value>, length: usize| {
+        let mut response = changed(pointer, value);
+        let mut body = response.body().to_vec();
+        body.resize(length, b' ');
+        *response.body_mut() = body.into();
+        response
+    };
+    let longest = 64 * 1024;
+    for (pointer, value, kept) in [("/tokenized", None, true), ("/active", Some(json!(false)), false)] {
+        let validity = |length| {
+            let whoami = answer(&of_length(pointer, value.clone(), length), limits).unwrap();
+            (
+                whoami.validity(AssuranceLevel::Aal1),
+                whoami.expires_at().unwrap(),
+            )
+        };
+
+        let (of_longest, end) = validity(longest);
+        let expected = if kept {
+            Validity::Until(end)
+        } else {
+            Validity::Refusal
+        };
+        assert_eq!(of_longest, expected, "{pointer}");
+        assert_eq!(validity(longest + 1).0, Validity::Never, "{pointer}");
+    }
+
+    let traits = json!({ "bio": "x".repeat(longest) });
+    let long = changed("/identity/traits", Some(traits));
+    assert_eq!(
+        answer(&long, limits).unwrap().validity(AssuranceLevel::Aal1),
+        Validity::Never
+    );
+    assert!(ask(long).is_ok());
+}
+
 /// The name of the cookie is the tenant's, and the one of another tenant is not looked at.
 #[test]
 fn the_cookie_has_the_configured_name() {
