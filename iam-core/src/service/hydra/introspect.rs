@@ -68,7 +68,7 @@ impl Introspection {
     pub fn validity(&self) -> Validity {
         match self {
             // The token of nobody is no answer (R078): the next request asks again.
-            Self::Active(told) if told.subject.is_none() && told.client_id.is_none() => Validity::Never,
+            Self::Active(told) if told.names_nobody() => Validity::Never,
             Self::Active(told) if told.body_bytes > MAX_KEPT_BODY => Validity::Never,
             Self::Active(told) => Validity::Until(told.expires_at),
             Self::Inactive => Validity::Refusal,
@@ -104,6 +104,13 @@ pub struct IntrospectedToken {
 }
 
 impl IntrospectedToken {
+    fn names_nobody(&self) -> bool {
+        match &self.subject {
+            Some(subject) => subject.is_empty(),
+            None => self.client_id.is_none(),
+        }
+    }
+
     /// Returns `exp`: nothing that is remembered about the token may be used at or after this time.
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -161,7 +168,7 @@ fn token(members: &Map<String, Value>, body_bytes: usize) -> Result<Introspected
     Ok(IntrospectedToken {
         audience: audience(members.get("aud"))?,
         body_bytes,
-        client_id: name(members, "client_id")?,
+        client_id: name(members, "client_id")?.filter(|id| !id.is_empty()),
         expires_at: time(members, "exp")?.ok_or(CallError::Unreadable)?,
         ext: match members.get("ext") {
             None | Some(Value::Null) => Map::new(),
@@ -191,10 +198,14 @@ fn text(members: &Map<String, Value>, member: &str) -> Result<Option<String>, Ca
     }
 }
 
-/// Reads an id, which will be compared and logged. An empty one is absent.
+/// Reads an id, which will be compared and logged. An empty one is read: an empty `sub` must not pass for an absent one.
 fn name(members: &Map<String, Value>, member: &str) -> Result<Option<String>, CallError> {
-    match text(members, member)?.filter(|name| !name.is_empty()) {
-        Some(name) if name.len() > MAX_NAME_BYTES || ascii::has_control(&name) || is_blank(&name) => {
+    match text(members, member)? {
+        Some(name)
+            if name.len() > MAX_NAME_BYTES
+                || ascii::has_control(&name)
+                || (is_blank(&name) && !name.is_empty()) =>
+        {
             Err(CallError::Unreadable)
         }
         name => Ok(name),

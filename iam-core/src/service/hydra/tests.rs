@@ -258,12 +258,15 @@ fn members_of_an_inactive_token_mean_nothing() {
 fn only_the_token_of_somebody_is_kept_and_no_longer_than_it_lasts() {
     let of = |body: &str| answered(200, JSON, body).unwrap().validity();
     let mut nobody = active();
-    nobody["sub"] = json!("");
-    nobody.as_object_mut().unwrap().remove("client_id");
+    nobody.as_object_mut().unwrap().remove("sub");
+    nobody["client_id"] = json!("");
+    let mut empty = active();
+    empty["sub"] = json!("");
 
     let end = Timestamp::from_secs(NOW.saturating_add(600));
     assert_eq!(of(&active().to_string()), Validity::Until(end));
     assert_eq!(of(&nobody.to_string()), Validity::Never);
+    assert_eq!(of(&empty.to_string()), Validity::Never);
     assert_eq!(of(r#"{"active":false}"#), Validity::Refusal);
 }
 
