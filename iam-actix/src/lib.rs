@@ -266,7 +266,8 @@
 //!
 //! A time counts from the start of the call that brought the answer, and is a minute at most. What an upstream did not answer is never
 //! cached. Concurrent requests for what is not cached share one call, which goes on when any of them goes away. Each cache has
-//! `max_entries` places and belongs to one tenant; a secret is known to it by a keyed hash only.
+//! `max_entries` places and belongs to one tenant; a secret is known to it by a keyed hash only. An answer of more than 64 KiB about a
+//! session or token is not cached, and each request asks.
 //!
 //! [`Sessions::revoke`] and [`Identities::delete`] drop what is cached, for all tenants of the same Kratos, and so does
 //! [`TenantServices::revoke`] for what has ended elsewhere. A call that began before leaves nothing in the cache.

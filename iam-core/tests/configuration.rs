@@ -585,6 +585,59 @@ fn a_cache_key_without_effect_is_refused_unless_it_states_the_default() {
     );
 }
 
+/// The number is the capacity that the cache allocates at once: any number of a tenant without a gateway reached the allocator.
+#[test]
+fn too_many_verified_tokens_are_refused_before_they_are_allocated() {
+    let gateway = sound_with("oathkeeper.verifier", "\"jwt\"");
+    let mut hydra: Table = SESSIONS_AND_TOKENS.parse().unwrap();
+    hydra = set(hydra, "hydra.tokens", "\"jwt\"");
+    hydra = set(hydra, "hydra.jwks.url", "\"https://hydra.example/jwks.json\"");
+    remove(&mut hydra, "tenants.default.hydra.admin_url");
+    for table in [gateway, hydra] {
+        let with = |count: &str| set(table.clone(), "cache.verified_tokens", count);
+        for count in ["10000001", "9223372036854775807"] {
+            assert_eq!(
+                refused(&with(count)).problems(),
+                [Problem::new(
+                    "tenants.default.cache.verified_tokens",
+                    "expected 0 to 10000000"
+                )]
+            );
+        }
+        for count in ["0", "1", "10001"] {
+            read(&with(count)).unwrap();
+        }
+    }
+}
+
+/// D95
+#[test]
+fn a_number_of_verified_tokens_is_refused_where_no_jwt_is_verified() {
+    let introspection: Table = SESSIONS_AND_TOKENS.parse().unwrap();
+    let mut sessions = introspection.clone();
+    sessions = set(sessions, "transports", "[\"cookie-or-bearer\"]");
+    remove(&mut sessions, "tenants.default.hydra");
+    let mut hmac = sound_with("oathkeeper.verifier", "\"hmac\"");
+    let key = "[\"base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"]";
+    hmac = set(hmac, "oathkeeper.keys", key);
+    remove(&mut hmac, "tenants.default.oathkeeper.issuer");
+    remove(&mut hmac, "tenants.default.oathkeeper.jwks");
+    for table in [introspection, sessions, hmac] {
+        let with = |count: &str| set(table.clone(), "cache.verified_tokens", count);
+        read(&with("10000")).unwrap();
+        for count in ["0", "10001"] {
+            assert_eq!(
+                refused(&with(count)).problems(),
+                [Problem::new(
+                    "tenants.default.cache.verified_tokens",
+                    "has no effect without `tenants.default.oathkeeper` and its `verifier = \"jwt\"`, \
+                     or `tenants.default.hydra` and its `tokens = \"jwt\"`"
+                )]
+            );
+        }
+    }
+}
+
 const SESSIONS_AND_TOKENS: &str = r#"
     [tenants.default]
     transports = ["cookie-or-bearer", "oauth2"]

@@ -413,11 +413,31 @@ async fn an_outage_is_never_kept() {
     }
 
     world.ory.is_down.store(false, SeqCst);
-    world
-        .ory
-        .token_with("b", "", |body| body["client_id"] = json!(""));
+    world.ory.token_with("b", "", |body| {
+        body.as_object_mut().unwrap().remove("sub");
+        body["client_id"] = json!("");
+    });
     assert_eq!(world.get(&app, "/jobs", "access b").await, (503, 1));
     assert_eq!(world.get(&app, "/jobs", "access b").await, (503, 1));
+}
+
+/// Traits are the person's own to fill, and the cache limits the number of answers only.
+#[actix_web::test]
+async fn what_a_long_answer_tells_counts_and_is_asked_about_on_each_request() {
+    let world = World::start().await;
+    let app = world.app().await;
+    let long = || json!({ "bio": "x".repeat(64 * 1024) });
+    for credential in ["cookie a", "token a"] {
+        world.ory.session_with(credential, ("s-1", "alice"), |body| {
+            body["identity"]["traits"] = long();
+        });
+    }
+    world.ory.token_with("a", "ci-bot", |body| body["ext"] = long());
+    for (credential, path, _) in KINDS {
+        for _ in 0..2 {
+            assert_eq!(world.get(&app, path, credential).await, (200, 1), "{credential}");
+        }
+    }
 }
 
 /// D19: a thousand concurrent cold requests were as many calls. The first caller goes away, and takes nobody with it.

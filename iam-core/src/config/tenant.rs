@@ -274,11 +274,11 @@ impl Default for CsrfConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// The number of verified tokens that are kept; 0 keeps none. Defaults to 10,000. A token whose claims may take more than
+    /// The number of verified tokens that are kept, at most 10,000,000; 0 keeps none. Defaults to 10,000. A token whose claims may take more than
     /// 32 KiB of memory (several hundred values, or several dozen objects) is not kept and is verified on each request.
     pub verified_tokens: usize,
     /// How long a session that Kratos confirms is kept, at most a minute, and never beyond its own end. Defaults to `0s`, which keeps
-    /// none. A session that lacks a factor is not kept.
+    /// none. A session that lacks a factor is not kept, nor is an answer of more than 64 KiB: both are asked about on each request.
     ///
     /// # Security
     ///
@@ -287,7 +287,7 @@ pub struct CacheConfig {
     #[serde(deserialize_with = "units::duration")]
     pub session_ttl: Duration,
     /// How long an access token that its issuer calls active is kept, at most a minute, and never beyond its own end. Defaults to
-    /// `0s`, which keeps none.
+    /// `0s`, which keeps none. An answer of more than 64 KiB is not kept: the token is asked about on each request.
     ///
     /// # Security
     ///

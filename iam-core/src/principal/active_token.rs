@@ -157,9 +157,10 @@ pub(crate) fn check_tenant(named: Option<&Value>, tenant: &str) -> Result<(), Re
     }
 }
 
-/// R078: a principal needs an id.
+/// R078: a principal needs an id. Only a token without `sub` is that of its client: an empty `sub` names nobody.
 fn holder(told: &IntrospectedToken) -> Result<Holder, Refusal> {
     match (told.subject.as_deref(), told.client_id.as_deref()) {
+        (Some(""), _) => Err(Refusal::with_detail(Reason::TokenInactive, "sub_empty")),
         (Some(subject), client_id) => Ok(Holder::of(subject, client_id)),
         (None, Some(client_id)) => Ok(Holder::of(client_id, Some(client_id))),
         (None, None) => Err(Refusal::with_detail(

@@ -35,6 +35,7 @@ enum Fault {
     Error500,
     Error503,
     Refusing,
+    RefusingPage,
     WrongType,
     Truncated,
     Huge,
@@ -143,7 +144,7 @@ impl Server {
 }
 
 impl Fault {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Down,
         Self::Slow,
         Self::Dribbling,
@@ -151,6 +152,7 @@ impl Fault {
         Self::Error500,
         Self::Error503,
         Self::Refusing,
+        Self::RefusingPage,
         Self::WrongType,
         Self::Truncated,
         Self::Huge,
@@ -167,7 +169,8 @@ impl Fault {
             Self::Closing => "closes the connection without an answer",
             Self::Error500 => "answers 500",
             Self::Error503 => "answers 503",
-            Self::Refusing => "answers 401",
+            Self::Refusing => "answers 401 with an error in JSON",
+            Self::RefusingPage => "answers 401 with a page",
             Self::WrongType => "declares another content type than JSON",
             Self::Truncated => "sends less than it announces",
             Self::Huge => "sends more than `max_body`",
@@ -197,6 +200,10 @@ impl Fault {
             Self::Error500 => Answer::Json(500, error),
             Self::Error503 => Answer::Json(503, error),
             Self::Refusing => Answer::Json(401, error),
+            // As a proxy in front of the server does, whatever the body.
+            Self::RefusingPage => {
+                Answer::Raw(raw("401 Unauthorized", "text/html", error.len(), &error).into_bytes())
+            }
             Self::WrongType => Answer::Raw(raw("200 OK", "text/html", good.len(), good).into_bytes()),
             Self::Truncated => {
                 let announced = good.len().saturating_add(1);

@@ -197,9 +197,10 @@ fn active_token_of_another_use_issuer_audience_or_time_is_refused() {
             Reason::IntrospectionUnavailable,
         ),
         (
-            json!({"sub": "", "client_id": ""}),
+            json!({"sub": null, "client_id": ""}),
             Reason::IntrospectionUnavailable,
         ),
+        (json!({"sub": "", "client_id": ""}), Reason::TokenInactive),
     ] {
         assert_eq!(reason(conclude_with(&changes)), expected, "{changes}");
     }
@@ -217,6 +218,17 @@ fn active_token_of_another_use_issuer_audience_or_time_is_refused() {
     ] {
         assert!(conclude_with(&changes).is_ok(), "{changes}");
     }
+}
+
+/// R078: the token of a person whose `sub` is empty passed as that of the client.
+#[test]
+fn an_empty_subject_never_makes_a_machine_of_a_token() {
+    let refused = conclude_with(&json!({"sub": "", "client_id": "ci-bot"})).unwrap_err();
+    assert_eq!(refused, Refusal::with_detail(Reason::TokenInactive, "sub_empty"));
+
+    let machine = conclude_with(&json!({"sub": null, "client_id": "ci-bot"})).unwrap();
+    assert_eq!(machine.principal().subject(), "ci-bot");
+    assert!(machine.principal().active_token().unwrap().is_client());
 }
 
 #[test]

@@ -1,14 +1,16 @@
-//! Caches of upstream answers.
+//! Caches of upstream answers and of verified tokens.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::MINUTE;
 use crate::{
-    config::{CacheConfig, TenantConfig, TokenCheck, report::Report},
+    config::{
+        CacheConfig, HydraConfig, OathkeeperConfig, TenantConfig, TokenCheck, VerifierKind, report::Report,
+    },
     tenant::{CacheSettings, Caches, Transport},
 };
 
-/// Checks the caches of upstream answers.
+/// Checks the caches, and returns those of upstream answers.
 ///
 /// A key with its default value states the default, and is accepted wherever it stands. Any other value must have an effect.
 pub(super) fn caches(report: &mut Report, path: &str, tenant: &TenantConfig) -> Caches {
@@ -49,6 +51,15 @@ pub(super) fn caches(report: &mut Report, path: &str, tenant: &TenantConfig) -> 
             report.add(&at(key), format!("has no effect {remedy}"));
         }
     }
+    report.range(&at("verified_tokens"), written.verified_tokens, VERIFIED_TOKENS);
+    if written.verified_tokens != default.verified_tokens && !verifies_jwts(tenant) {
+        report.add(
+            &at("verified_tokens"),
+            format!(
+                "has no effect without `{path}.oathkeeper` and its `verifier = \"jwt\"`, or `{path}.hydra` and its `tokens = \"jwt\"`"
+            ),
+        );
+    }
     report.duration(&at("negative_ttl"), written.negative_ttl, Duration::ZERO..=MINUTE);
     report.range(&at("max_entries"), written.max_entries, 1..=10_000_000);
 
@@ -76,3 +87,23 @@ pub(super) fn caches(report: &mut Report, path: &str, tenant: &TenantConfig) -> 
         sessions: settings(written.session_ttl),
     }
 }
+
+/// Returns the capacity of a cache of verified tokens, which is allocated while the configuration is still being checked. One that is
+/// out of range is reported by [`caches`], and allocates nothing.
+pub(super) fn verified_tokens(tenant: &TenantConfig) -> usize {
+    let written = tenant.cache.verified_tokens;
+    if VERIFIED_TOKENS.contains(&written) {
+        written
+    } else {
+        0
+    }
+}
+
+fn verifies_jwts(tenant: &TenantConfig) -> bool {
+    let of_gateway = |gateway: &OathkeeperConfig| gateway.verifier == VerifierKind::Jwt;
+    let of_hydra = |hydra: &HydraConfig| hydra.tokens == TokenCheck::Jwt;
+
+    tenant.oathkeeper.as_ref().is_some_and(of_gateway) || tenant.hydra.as_ref().is_some_and(of_hydra)
+}
+
+const VERIFIED_TOKENS: RangeInclusive<usize> = 0..=10_000_000;

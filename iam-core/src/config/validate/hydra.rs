@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::form_urlencoded::byte_serialize;
 
-use super::{keto::is_header_value, token, upstream};
+use super::{cache, keto::is_header_value, token, upstream};
 use crate::{
     config::{
         HydraConfig, JwksConfig, TenantConfig, TokenCheck, UpstreamConfig,
@@ -233,7 +233,7 @@ fn jwt(
         .map_err(|err| report.add_of_table(path, err.to_string()))
         .ok()?;
     Some(JwtAccessTokens {
-        verifier: Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens),
+        verifier: Verifier::new(profile, Arc::new(store), cache::verified_tokens(tenant)),
         jwks: jwks.map(|source| *source),
         tenant_claim: written.tenant_claim.clone(),
     })

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{MILLISECOND, MINUTE, header};
+use super::{MILLISECOND, MINUTE, cache, header};
 use crate::{
     config::{
         JwksConfig, OathkeeperConfig, TenantConfig,
@@ -43,14 +43,6 @@ pub(super) fn token(report: &mut Report, place: Place<'_>) -> Option<(TokenSourc
     audience(report, &place.at("audience"), &written.audience);
     let algorithms = algorithms(report, &place.at("algorithms"), &written.algorithms);
     limits(report, place);
-    report.range(
-        &format!(
-            "{}.cache.verified_tokens",
-            place.path.trim_end_matches(".oathkeeper")
-        ),
-        tenant.cache.verified_tokens,
-        0..=10_000_000,
-    );
     let (store, source) = keys(report, &place.at("jwks"), &written.jwks)?;
 
     let profile = profile(place, &written.issuer)
@@ -59,7 +51,7 @@ pub(super) fn token(report: &mut Report, place: Place<'_>) -> Option<(TokenSourc
         // INVARIANT: the report holds every fault of the profile by now.
         .map_err(|err| report.add_of_table(place.path, err.to_string()))
         .ok()?;
-    let verifier = Verifier::new(profile, Arc::new(store), tenant.cache.verified_tokens);
+    let verifier = Verifier::new(profile, Arc::new(store), cache::verified_tokens(tenant));
     let source = source.map(|source| *source);
 
     Some((

@@ -18,7 +18,7 @@ use crate::{
     json::{self, JsonLimits},
     jwt::{MAX_NAME_BYTES, is_blank, numeric_date},
     secret::Secret,
-    service::{CallError, Validity, call},
+    service::{CallError, Validity, call, validity::MAX_KEPT_BODY},
     tenant::HydraSettings,
 };
 
@@ -64,11 +64,12 @@ pub enum Introspection {
 }
 
 impl Introspection {
-    /// Returns how long the answer may be kept.
+    /// Returns how long the answer may be kept. One of more than 64 KiB about an active token is never kept.
     pub fn validity(&self) -> Validity {
         match self {
             // The token of nobody is no answer (R078): the next request asks again.
-            Self::Active(told) if told.subject.is_none() && told.client_id.is_none() => Validity::Never,
+            Self::Active(told) if told.names_nobody() => Validity::Never,
+            Self::Active(told) if told.body_bytes > MAX_KEPT_BODY => Validity::Never,
             Self::Active(told) => Validity::Until(told.expires_at),
             Self::Inactive => Validity::Refusal,
         }
@@ -87,6 +88,8 @@ impl Introspection {
 #[derive(Clone)]
 pub struct IntrospectedToken {
     pub(crate) audience: Vec<String>,
+    /// The length of the answer.
+    body_bytes: usize,
     pub(crate) client_id: Option<String>,
     pub(crate) expires_at: Timestamp,
     pub(crate) ext: Map<String, Value>,
@@ -101,6 +104,13 @@ pub struct IntrospectedToken {
 }
 
 impl IntrospectedToken {
+    fn names_nobody(&self) -> bool {
+        match &self.subject {
+            Some(subject) => subject.is_empty(),
+            None => self.client_id.is_none(),
+        }
+    }
+
     /// Returns `exp`: nothing that is remembered about the token may be used at or after this time.
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -146,16 +156,19 @@ fn read(response: &Response<Bytes>, max_body: usize) -> Result<Introspection, Ca
     match members.get("active") {
         // R075: the other members of an inactive token mean nothing.
         Some(Value::Bool(false)) => Ok(Introspection::Inactive),
-        Some(Value::Bool(true)) => token(&members).map(|token| Introspection::Active(Arc::new(token))),
+        Some(Value::Bool(true)) => {
+            token(&members, response.body().len()).map(|token| Introspection::Active(Arc::new(token)))
+        }
         Some(Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_))
         | None => Err(CallError::Unreadable),
     }
 }
 
-fn token(members: &Map<String, Value>) -> Result<IntrospectedToken, CallError> {
+fn token(members: &Map<String, Value>, body_bytes: usize) -> Result<IntrospectedToken, CallError> {
     Ok(IntrospectedToken {
         audience: audience(members.get("aud"))?,
-        client_id: name(members, "client_id")?,
+        body_bytes,
+        client_id: name(members, "client_id")?.filter(|id| !id.is_empty()),
         expires_at: time(members, "exp")?.ok_or(CallError::Unreadable)?,
         ext: match members.get("ext") {
             None | Some(Value::Null) => Map::new(),
@@ -185,10 +198,14 @@ fn text(members: &Map<String, Value>, member: &str) -> Result<Option<String>, Ca
     }
 }
 
-/// Reads an id, which will be compared and logged. An empty one is absent.
+/// Reads an id, which will be compared and logged. An empty one is read: an empty `sub` must not pass for an absent one.
 fn name(members: &Map<String, Value>, member: &str) -> Result<Option<String>, CallError> {
-    match text(members, member)?.filter(|name| !name.is_empty()) {
-        Some(name) if name.len() > MAX_NAME_BYTES || ascii::has_control(&name) || is_blank(&name) => {
+    match text(members, member)? {
+        Some(name)
+            if name.len() > MAX_NAME_BYTES
+                || ascii::has_control(&name)
+                || (is_blank(&name) && !name.is_empty()) =>
+        {
             Err(CallError::Unreadable)
         }
         name => Ok(name),

@@ -258,13 +258,38 @@ fn members_of_an_inactive_token_mean_nothing() {
 fn only_the_token_of_somebody_is_kept_and_no_longer_than_it_lasts() {
     let of = |body: &str| answered(200, JSON, body).unwrap().validity();
     let mut nobody = active();
-    nobody["sub"] = json!("");
-    nobody.as_object_mut().unwrap().remove("client_id");
+    nobody.as_object_mut().unwrap().remove("sub");
+    nobody["client_id"] = json!("");
+    let mut empty = active();
+    empty["sub"] = json!("");
 
     let end = Timestamp::from_secs(NOW.saturating_add(600));
     assert_eq!(of(&active().to_string()), Validity::Until(end));
     assert_eq!(of(&nobody.to_string()), Validity::Never);
+    assert_eq!(of(&empty.to_string()), Validity::Never);
     assert_eq!(of(r#"{"active":false}"#), Validity::Refusal);
+}
+
+/// A consent application fills `ext`: thousands of long answers would fill the memory.
+#[test]
+fn a_token_in_a_long_answer_is_active_and_never_kept() {
+    let of_length = |length: usize| {
+        let body = active().to_string();
+        let padding = " ".repeat(length - body.len());
+        answered(200, JSON, &format!("{body}{padding}")).unwrap()
+    };
+    let longest = 64 * 1024;
+
+    let end = Timestamp::from_secs(NOW.saturating_add(600));
+    assert_eq!(of_length(longest).validity(), Validity::Until(end));
+    let long = of_length(longest + 1);
+    assert!(matches!(long, Introspection::Active(_)));
+    assert_eq!(long.validity(), Validity::Never);
+
+    let mut body = active();
+    body["ext"] = json!({ "note": "x".repeat(longest) });
+    let long = answered(200, JSON, &body.to_string()).unwrap();
+    assert_eq!(long.validity(), Validity::Never);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     http::HttpClient,
     json::{self, JsonLimits},
     principal::{AssuranceLevel, AuthenticationMethod, Device, Session},
-    service::{CallError, Validity, call},
+    service::{CallError, Validity, call, validity::MAX_KEPT_BODY},
     tenant::KratosSettings,
 };
 
@@ -76,7 +76,7 @@ pub(crate) enum Finding {
     /// 403 `session_aal2_required`.
     SecondFactorDue,
     Session(Found),
-    /// 401.
+    /// 401 with an error of Kratos.
     Unknown,
 }
 
@@ -86,6 +86,8 @@ pub(crate) struct Found {
     pub(crate) is_active: bool,
     pub(crate) is_of_active_identity: bool,
     pub(crate) session: Arc<Session>,
+    /// The length of the answer.
+    body_bytes: usize,
 }
 
 impl Whoami {
@@ -97,9 +99,11 @@ impl Whoami {
     /// Returns how long the answer may be kept, where every session must have a level.
     ///
     /// A session that lacks a factor is never kept: its person is about to prove it, and the session counts as soon as that is done.
+    /// An answer of more than 64 KiB about a session is never kept either.
     pub fn validity(&self, required: AssuranceLevel) -> Validity {
         match &self.0 {
             Finding::SecondFactorDue => Validity::Never,
+            Finding::Session(found) if found.body_bytes > MAX_KEPT_BODY => Validity::Never,
             Finding::Session(found) if !(found.is_active && found.is_of_active_identity) => Validity::Refusal,
             Finding::Session(found) if found.session.aal() < required => Validity::Never,
             Finding::Session(found) => Validity::Until(found.session.expires_at()),
@@ -128,9 +132,14 @@ impl Whoami {
 /// Reads an answer. What is not recorded of Kratos is no answer about a session.
 fn answer(response: &Response<Bytes>, limits: JsonLimits) -> Result<Whoami, CallError> {
     let finding = match response.status() {
-        StatusCode::OK => Finding::Session(found(&object(response, limits)?).ok_or(CallError::Unreadable)?),
+        StatusCode::OK => {
+            let body = object(response, limits)?;
+            Finding::Session(found(&body, response.body().len()).ok_or(CallError::Unreadable)?)
+        }
         // Unknown, revoked, expired, or of an inactive or deleted identity: Kratos tells none of them apart.
-        StatusCode::UNAUTHORIZED => Finding::Unknown,
+        // A 401 of something else, such as a proxy in front of Kratos, would end the sessions of everybody.
+        StatusCode::UNAUTHORIZED if has_error(&object(response, limits)?) => Finding::Unknown,
+        StatusCode::UNAUTHORIZED => return Err(CallError::Unreadable),
         StatusCode::FORBIDDEN if error_id(&object(response, limits)?) == Some(SECOND_FACTOR_DUE) => {
             Finding::SecondFactorDue
         }
@@ -148,11 +157,16 @@ fn object(response: &Response<Bytes>, limits: JsonLimits) -> Result<Value, CallE
         .map_err(|_| CallError::Unreadable)
 }
 
+/// Tells whether a body has the form of Kratos's errors.
+fn has_error(body: &Value) -> bool {
+    body.get("error").is_some_and(Value::is_object)
+}
+
 fn error_id(body: &Value) -> Option<&str> {
     body.pointer("/error/id")?.as_str()
 }
 
-fn found(body: &Value) -> Option<Found> {
+fn found(body: &Value, body_bytes: usize) -> Option<Found> {
     let wire = WireSession::deserialize(body).ok()?;
     let identity = wire.identity;
     let session = Session {
@@ -181,6 +195,7 @@ fn found(body: &Value) -> Option<Found> {
             WireState::Inactive => false,
         },
         session: Arc::new(session),
+        body_bytes,
     })
 }
 

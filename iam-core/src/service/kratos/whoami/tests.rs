@@ -194,6 +194,44 @@ fn a_session_that_kratos_does_not_know_is_over() {
     }
 }
 
+/// D73, R083: a proxy in front of Kratos that answers 401 by itself logs nobody out.
+#[test]
+fn a_401_that_is_no_error_of_kratos_is_503() {
+    let error = entry("whoami: unknown token")["response"]["body"].to_string();
+    let twice = Response::builder()
+        .status(401)
+        .header("content-type", "application/json")
+        .header("content-type", "text/html")
+        .body(error.clone().into())
+        .unwrap();
+
+    for response in [
+        answered(401, "text/html", "<html>Unauthorized</html>"),
+        answered(401, "text/html", error.clone()),
+        answered(401, "", error.clone()),
+        twice,
+        answered(401, "application/json", ""),
+        answered(401, "application/json", "<html>"),
+        answered(401, "application/json", format!("[{error}]")),
+        answered(401, "application/json", "{}"),
+        answered(401, "application/json", r#"{"error":null}"#),
+        answered(401, "application/json", r#"{"error":"invalid_token"}"#),
+        answered(401, "application/json", r#"{"message":"Unauthorized"}"#),
+        answered(401, "application/json", format!("{error}{error}")),
+    ] {
+        let told = format!("{response:?}");
+        assert_eq!(
+            refused(response),
+            (Reason::SessionUnavailable, "upstream_unreadable"),
+            "{told}"
+        );
+    }
+    for kind in ["application/json", "Application/JSON; charset=utf-8"] {
+        let unknown = refused(answered(401, kind, error.clone()));
+        assert_eq!(unknown, (Reason::SessionInactive, "session_unknown"), "{kind}");
+    }
+}
+
 /// D23, R111: a due second factor is a step-up, and the URL that Kratos names is not part of it.
 #[test]
 fn a_due_second_factor_is_told_apart_from_every_other_403() {
@@ -561,6 +599,46 @@ fn only_a_good_session_is_kept_and_no_longer_than_it_lasts() {
     ] {
         assert_eq!(of(response, required), expected, "{name}");
     }
+}
+
+/// Traits are the person's own to fill: thousands of long answers would fill the memory.
+#[test]
+fn a_session_in_a_long_answer_counts_and_is_never_kept() {
+    let limits = JsonLimits::new(1 << 20, MAX_DEPTH);
+    let of_length = |pointer: &str, value: Option<Value>, length: usize| {
+        let mut response = changed(pointer, value);
+        let mut body = response.body().to_vec();
+        body.resize(length, b' ');
+        *response.body_mut() = body.into();
+        response
+    };
+    let longest = 64 * 1024;
+    for (pointer, value, kept) in [("/tokenized", None, true), ("/active", Some(json!(false)), false)] {
+        let validity = |length| {
+            let whoami = answer(&of_length(pointer, value.clone(), length), limits).unwrap();
+            (
+                whoami.validity(AssuranceLevel::Aal1),
+                whoami.expires_at().unwrap(),
+            )
+        };
+
+        let (of_longest, end) = validity(longest);
+        let expected = if kept {
+            Validity::Until(end)
+        } else {
+            Validity::Refusal
+        };
+        assert_eq!(of_longest, expected, "{pointer}");
+        assert_eq!(validity(longest + 1).0, Validity::Never, "{pointer}");
+    }
+
+    let traits = json!({ "bio": "x".repeat(longest) });
+    let long = changed("/identity/traits", Some(traits));
+    assert_eq!(
+        answer(&long, limits).unwrap().validity(AssuranceLevel::Aal1),
+        Validity::Never
+    );
+    assert!(ask(long).is_ok());
 }
 
 /// The name of the cookie is the tenant's, and the one of another tenant is not looked at.
