@@ -19,10 +19,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .json()
-        .with_writer(std::io::stderr)
-        .init();
+    if arguments.verb == Verb::Serve {
+        // A walk shows the events in its report.
+        tracing_subscriber::fmt().json().init();
+    }
     let config = arguments.paths.get(CONFIG).cloned();
     let world = match World::start(config, arguments.live).await {
         Ok(world) => world,

@@ -103,7 +103,7 @@ async fn start(
     let mut config = Config::from_file(config)?;
     change(&mut config.iam);
     let audit = Arc::new(Audit::default());
-    let ports = Ports::default().audit_sink(Arc::<Audit>::clone(&audit));
+    let ports = Ports::default().add_audit_sink(Arc::<Audit>::clone(&audit));
 
     let server = crate::run(config.listen(listen), ports)
         .await

@@ -22,6 +22,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if command.verb == Verb::Serve {
+        // A walk shows the events in its report.
+        tracing_subscriber::fmt().json().init();
+    }
     let world = match World::start(command.options.clone()).await {
         Ok(world) => world,
         Err(err) => {

@@ -69,8 +69,7 @@ impl GateContext {
         let mut of_other_method = None;
 
         for route in self.routes().iter().filter(|route| route.resource.is_match(path)) {
-            let methods = &route.resource.methods;
-            if methods.is_empty() || methods.contains(method) {
+            if route.resource.serves(method.as_str()) {
                 return Some(route);
             }
             of_other_method = of_other_method.or(Some(route));
@@ -79,7 +78,11 @@ impl GateContext {
     }
 
     /// Reports the policies that may be hidden from a route that was refused and had announced nothing.
-    pub(super) fn report_hidden(&self, route: &Route) {
+    pub(super) fn report_hidden(&self, route: &Route, method: &str) {
+        // A request of another method reaches no policy: none is hidden.
+        if !route.resource.serves(method) {
+            return;
+        }
         let hidden = self.state.hidden_policies();
 
         match &route.resource.name {

@@ -245,7 +245,7 @@ impl Recorder {
 
         state.note_unannounced_pattern(route.pattern().to_owned());
         if state.chain().is_none() {
-            state.context.report_hidden(route);
+            state.context.report_hidden(route, state.head.method());
         }
     }
 }

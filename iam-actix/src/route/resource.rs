@@ -28,6 +28,11 @@ impl Resource {
         }
     }
 
+    /// Tells whether no guard refuses a method.
+    pub(crate) fn serves(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|own| own.as_str() == method)
+    }
+
     /// Tells whether the pattern matches a path.
     pub(crate) fn is_match(&self, path: &str) -> bool {
         self.definition.is_match(path)

@@ -34,7 +34,7 @@ pub(super) async fn walk(walk: &mut Walk<'_>) -> io::Result<()> {
         walk.report
             .observe("WWW-Authenticate", challenge, "says what would (RFC 9470)", held);
         let body = answer.text();
-        let held = body.contains("http://127.0.0.1:3003/login") && !body.contains(":4433");
+        let held = body.contains("http://127.0.0.1:3000/auth/login") && !body.contains(":4433");
         walk.report
             .observe("its body", &body, "names the service's own login page", held);
     }

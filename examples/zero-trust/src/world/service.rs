@@ -68,7 +68,7 @@ impl Plan<'_> {
         let config =
             read(file(self.config, name)).map_err(|source| StartError::service(name, source.into()))?;
         let audit = Arc::new(Audit::default());
-        let ports = self.ports.audit_sink(Arc::<Audit>::clone(&audit));
+        let ports = self.ports.add_audit_sink(Arc::<Audit>::clone(&audit));
 
         let server = run(config, ports)
             .await
