@@ -151,6 +151,30 @@ async fn a_hidden_public_route_is_reported_only_when_somebody_comes_with_a_crede
 
 /// 3.8
 #[actix_web::test]
+async fn a_request_of_another_method_was_reported_as_a_hidden_route() {
+    let warnings = Warnings::default();
+    let _guard = subscriber::set_default(warnings.clone());
+    let world = World::start().await;
+    let app = test::init_service(
+        App::new()
+            .app_data(web::Data::new(Touched::default()))
+            .service(about)
+            .wrap(world.iam.middleware()),
+    )
+    .await;
+
+    for method in ["POST", "HEAD", "OPTIONS"] {
+        let request = test::TestRequest::default()
+            .method(method.parse().unwrap())
+            .uri("/about");
+        assert_refusal(&test::call_service(&app, request.to_request()).await, 401);
+    }
+
+    assert!(warnings.with("outside the gate").is_empty(), "{warnings:?}");
+}
+
+/// 3.8
+#[actix_web::test]
 async fn an_unannotated_route_that_announces_nothing_is_not_reported_as_hidden() {
     let warnings = Warnings::default();
     let _guard = subscriber::set_default(warnings.clone());
