@@ -135,9 +135,12 @@ async fn a_route_that_accepts_credentials_without_ids_once_passed_the_check() {
                 .route("/often", route().transport(Transport::Oauth2));
         })
         .await,
-        |finding| match finding {
-            Finding::NoReplayId { pattern, .. } => Some(pattern),
-            _ => None,
+        |finding| {
+            if let Finding::NoReplayId { pattern, .. } = finding {
+                Some(pattern)
+            } else {
+                None
+            }
         },
     );
 
@@ -185,9 +188,12 @@ async fn a_route_that_asks_for_a_level_or_age_without_sessions_passed_the_check(
         lines[0].starts_with("`/age`: `max_age:60s` needs a session"),
         "{lines:?}"
     );
-    let found = patterns(result, |finding| match finding {
-        Finding::NoSession { pattern, .. } => Some(pattern),
-        _ => None,
+    let found = patterns(result, |finding| {
+        if let Finding::NoSession { pattern, .. } = finding {
+            Some(pattern)
+        } else {
+            None
+        }
     });
     assert_eq!(found, ["/age", "/custom", "/level"]);
 }
@@ -227,9 +233,12 @@ async fn a_route_that_asks_for_a_scope_without_tokens_passed_the_check() {
         ) && lines[1].contains("such as \"oauth2\""),
         "{lines:?}"
     );
-    let found = patterns(result, |finding| match finding {
-        Finding::NoScopes { pattern, .. } => Some(pattern),
-        _ => None,
+    let found = patterns(result, |finding| {
+        if let Finding::NoScopes { pattern, .. } = finding {
+            Some(pattern)
+        } else {
+            None
+        }
     });
     assert_eq!(found, ["/headers", "/sessions", "/sessions"]);
 }
