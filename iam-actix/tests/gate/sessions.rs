@@ -130,6 +130,8 @@ impl Stage {
             json!({ "error": { "id": "session_aal2_required" }, "redirect_browser_to": "https://kratos.example/x" }),
         );
         kratos.answer("broken", 500, json!({ "error": { "code": 500 } }));
+        // Of a proxy in front of Kratos.
+        kratos.answer("proxy", 401, json!({ "message": "Unauthorized" }));
         kratos.know("inactive", |body| body["active"] = json!(false));
         kratos.know("strong", |body| {
             body["authenticator_assurance_level"] = json!("aal2");
@@ -259,6 +261,7 @@ async fn each_access_with_each_credential() {
         (vec![cookie("inactive")], [401, 0, 0]),
         (vec![cookie("due")], [401, 401, 401]),
         (vec![cookie("broken")], [503, 503, 503]),
+        (vec![cookie("proxy")], [503, 503, 503]),
         (vec![cookie("%zz")], [401, 401, 401]),
         (vec![cookie("a b")], [401, 401, 401]),
         (vec![("authorization", "Bearer a b".to_owned())], [401, 401, 401]),
