@@ -347,6 +347,9 @@ pub fn require_permission(arguments: TokenStream, item: TokenStream) -> TokenStr
 /// The token is used up right before the handler runs, so a refused request does not use it up. The gateway has to sign a fresh
 /// token for every request to such a route. It takes no arguments.
 ///
+/// Sessions, introspected access tokens and plain headers have no id that could be used up: such a request is answered with 500, and
+/// `Iam::check` finds routes that accept nothing else.
+///
 /// ```
 /// use actix_web::{HttpResponse, post};
 /// use iam_actix::single_use;
