@@ -1,6 +1,6 @@
 //! The failure table: every upstream with every fault, over real sockets. The documentation shows what is tested here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread};
 
 use actix_web::test::read_body;
 use iam_core::{
@@ -9,7 +9,7 @@ use iam_core::{
     config::{HydraConfig, KetoConfig, KratosConfig, OathkeeperConfig, TenantConfig, UpstreamConfig},
     tenant::Transport,
 };
-use tokio::time::Instant;
+use tokio::{net::TcpSocket, time::Instant};
 
 use super::*;
 
@@ -237,6 +237,8 @@ struct Stand {
     is_failing: Arc<AtomicBool>,
     /// Dropped where the server refuses connections.
     upstream: Option<TestUpstream>,
+    /// Then keeps its port, so that no server of another test listens there.
+    port: Option<TcpSocket>,
     url: String,
 }
 
@@ -258,6 +260,7 @@ impl Stand {
             is_failing,
             url: upstream.url(""),
             upstream: Some(upstream),
+            port: None,
         };
         if server != Server::NewKey {
             stand.fail(fault);
@@ -269,6 +272,7 @@ impl Stand {
         self.is_failing.store(true, Ordering::SeqCst);
         if matches!(fault, Fault::Down) {
             self.upstream = None;
+            self.port = Some(occupy(&self.url));
         }
     }
 
@@ -277,6 +281,21 @@ impl Stand {
         let requests = upstream.flat_map(TestUpstream::requests);
         requests.map(|request| request.line).collect()
     }
+}
+
+/// Binds the port of a server that has just ended, without listening.
+fn occupy(url: &str) -> TcpSocket {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let address = address.parse().unwrap();
+    for _ in 0..200 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        if socket.bind(address).is_ok() {
+            return socket;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{url} is still in use");
 }
 
 /// Sends one request while `server` fails, and asserts what holds for every fault.
