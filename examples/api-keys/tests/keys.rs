@@ -20,6 +20,7 @@ use iam_actix::{
         Authenticator, Carrier, CrossSite, CustomCredential, LookUpError, Reply, Stated, Statement,
     },
     clock::{Clock as _, SystemClock, Timestamp},
+    testing::TestWorld,
 };
 use iam_core::decision::Reason;
 use serde_json::{Value, json};
@@ -83,6 +84,24 @@ async fn a_key_of_the_table_lets_its_client_in() {
     assert_eq!(body, json!({ "client": "ci-bot" }));
     let event = events.next().await.unwrap();
     assert_eq!(event.actor.as_deref(), Some("client:ci-bot"));
+}
+
+/// In a test's world as in production: the clock of the world ends the key.
+#[actix_web::test]
+async fn a_key_counts_in_a_tests_world_until_it_ends() {
+    let (key, row) = key(&["orders:read"], 60);
+    let config = || IamConfig::from_toml(include_str!("../api-keys.toml")).unwrap();
+    assert!(TestWorld::new(config()).is_err(), "no authenticator has the name");
+
+    let port: Arc<dyn Authenticator> = Arc::new(ApiKeys::new([row]));
+    let world = TestWorld::with_authenticators(config(), [port]).unwrap();
+    let iam = world.start().await.unwrap();
+    let app = app!(iam);
+
+    assert_eq!(send!(app, "/orders", &[&key]).status(), 200);
+    assert_eq!(send!(app, "/orders", &[]).status(), 401);
+    world.clock().advance(Duration::from_secs(120));
+    assert_eq!(send!(app, "/orders", &[&key]).status(), 401);
 }
 
 #[actix_web::test]

@@ -8,6 +8,7 @@ use std::{
 
 use iam_core::{
     audit::AuditEvent,
+    authenticate::Authenticator,
     clock::ManualClock,
     config::{ConfigError, IamConfig, KratosConfig, Settings, TenantConfig},
     jwt::Algorithm,
@@ -28,6 +29,7 @@ use crate::{
 /// The surroundings of a service under test: issuers, permission servers, clock and audit events. See the [module](super).
 #[derive(Debug)]
 pub struct TestWorld {
+    authenticators: Vec<Arc<dyn Authenticator>>,
     clock: ManualClock,
     config: IamConfig,
     events: Mutex<AuditEvents>,
@@ -49,7 +51,20 @@ impl TestWorld {
     ///
     /// Returns a [`WorldError`] if the configuration is invalid, or if it requires a signature algorithm that the test issuer lacks.
     pub fn new(config: IamConfig) -> Result<Self, WorldError> {
-        let settings = config.clone().validate()?;
+        Self::with_authenticators(config, [])
+    }
+
+    /// Makes the world of a configuration whose tenants name transports of the application's own, `custom:NAME`.
+    ///
+    /// # Errors
+    ///
+    /// As [`TestWorld::new`], and when a name has no authenticator, or two.
+    pub fn with_authenticators(
+        config: IamConfig,
+        authenticators: impl IntoIterator<Item = Arc<dyn Authenticator>>,
+    ) -> Result<Self, WorldError> {
+        let authenticators: Vec<_> = authenticators.into_iter().collect();
+        let settings = config.clone().validate_with(&authenticators)?;
         let clock = ManualClock::at_system_time();
         let upstreams = Arc::new(TestUpstreams::new(clock.clone()));
         let issuers = issuers(settings.registry(), Signer::Gateway)?;
@@ -73,6 +88,7 @@ impl TestWorld {
 
         let (sink, events) = audit_channel();
         Ok(Self {
+            authenticators,
             clock,
             config,
             events: Mutex::new(events),
@@ -90,7 +106,11 @@ impl TestWorld {
     ///
     /// The errors of [`IamBuilder::start`](crate::IamBuilder::start).
     pub async fn start(&self) -> Result<Iam, StartError> {
-        Iam::builder(self.config.clone())
+        let mut builder = Iam::builder(self.config.clone());
+        for authenticator in &self.authenticators {
+            builder = builder.authenticator(Arc::clone(authenticator));
+        }
+        builder
             .clock(Arc::new(self.clock.clone()))
             .audit_sink(Arc::new(self.sink.clone()))
             .http_client(Arc::<TestUpstreams>::clone(&self.upstreams))
