@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET    /health           public
-//! GET    /feed             {"user": null}, or the subject of whoever has a session
+//! GET    /feed             {"user": null}, or the subject of the caller's session
 //! GET    /welcome          only without a session
 //! GET    /me               the caller's session
 //! GET    /notes            the caller's notes

@@ -20,7 +20,7 @@
 //!   configuration. A test sets the peer of a request itself.
 //! - **OAuth 2 servers** know the tokens that the test issues with [`TestWorld::access_token`]. They answer introspections and readiness,
 //!   publish the keys of JWTs, and accept any credential of the service. They have no endpoints for clients.
-//! - **Authenticators** of the application's own are those that [`TestWorld::with_authenticators`] gets; they ask whom they ask.
+//! - **Authenticators** of the application's own are passed to [`TestWorld::with_authenticators`]. Their look-ups reach the real servers.
 //! - **Other upstreams** do not exist, and nothing is sent over a network. Calls take no time, and neither size limits
 //!   nor TLS are exercised.
 //! - **Audit events** go to [`TestWorld::next_event`] instead of the configured sink.

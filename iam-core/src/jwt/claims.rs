@@ -87,7 +87,7 @@ impl Holder {
         self.actor.strip_prefix(CLIENT)
     }
 
-    /// Returns the client that the token was issued to, whoever acts.
+    /// Returns the client that the token was issued to, also where a person acts through it.
     pub(crate) fn client_id(&self) -> Option<&str> {
         self.client().or_else(|| self.acting_client())
     }
